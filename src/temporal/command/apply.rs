@@ -1,0 +1,390 @@
+//! Carries out a batch that has been checked.
+
+use std::collections::HashMap;
+
+use temporalio_protos::temporal::api::command::v1 as wire;
+use temporalio_protos::temporal::api::common::v1::{self as common, Payload};
+use temporalio_protos::temporal::api::enums::v1::{ParentClosePolicy, TaskQueueKind, WorkflowIdReusePolicy};
+use temporalio_protos::temporal::api::history::v1 as history;
+use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
+use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
+
+use super::Command;
+use crate::temporal::machine::activity::Activity;
+use crate::temporal::machine::child_workflow::ChildWorkflow;
+use crate::temporal::machine::external::External;
+use crate::temporal::machine::timer::UserTimer;
+use crate::temporal::proto::{duration, proto_duration};
+use crate::temporal::run::{Context, ParentLink, Run, StartRun};
+use crate::temporal::txn::Letter;
+
+/// What a batch leaves to be done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Applied {
+    /// The workflow must get another task: an activity was cancelled before it started.
+    pub(crate) wake: bool,
+}
+
+impl Run {
+    /// Carries out the commands of a workflow task that completed with event `completed_event_id`.
+    pub(crate) fn apply(
+        &mut self,
+        context: &mut Context<'_>,
+        commands: Vec<Command>,
+        completed_event_id: i64,
+        identity: &str,
+    ) -> Applied {
+        let mut applied = Applied::default();
+        for command in commands {
+            if !self.is_running() {
+                // Of several commands that close the run the first one counts.
+                break;
+            }
+            self.apply_one(context, command, completed_event_id, identity, &mut applied);
+        }
+        applied
+    }
+
+    fn apply_one(
+        &mut self,
+        context: &mut Context<'_>,
+        command: Command,
+        completed_event_id: i64,
+        identity: &str,
+        applied: &mut Applied,
+    ) {
+        match command {
+            Command::ScheduleActivity(attributes, user_metadata) => {
+                self.schedule_activity(context, *attributes, user_metadata, completed_event_id);
+            }
+            Command::RequestCancelActivity { scheduled_event_id } => {
+                applied.wake |= self.cancel_activity(context, scheduled_event_id, completed_event_id, identity);
+            }
+            Command::StartTimer {
+                timer_id,
+                duration,
+                user_metadata,
+            } => {
+                let attributes = history::TimerStartedEventAttributes {
+                    timer_id: timer_id.clone(),
+                    workflow_task_completed_event_id: completed_event_id,
+                    ..Default::default()
+                };
+                let (machines, mut txn) = self.open(context);
+                let timer = UserTimer::start(&mut txn, attributes, duration, user_metadata);
+                machines.timer_ids.insert(timer_id, timer.started_event_id());
+                machines.timers.insert(timer.started_event_id(), timer);
+            }
+            Command::CancelTimer { timer_id } => self.cancel_timer(context, timer_id, completed_event_id, identity),
+            Command::RecordMarker(attributes) => {
+                let (_, mut txn) = self.open(context);
+                txn.emit(history::MarkerRecordedEventAttributes {
+                    marker_name: attributes.marker_name,
+                    details: attributes.details,
+                    workflow_task_completed_event_id: completed_event_id,
+                    header: attributes.header,
+                    failure: attributes.failure,
+                });
+            }
+            Command::StartChild(attributes, user_metadata) => {
+                self.start_child(context, *attributes, user_metadata, completed_event_id);
+            }
+            Command::SignalExternal(attributes) => self.signal_external(context, *attributes, completed_event_id),
+            Command::CancelExternal(attributes) => self.cancel_external(context, *attributes, completed_event_id),
+            Command::UpsertSearchAttributes(attributes) => {
+                let fields = &mut self.start.search_attributes.get_or_insert_default().indexed_fields;
+                upsert(fields, &attributes.indexed_fields);
+                let (_, mut txn) = self.open(context);
+                txn.emit(history::UpsertWorkflowSearchAttributesEventAttributes {
+                    workflow_task_completed_event_id: completed_event_id,
+                    search_attributes: Some(attributes),
+                });
+            }
+            Command::ModifyMemo(memo) => {
+                upsert(&mut self.start.memo.get_or_insert_default().fields, &memo.fields);
+                let (_, mut txn) = self.open(context);
+                txn.emit(history::WorkflowPropertiesModifiedEventAttributes {
+                    workflow_task_completed_event_id: completed_event_id,
+                    upserted_memo: Some(memo),
+                });
+            }
+            Command::AcceptUpdate(update_id, acceptance) => {
+                let (machines, mut txn) = self.open(context);
+                if let Some(update) = machines.updates.get_mut(&update_id) {
+                    update.accept(&mut txn, *acceptance);
+                }
+            }
+            Command::RejectUpdate(update_id, rejection) => {
+                if let Some(update) = self.machines.updates.get_mut(&update_id) {
+                    update.reject(rejection.failure);
+                }
+            }
+            Command::CompleteUpdate(update_id, response) => {
+                let (machines, mut txn) = self.open(context);
+                if let Some(update) = machines.updates.get_mut(&update_id) {
+                    update.complete(&mut txn, *response);
+                }
+            }
+            Command::Close(close) => self.close_by_command(context, close, completed_event_id),
+        }
+    }
+
+    fn schedule_activity(
+        &mut self,
+        context: &mut Context<'_>,
+        attributes: history::ActivityTaskScheduledEventAttributes,
+        user_metadata: Option<UserMetadata>,
+        completed_event_id: i64,
+    ) {
+        let default_queue = self.normal_queue();
+        let (machines, mut txn) = self.open(context);
+        let task_queue = attributes
+            .task_queue
+            .filter(|queue| !queue.name.is_empty())
+            .unwrap_or(default_queue);
+        let attributes = history::ActivityTaskScheduledEventAttributes {
+            task_queue: Some(task_queue),
+            workflow_task_completed_event_id: completed_event_id,
+            ..attributes
+        };
+        let activity_id = attributes.activity_id.clone();
+        let scheduled_event_id = txn.log().next_event_id();
+        let activity = Activity::schedule(&mut txn, attributes, user_metadata);
+        machines.activity_ids.insert(activity_id, scheduled_event_id);
+        machines.activities.insert(scheduled_event_id, activity);
+    }
+
+    fn cancel_activity(
+        &mut self,
+        context: &mut Context<'_>,
+        scheduled_event_id: i64,
+        completed_event_id: i64,
+        identity: &str,
+    ) -> bool {
+        let (machines, mut txn) = self.open(context);
+        let Some(activity) = machines.activities.get_mut(&scheduled_event_id) else {
+            // It has ended meanwhile: the request is recorded, and that is all.
+            txn.emit(history::ActivityTaskCancelRequestedEventAttributes {
+                scheduled_event_id,
+                workflow_task_completed_event_id: completed_event_id,
+            });
+            return false;
+        };
+        let closed = activity.request_cancel(&mut txn, completed_event_id, identity);
+        if closed {
+            machines.remove_activity(scheduled_event_id);
+        }
+        closed
+    }
+
+    fn cancel_timer(&mut self, context: &mut Context<'_>, timer_id: String, completed_event_id: i64, identity: &str) {
+        if let Some(started_event_id) = self.log.take_held_back_timer(&timer_id) {
+            // It fired while this workflow task ran; the workflow never learns of it.
+            let (_, mut txn) = self.open(context);
+            txn.emit(history::TimerCanceledEventAttributes {
+                timer_id,
+                started_event_id,
+                workflow_task_completed_event_id: completed_event_id,
+                identity: identity.to_owned(),
+            });
+            return;
+        }
+        let (machines, mut txn) = self.open(context);
+        if let Some(started_event_id) = machines.timer_ids.remove(&timer_id)
+            && let Some(mut timer) = machines.timers.remove(&started_event_id)
+        {
+            timer.cancel(&mut txn, completed_event_id, identity);
+        }
+    }
+
+    fn start_child(
+        &mut self,
+        context: &mut Context<'_>,
+        command: wire::StartChildWorkflowExecutionCommandAttributes,
+        user_metadata: Option<UserMetadata>,
+        completed_event_id: i64,
+    ) {
+        let attributes = self.child_attributes(command, completed_event_id);
+        let initiated_event_id = self.log.next_event_id();
+        let start = self.child_start(&attributes, initiated_event_id, user_metadata.clone());
+        let (machines, mut txn) = self.open(context);
+        let child = ChildWorkflow::initiate(&mut txn, attributes, user_metadata);
+        machines.children.insert(initiated_event_id, child);
+        txn.effects.mail.push(Letter::StartChild(Box::new(start)));
+    }
+
+    /// The command with its defaults filled in, as the initiated event has it.
+    fn child_attributes(
+        &self,
+        command: wire::StartChildWorkflowExecutionCommandAttributes,
+        completed_event_id: i64,
+    ) -> history::StartChildWorkflowExecutionInitiatedEventAttributes {
+        #[allow(deprecated)]
+        let namespace = match command.namespace.is_empty() {
+            true => self.start.namespace.clone(),
+            false => command.namespace,
+        };
+        let same_namespace = namespace == self.start.namespace;
+        let task_queue = match command.task_queue.filter(|queue| !queue.name.is_empty()) {
+            Some(queue) => TaskQueue {
+                name: queue.name,
+                kind: TaskQueueKind::Normal as i32,
+                ..Default::default()
+            },
+            None => self.normal_queue(),
+        };
+        let parent_close_policy = match command.parent_close_policy {
+            0 => ParentClosePolicy::Terminate as i32,
+            policy => policy,
+        };
+        let workflow_id_reuse_policy = match command.workflow_id_reuse_policy {
+            0 => WorkflowIdReusePolicy::AllowDuplicate as i32,
+            policy => policy,
+        };
+        let task_timeout = duration(command.workflow_task_timeout.as_ref()).unwrap_or(self.task_timeout());
+        let run_timeout = duration(command.workflow_run_timeout.as_ref()).unwrap_or_default();
+        history::StartChildWorkflowExecutionInitiatedEventAttributes {
+            namespace_id: match same_namespace {
+                true => self.start.namespace_id.clone(),
+                false => String::new(),
+            },
+            namespace,
+            workflow_id: command.workflow_id,
+            workflow_type: command.workflow_type,
+            task_queue: Some(task_queue),
+            input: command.input,
+            workflow_execution_timeout: command.workflow_execution_timeout,
+            workflow_run_timeout: Some(proto_duration(run_timeout)),
+            workflow_task_timeout: Some(proto_duration(task_timeout)),
+            parent_close_policy,
+            workflow_task_completed_event_id: completed_event_id,
+            workflow_id_reuse_policy,
+            retry_policy: command
+                .retry_policy
+                .map(|policy| crate::temporal::retry::with_defaults(Some(&policy))),
+            cron_schedule: command.cron_schedule,
+            header: command.header,
+            memo: command.memo,
+            search_attributes: command.search_attributes,
+            #[allow(deprecated)]
+            inherit_build_id: command.inherit_build_id,
+            priority: command.priority,
+            ..Default::default()
+        }
+    }
+
+    fn child_start(
+        &self,
+        attributes: &history::StartChildWorkflowExecutionInitiatedEventAttributes,
+        initiated_event_id: i64,
+        user_metadata: Option<UserMetadata>,
+    ) -> StartRun {
+        StartRun {
+            namespace: attributes.namespace.clone(),
+            namespace_id: attributes.namespace_id.clone(),
+            workflow_id: attributes.workflow_id.clone(),
+            workflow_type: attributes.workflow_type.clone().unwrap_or_default().name,
+            task_queue: attributes.task_queue.clone().unwrap_or_default().name,
+            input: attributes.input.clone(),
+            header: attributes.header.clone(),
+            execution_timeout: attributes.workflow_execution_timeout,
+            run_timeout: attributes.workflow_run_timeout,
+            task_timeout: attributes.workflow_task_timeout,
+            retry_policy: attributes.retry_policy.clone(),
+            cron_schedule: attributes.cron_schedule.clone(),
+            memo: attributes.memo.clone(),
+            search_attributes: attributes.search_attributes.clone(),
+            id_reuse_policy: attributes.workflow_id_reuse_policy,
+            parent: Some(ParentLink {
+                run: Some(self.run),
+                namespace: self.start.namespace.clone(),
+                namespace_id: self.start.namespace_id.clone(),
+                workflow_id: self.start.workflow_id.clone(),
+                run_id: self.start.run_id.clone(),
+                initiated_event_id,
+            }),
+            root: Some(self.start.root.clone().unwrap_or_else(|| self.execution())),
+            priority: attributes.priority.clone(),
+            user_metadata,
+            ..Default::default()
+        }
+    }
+
+    fn signal_external(
+        &mut self,
+        context: &mut Context<'_>,
+        command: wire::SignalExternalWorkflowExecutionCommandAttributes,
+        completed_event_id: i64,
+    ) {
+        #[allow(deprecated)]
+        let (namespace, namespace_id) = self.target_namespace(command.namespace);
+        let attributes = history::SignalExternalWorkflowExecutionInitiatedEventAttributes {
+            workflow_task_completed_event_id: completed_event_id,
+            namespace,
+            namespace_id,
+            workflow_execution: command.execution,
+            signal_name: command.signal_name,
+            input: command.input,
+            child_workflow_only: command.child_workflow_only,
+            header: command.header,
+            ..Default::default()
+        };
+        let (machines, mut txn) = self.open(context);
+        let external = External::signal(&mut txn, attributes);
+        machines.externals.insert(external.initiated_event_id(), external);
+    }
+
+    fn cancel_external(
+        &mut self,
+        context: &mut Context<'_>,
+        command: wire::RequestCancelExternalWorkflowExecutionCommandAttributes,
+        completed_event_id: i64,
+    ) {
+        #[allow(deprecated)]
+        let (namespace, namespace_id) = self.target_namespace(command.namespace);
+        let attributes = history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
+            workflow_task_completed_event_id: completed_event_id,
+            namespace,
+            namespace_id,
+            workflow_execution: Some(common::WorkflowExecution {
+                workflow_id: command.workflow_id,
+                run_id: command.run_id,
+            }),
+            child_workflow_only: command.child_workflow_only,
+            reason: command.reason,
+            ..Default::default()
+        };
+        let (machines, mut txn) = self.open(context);
+        let external = External::cancel(&mut txn, attributes);
+        machines.externals.insert(external.initiated_event_id(), external);
+    }
+
+    /// The namespace that a command names, or the run's own.
+    fn target_namespace(&self, namespace: String) -> (String, String) {
+        match namespace.is_empty() || namespace == self.start.namespace {
+            true => (self.start.namespace.clone(), self.start.namespace_id.clone()),
+            false => (namespace, String::new()),
+        }
+    }
+
+    fn normal_queue(&self) -> TaskQueue {
+        TaskQueue {
+            name: self.start.task_queue.clone(),
+            kind: TaskQueueKind::Normal as i32,
+            ..Default::default()
+        }
+    }
+}
+
+/// Sets fields; an empty or null payload takes one away, as Temporal does.
+fn upsert(fields: &mut HashMap<String, Payload>, news: &HashMap<String, Payload>) {
+    for (name, value) in news {
+        let is_null = value.metadata.get("encoding").is_some_and(|encoding| encoding == b"binary/null")
+            || value.data == b"null"
+            || value.data == b"[]";
+        match is_null {
+            true => fields.remove(name),
+            false => fields.insert(name.clone(), value.clone()),
+        };
+    }
+}

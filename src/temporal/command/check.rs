@@ -1,0 +1,197 @@
+//! Holds a parsed batch against the run, with the effects of its own earlier commands counted in.
+
+use std::collections::BTreeSet;
+
+use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Cause;
+
+use super::{BadCommand, Close, Command};
+use crate::temporal::machine::update::State as UpdateState;
+use crate::temporal::run::Run;
+
+/// Activities, children, signals and cancellations that a run may have pending (dynamic config `limit.numPending*`).
+pub(crate) const MAX_PENDING: usize = 2_000;
+
+/// Checks the whole batch; nothing is changed.
+pub(crate) fn check(commands: &[Command], run: &Run) -> Result<(), BadCommand> {
+    let mut batch = Batch::new(run);
+    commands.iter().try_for_each(|command| batch.admit(command))
+}
+
+/// The run as it will be after the commands so far.
+struct Batch<'a> {
+    run: &'a Run,
+    new_timers: BTreeSet<&'a str>,
+    gone_timers: BTreeSet<&'a str>,
+    new_activities: BTreeSet<&'a str>,
+    new_children: usize,
+    new_externals: usize,
+    accepted_updates: BTreeSet<&'a str>,
+    /// Held-back events that the workflow hasn't seen.
+    unseen_events: usize,
+    next_event_id: i64,
+}
+
+impl<'a> Batch<'a> {
+    fn new(run: &'a Run) -> Self {
+        Self {
+            run,
+            new_timers: BTreeSet::new(),
+            gone_timers: BTreeSet::new(),
+            new_activities: BTreeSet::new(),
+            new_children: 0,
+            new_externals: 0,
+            accepted_updates: BTreeSet::new(),
+            unseen_events: run.log.held_back().len(),
+            next_event_id: run.log.next_event_id(),
+        }
+    }
+
+    fn admit(&mut self, command: &'a Command) -> Result<(), BadCommand> {
+        match command {
+            Command::StartTimer { timer_id, .. } => self.start_timer(timer_id),
+            Command::CancelTimer { timer_id } => self.cancel_timer(timer_id),
+            Command::ScheduleActivity(attributes, _) => self.schedule_activity(&attributes.activity_id),
+            Command::RequestCancelActivity { scheduled_event_id } => self.cancel_activity(*scheduled_event_id),
+            Command::StartChild(attributes, _) => self.start_child(&attributes.workflow_id),
+            Command::SignalExternal(_) | Command::CancelExternal(_) => self.external(),
+            Command::AcceptUpdate(update_id, _) => self.accept_update(update_id),
+            Command::RejectUpdate(update_id, _) => self.reject_update(update_id),
+            Command::CompleteUpdate(update_id, _) => self.complete_update(update_id),
+            Command::Close(close) => self.close(close),
+            Command::RecordMarker(_) | Command::UpsertSearchAttributes(_) | Command::ModifyMemo(_) => Ok(()),
+        }
+    }
+
+    fn start_timer(&mut self, timer_id: &'a str) -> Result<(), BadCommand> {
+        let machines = &self.run.machines;
+        let known = machines.timer_ids.contains_key(timer_id) && !self.gone_timers.contains(timer_id);
+        if known || !self.new_timers.insert(timer_id) {
+            return Err(BadCommand::new(
+                Cause::StartTimerDuplicateId,
+                format!("TimerId {timer_id} is already in use"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn cancel_timer(&mut self, timer_id: &'a str) -> Result<(), BadCommand> {
+        if self.new_timers.remove(timer_id) {
+            return Ok(());
+        }
+        let running = self.run.machines.timer_ids.contains_key(timer_id);
+        let fired_unseen = self.run.log.held_back_timer(timer_id).is_some();
+        if !(running || fired_unseen) || !self.gone_timers.insert(timer_id) {
+            return Err(BadCommand::new(
+                Cause::BadCancelTimerAttributes,
+                format!("TimerId {timer_id} is not a pending timer"),
+            ));
+        }
+        self.unseen_events -= usize::from(fired_unseen);
+        Ok(())
+    }
+
+    fn schedule_activity(&mut self, activity_id: &'a str) -> Result<(), BadCommand> {
+        let machines = &self.run.machines;
+        if machines.activity_ids.contains_key(activity_id) || !self.new_activities.insert(activity_id) {
+            return Err(BadCommand::new(
+                Cause::ScheduleActivityDuplicateId,
+                format!("ActivityId {activity_id} is already in use"),
+            ));
+        }
+        if machines.activities.len() + self.new_activities.len() > MAX_PENDING {
+            return Err(BadCommand::new(
+                Cause::PendingActivitiesLimitExceeded,
+                format!("the number of pending activities has reached the per-workflow limit of {MAX_PENDING}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// An activity that has ended may be cancelled in vain; one that never was can't.
+    fn cancel_activity(&self, scheduled_event_id: i64) -> Result<(), BadCommand> {
+        if scheduled_event_id <= 0 || scheduled_event_id >= self.next_event_id {
+            // Activities of this same batch have ids that the worker can't know; it never sends those.
+            return Err(BadCommand::new(
+                Cause::BadRequestCancelActivityAttributes,
+                format!("ScheduledEventId {scheduled_event_id} is not a scheduled activity"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn start_child(&mut self, _workflow_id: &str) -> Result<(), BadCommand> {
+        self.new_children += 1;
+        if self.run.machines.children.len() + self.new_children > MAX_PENDING {
+            return Err(BadCommand::new(
+                Cause::PendingChildWorkflowsLimitExceeded,
+                format!("the number of pending child workflows has reached the per-workflow limit of {MAX_PENDING}"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn external(&mut self) -> Result<(), BadCommand> {
+        self.new_externals += 1;
+        if self.run.machines.externals.len() + self.new_externals > MAX_PENDING {
+            return Err(BadCommand::new(
+                Cause::PendingSignalsLimitExceeded,
+                format!("the number of pending signals has reached the per-workflow limit of {MAX_PENDING}"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn accept_update(&mut self, update_id: &'a str) -> Result<(), BadCommand> {
+        match self.update_state(update_id)? {
+            UpdateState::Sent if self.accepted_updates.insert(update_id) => Ok(()),
+            _ => Err(bad_update(update_id, "can't be accepted now")),
+        }
+    }
+
+    fn reject_update(&self, update_id: &'a str) -> Result<(), BadCommand> {
+        match self.update_state(update_id)? {
+            UpdateState::Sent if !self.accepted_updates.contains(update_id) => Ok(()),
+            _ => Err(bad_update(update_id, "can't be rejected now")),
+        }
+    }
+
+    fn complete_update(&self, update_id: &'a str) -> Result<(), BadCommand> {
+        match self.update_state(update_id)? {
+            UpdateState::Accepted => Ok(()),
+            UpdateState::Sent if self.accepted_updates.contains(update_id) => Ok(()),
+            _ => Err(bad_update(update_id, "can't be completed now")),
+        }
+    }
+
+    fn close(&self, close: &Close) -> Result<(), BadCommand> {
+        if self.unseen_events > 0 {
+            return Err(BadCommand::unhandled_command());
+        }
+        match close {
+            Close::ContinueAsNew(attributes) => match &attributes.retry_policy {
+                Some(policy) => crate::temporal::retry::validate(policy)
+                    .map_err(|reject| BadCommand::new(Cause::BadContinueAsNewAttributes, reject.message())),
+                None => Ok(()),
+            },
+            Close::Complete(_) | Close::Fail(_) | Close::Cancel(_) => Ok(()),
+        }
+    }
+
+    fn update_state(&self, update_id: &str) -> Result<UpdateState, BadCommand> {
+        match self.run.machines.updates.get(update_id) {
+            Some(update) => Ok(update.state()),
+            None => Err(bad_update(
+                update_id,
+                "wasn't found on the server. This is most likely a transient error which will be resolved \
+                 automatically by retries",
+            )),
+        }
+    }
+}
+
+fn bad_update(update_id: &str, why: &str) -> BadCommand {
+    BadCommand::new(
+        Cause::BadUpdateWorkflowExecutionMessage,
+        format!("update {update_id} {why}"),
+    )
+}

@@ -1,0 +1,106 @@
+//! What a worker asks for when it answers a workflow task: parsed, checked as a batch, then applied.
+//!
+//! [`parse`] turns the wire's commands and messages into [`Command`]s; [`check`] holds the whole batch against the
+//! run before anything is changed; [`apply`] then can't fail.
+
+mod apply;
+mod check;
+mod parse;
+
+use temporalio_protos::temporal::api::command::v1 as wire;
+use temporalio_protos::temporal::api::common::v1 as common;
+use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Cause;
+use temporalio_protos::temporal::api::failure::v1::Failure;
+use temporalio_protos::temporal::api::history::v1 as history;
+use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
+use temporalio_protos::temporal::api::update::v1 as update;
+
+pub(crate) use check::check;
+pub(crate) use parse::parse;
+
+/// One thing that a workflow asks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    ScheduleActivity(Box<history::ActivityTaskScheduledEventAttributes>, Option<UserMetadata>),
+    RequestCancelActivity {
+        scheduled_event_id: i64,
+    },
+    StartTimer {
+        timer_id: String,
+        duration: std::time::Duration,
+        user_metadata: Option<UserMetadata>,
+    },
+    CancelTimer {
+        timer_id: String,
+    },
+    RecordMarker(Box<wire::RecordMarkerCommandAttributes>),
+    StartChild(Box<wire::StartChildWorkflowExecutionCommandAttributes>, Option<UserMetadata>),
+    SignalExternal(Box<wire::SignalExternalWorkflowExecutionCommandAttributes>),
+    CancelExternal(Box<wire::RequestCancelExternalWorkflowExecutionCommandAttributes>),
+    UpsertSearchAttributes(common::SearchAttributes),
+    ModifyMemo(common::Memo),
+    AcceptUpdate(String, Box<update::Acceptance>),
+    RejectUpdate(String, Box<update::Rejection>),
+    CompleteUpdate(String, Box<update::Response>),
+    Close(Close),
+}
+
+/// How a workflow ends itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Close {
+    Complete(Option<common::Payloads>),
+    Fail(Failure),
+    Cancel(Option<common::Payloads>),
+    ContinueAsNew(Box<wire::ContinueAsNewWorkflowExecutionCommandAttributes>),
+}
+
+/// Why a batch of commands can't be carried out: the workflow task fails with this.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BadCommand {
+    pub(crate) cause: Cause,
+    pub(crate) message: String,
+}
+
+impl BadCommand {
+    fn new(cause: Cause, why: impl std::fmt::Display) -> Self {
+        Self {
+            cause,
+            message: format!("{}: {why}", cause_name(cause)),
+        }
+    }
+
+    /// The workflow wants to close, but there is news that it hasn't seen.
+    fn unhandled_command() -> Self {
+        Self {
+            cause: Cause::UnhandledCommand,
+            message: cause_name(Cause::UnhandledCommand),
+        }
+    }
+}
+
+/// `WORKFLOW_TASK_FAILED_CAUSE_BAD_SIGNAL` as Temporal's texts write it: `BadSignal`.
+fn cause_name(cause: Cause) -> String {
+    cause
+        .as_str_name()
+        .trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_")
+        .split('_')
+        .map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            format!("{first}{}", rest.to_lowercase())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_named_as_temporal_names_them() {
+        assert_eq!(cause_name(Cause::UnhandledCommand), "UnhandledCommand");
+        assert_eq!(
+            cause_name(Cause::BadScheduleActivityAttributes),
+            "BadScheduleActivityAttributes"
+        );
+    }
+}

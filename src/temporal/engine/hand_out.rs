@@ -1,0 +1,201 @@
+//! Giving tasks to workers, and knowing which worker has what.
+
+use prost::Message as _;
+use temporalio_protos::temporal::api::workflowservice::v1::PollWorkflowTaskQueueResponse;
+
+use super::{Engine, HandOut};
+use crate::clock::Timestamp;
+use crate::temporal::matching::{Match, Poller, Task};
+use crate::temporal::run::RunRef;
+use crate::temporal::token::TaskToken;
+
+/// Names a task in a worker's hands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum HandKey {
+    Workflow(RunRef),
+    Activity(RunRef, i64),
+    Query(RunRef, String),
+}
+
+/// Who has a task.
+#[derive(Clone, Debug)]
+pub(crate) struct Hand {
+    pub(crate) connection: u64,
+    pub(crate) identity: String,
+    /// What the task is, in plain words.
+    pub(crate) what: String,
+    /// The grace is over: nothing waits for it any more.
+    pub(crate) released: bool,
+}
+
+impl Hand {
+    /// In plain words, for reports.
+    pub(crate) fn describe(&self, _key: &HandKey) -> String {
+        format!("worker {} with {}", self.identity, self.what)
+    }
+}
+
+impl Engine {
+    pub(super) fn hand_out_tasks(&mut self, now: Timestamp) {
+        loop {
+            if self.hand_out == HandOut::Serial && self.must_wait() {
+                return;
+            }
+            let Some(found) = self.matching.take_match(now, &mut self.entropy) else {
+                return;
+            };
+            self.hand_over(now, found);
+            self.deliver_mail(now);
+        }
+    }
+
+    /// Serial hand-out: one task at a time, and none while a worker is about to poll a queue that has tasks.
+    fn must_wait(&self) -> bool {
+        let busy = self.hands.values().any(|hand| !hand.released);
+        busy || (self.matching.expects_poll() && !self.ignore_expected_polls)
+    }
+
+    /// Gives a task to a poll. A stale task is dropped, and the poll goes on waiting.
+    fn hand_over(&mut self, now: Timestamp, found: Match) {
+        let answer = match &found.task {
+            Task::Workflow {
+                run, scheduled_event_id, ..
+            } => self.start_workflow_task(now, *run, *scheduled_event_id, &found),
+            Task::Activity {
+                run,
+                scheduled_event_id,
+                attempt,
+                ..
+            } => self.start_activity_task(now, *run, *scheduled_event_id, *attempt, &found.poller),
+            Task::Query { run, query_id, .. } => self.start_query_task(*run, query_id, &found),
+        };
+        match answer {
+            Some(answer) => self.answer(found.poller.ticket, Ok(answer)),
+            None => self.repark(found),
+        }
+    }
+
+    fn repark(&mut self, found: Match) {
+        let (kind, name) = match &found.task {
+            Task::Workflow { queue, normal_queue, .. } | Task::Query { queue, normal_queue, .. } => (
+                crate::temporal::matching::Kind::Workflow,
+                if found.sticky { queue } else { normal_queue },
+            ),
+            Task::Activity { queue, .. } => (crate::temporal::matching::Kind::Activity, queue),
+        };
+        let key = crate::temporal::matching::QueueKey {
+            namespace: found.namespace.clone(),
+            kind,
+            name: name.clone(),
+        };
+        self.matching.park_first(key, found.poller);
+    }
+
+    fn start_workflow_task(
+        &mut self,
+        now: Timestamp,
+        run: RunRef,
+        scheduled_event_id: i64,
+        found: &Match,
+    ) -> Option<Vec<u8>> {
+        let poller = &found.poller;
+        let started = self.with_run(now, run, |run, context| {
+            run.start_workflow_task(
+                context,
+                scheduled_event_id,
+                &poller.identity,
+                None,
+                poller.worker_version.clone(),
+            )
+        })?;
+        if !started {
+            return None;
+        }
+        self.take_in_hand(HandKey::Workflow(run), poller, "a workflow task");
+        Some(self.workflow_task_response(run, found.sticky)?.encode_to_vec())
+    }
+
+    /// The answer for the workflow task that has just been started.
+    pub(crate) fn workflow_task_response(
+        &mut self,
+        run_ref: RunRef,
+        sticky: bool,
+    ) -> Option<PollWorkflowTaskQueueResponse> {
+        let run = self.runs.get_mut(run_ref)?;
+        let task = &run.machines.workflow_task;
+        let token = TaskToken::Workflow {
+            run: run_ref,
+            scheduled_event_id: task.scheduled_event_id(),
+            started_event_id: task.started_event_id(),
+            attempt: task.attempt(),
+        };
+        Some(run.workflow_task_response(token, sticky))
+    }
+
+    fn start_activity_task(
+        &mut self,
+        now: Timestamp,
+        run: RunRef,
+        scheduled_event_id: i64,
+        attempt: i32,
+        poller: &Poller,
+    ) -> Option<Vec<u8>> {
+        let token = TaskToken::Activity {
+            run,
+            scheduled_event_id,
+            attempt,
+        };
+        let started = self.with_run(now, run, |run, context| {
+            run.start_activity(
+                context,
+                scheduled_event_id,
+                attempt,
+                &poller.identity,
+                poller.worker_version.clone(),
+            )
+            .is_some()
+        })?;
+        if !started {
+            return None;
+        }
+        let run_state = self.runs.get(run)?;
+        let activity = run_state.machines.activities.get(&scheduled_event_id)?;
+        let response = run_state.activity_task_response(activity, token);
+        let type_name = response.activity_type.clone().unwrap_or_default().name;
+        let what = format!("activity {type_name} (attempt {attempt})");
+        self.take_in_hand(HandKey::Activity(run, scheduled_event_id), poller, &what);
+        Some(response.encode_to_vec())
+    }
+
+    fn start_query_task(&mut self, run_ref: RunRef, query_id: &str, found: &Match) -> Option<Vec<u8>> {
+        let run = self.runs.get(run_ref)?;
+        let query = run.machines.queries.get(query_id)?.query.clone();
+        let what = format!("query {}", query.query_type);
+        let token = TaskToken::Query {
+            run: run_ref,
+            query_id: query_id.to_owned(),
+        };
+        let response = run.query_task_response(token, query, found.sticky);
+        self.take_in_hand(HandKey::Query(run_ref, query_id.to_owned()), &found.poller, &what);
+        Some(response.encode_to_vec())
+    }
+
+    fn take_in_hand(&mut self, key: HandKey, poller: &Poller, what: &str) {
+        let workflow_id = match &key {
+            HandKey::Workflow(run) | HandKey::Activity(run, _) | HandKey::Query(run, _) => self
+                .runs
+                .get(*run)
+                .map(|run| run.start.workflow_id.clone())
+                .unwrap_or_default(),
+        };
+        self.hands.insert(
+            key,
+            Hand {
+                connection: poller.connection,
+                identity: poller.identity.clone(),
+                what: format!("{what} of workflow {workflow_id}"),
+                released: false,
+            },
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! Letters between runs, delivered first in first out inside the call that wrote them.
+
+use super::{Engine, Started};
+use crate::clock::Timestamp;
+use crate::temporal::machine::external::Undeliverable;
+use crate::temporal::run::{CancelRequest, ParentLink, Run, RunRef, Signal, StartRun};
+use crate::temporal::txn::{ChildRun, ChildStartFailure, Letter};
+use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
+use temporalio_protos::temporal::api::history::v1 as history;
+
+/// Letters that one call may cause: a bound on cascades, far beyond what workflows do.
+const MAX_LETTERS: usize = 1_000_000;
+
+impl Engine {
+    pub(super) fn deliver_mail(&mut self, now: Timestamp) {
+        for _ in 0..MAX_LETTERS {
+            let Some(letter) = self.mail.pop_front() else {
+                return;
+            };
+            self.deliver(now, letter);
+        }
+    }
+
+    fn deliver(&mut self, now: Timestamp, letter: Letter) {
+        match letter {
+            Letter::StartChild(start) => self.start_child(now, *start),
+            Letter::ChildStarted { parent, outcome } => self.tell_parent(now, &parent, |run, context| {
+                run.on_child_started(context, parent.initiated_event_id, outcome);
+            }),
+            Letter::ChildClosed { parent, child, outcome } => self.tell_parent(now, &parent, |run, context| {
+                run.on_child_closed(context, parent.initiated_event_id, &child, outcome);
+            }),
+            Letter::SignalExternal {
+                from,
+                initiated_event_id,
+                attributes,
+            } => self.signal_external(now, from, initiated_event_id, *attributes),
+            Letter::CancelExternal {
+                from,
+                initiated_event_id,
+                attributes,
+            } => self.cancel_external(now, from, initiated_event_id, *attributes),
+            Letter::ParentClosed {
+                child,
+                terminate,
+                parent,
+            } => self.close_child(now, child, terminate, parent),
+        }
+    }
+
+    fn start_child(&mut self, now: Timestamp, mut start: StartRun) {
+        let Some(parent) = start.parent.clone() else {
+            return;
+        };
+        let parent_open = parent
+            .run
+            .and_then(|run| self.runs.get(run))
+            .is_some_and(Run::is_running);
+        if !parent_open {
+            return;
+        }
+        let outcome = match self.namespaces.get(&start.namespace) {
+            None => Err(ChildStartFailure::NamespaceNotFound),
+            Some(namespace) => {
+                start.namespace_id = namespace.id.clone();
+                start.request_id = self.entropy.uuid();
+                match self.start_run(now, start) {
+                    Ok(Started::New(run)) => Ok(self.child_run(run)),
+                    Ok(Started::Existing(_)) | Err(_) => Err(ChildStartFailure::AlreadyExists),
+                }
+            }
+        };
+        self.mail.push_back(Letter::ChildStarted { parent, outcome });
+    }
+
+    fn child_run(&self, run: RunRef) -> ChildRun {
+        ChildRun {
+            run,
+            run_id: self
+                .runs
+                .get(run)
+                .map(|run| run.start.run_id.clone())
+                .unwrap_or_default(),
+        }
+    }
+
+    fn tell_parent(
+        &mut self,
+        now: Timestamp,
+        parent: &ParentLink,
+        body: impl FnOnce(&mut Run, &mut crate::temporal::run::Context<'_>),
+    ) {
+        if let Some(run) = parent.run {
+            self.step(now, run, body);
+        }
+    }
+
+    fn signal_external(
+        &mut self,
+        now: Timestamp,
+        from: RunRef,
+        initiated_event_id: i64,
+        attributes: history::SignalExternalWorkflowExecutionInitiatedEventAttributes,
+    ) {
+        let sender = self.runs.get(from).map(Run::execution).unwrap_or_default();
+        let target = self.target(
+            &attributes.namespace,
+            attributes.workflow_execution.as_ref(),
+            attributes.child_workflow_only.then_some(sender.workflow_id.as_str()),
+        );
+        let outcome = target.and_then(|target| {
+            let signal = Signal {
+                name: attributes.signal_name,
+                input: attributes.input,
+                header: attributes.header,
+                identity: "history-service".to_owned(),
+                from: Some(sender),
+                ..Default::default()
+            };
+            self.with_run(now, target, |run, context| run.signal_from(context, signal))
+                .unwrap_or(Err(Undeliverable::NotFound))
+        });
+        self.step(now, from, |run, context| {
+            run.on_external_answered(context, initiated_event_id, outcome);
+        });
+    }
+
+    fn cancel_external(
+        &mut self,
+        now: Timestamp,
+        from: RunRef,
+        initiated_event_id: i64,
+        attributes: history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes,
+    ) {
+        let sender = self.runs.get(from).map(Run::execution).unwrap_or_default();
+        let target = self.target(
+            &attributes.namespace,
+            attributes.workflow_execution.as_ref(),
+            attributes.child_workflow_only.then_some(sender.workflow_id.as_str()),
+        );
+        let outcome = target.and_then(|target| {
+            let request = CancelRequest {
+                cause: attributes.reason,
+                identity: "history-service".to_owned(),
+                from: Some((sender, initiated_event_id)),
+                ..Default::default()
+            };
+            self.with_run(now, target, |run, context| run.request_cancel(context, request))
+                .and_then(Result::ok)
+                .ok_or(Undeliverable::NotFound)
+        });
+        self.step(now, from, |run, context| {
+            run.on_external_answered(context, initiated_event_id, outcome);
+        });
+    }
+
+    /// The run that a workflow means; `only_child_of` if it must be a child of that one.
+    fn target(
+        &self,
+        namespace: &str,
+        execution: Option<&WorkflowExecution>,
+        only_child_of: Option<&str>,
+    ) -> Result<RunRef, Undeliverable> {
+        if self.namespaces.get(namespace).is_none() {
+            return Err(Undeliverable::NamespaceNotFound);
+        }
+        let run = self
+            .runs
+            .find(namespace, execution)
+            .map_err(|_| Undeliverable::NotFound)?;
+        match only_child_of {
+            Some(parent) if !run.is_child_of(parent) => Err(Undeliverable::NotFound),
+            _ => Ok(run.run),
+        }
+    }
+
+    /// The policy reaches the run that the child's chain has come to.
+    fn close_child(&mut self, now: Timestamp, child: RunRef, terminate: bool, parent: (String, String)) {
+        let Some(first) = self.runs.get(child) else {
+            return;
+        };
+        let current = self
+            .runs
+            .current(&first.start.namespace, &first.start.workflow_id)
+            .filter(|current| current.first_run_id() == first.first_run_id())
+            .map(|current| current.run);
+        if let Some(current) = current {
+            self.step(now, current, |run, context| {
+                run.on_parent_closed(context, terminate, parent);
+            });
+        }
+    }
+}

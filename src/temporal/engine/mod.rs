@@ -1,0 +1,327 @@
+//! The in-memory Temporal: the sole owner of namespaces, runs, queues and timers.
+//!
+//! Inputs come by [`Engine::handle_rpc`], [`Engine::handle_timeout`] and the `handle_*` of connections; each is carried
+//! out to its end before the call returns. Answers leave by [`Engine::poll_output`].
+
+mod hand_out;
+mod mail;
+mod namespaces;
+mod runs;
+mod start;
+mod step;
+
+use std::collections::{BTreeMap, VecDeque};
+
+pub(crate) use hand_out::{Hand, HandKey};
+pub(crate) use namespaces::{Namespace, Namespaces};
+pub(crate) use runs::Runs;
+pub(crate) use start::Started;
+pub(crate) use step::{history_answer, wants_close_event};
+
+use super::matching::Matching;
+use super::reject::Reject;
+use super::rpc;
+use super::run::{Run, RunRef};
+use super::timer::{Timer, TimerTable};
+use super::txn::{Effects, Letter, Ticket};
+use crate::clock::Timestamp;
+use crate::entropy::Entropy;
+
+/// How tasks go out to workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum HandOut {
+    /// One at a time, a seeded choice among those that are ready: the same seed gives the same run.
+    #[default]
+    Serial,
+    /// All that are ready at once, as real servers do.
+    Parallel,
+}
+
+/// One RPC as it comes in.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Virtual time.
+    pub now: Timestamp,
+    /// By which the answer finds its way back.
+    pub ticket: Ticket,
+    /// The connection that it came by; its end frees what it held.
+    pub connection: u64,
+    /// `temporal.api.workflowservice.v1.WorkflowService`, for example.
+    pub service: &'a str,
+    /// `StartWorkflowExecution`, for example.
+    pub method: &'a str,
+}
+
+/// An answer on its way to a client: the encoded message, or the refusal.
+pub type Answer = (Ticket, Result<Vec<u8>, Reject>);
+
+/// The in-memory Temporal server, as a value.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) namespaces: Namespaces,
+    pub(crate) runs: Runs,
+    pub(crate) matching: Matching,
+    pub(crate) timers: TimerTable,
+    pub(crate) entropy: Entropy,
+    pub(crate) hands: BTreeMap<HandKey, Hand>,
+    pub(crate) parked: BTreeMap<Ticket, Parked>,
+    hand_out: HandOut,
+    /// After the grace: don't wait for polls that were expected.
+    ignore_expected_polls: bool,
+    mail: VecDeque<Letter>,
+    answers: VecDeque<Answer>,
+    notes: Vec<String>,
+}
+
+/// An RPC that waits, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parked {
+    pub(crate) connection: u64,
+    pub(crate) at: ParkedAt,
+}
+
+/// Where an RPC waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ParkedAt {
+    /// A worker, for a task.
+    Queue,
+    /// A client, for an event of a run; `close`: for the last one.
+    History { run: RunRef, next_event_id: i64, close: bool },
+    /// A client, for a stage of an update.
+    Update(RunRef),
+    /// A client, for the answer to a query.
+    Query(RunRef),
+}
+
+impl Engine {
+    /// A server with the namespace `default` and nothing in it.
+    pub fn new(mut entropy: Entropy, hand_out: HandOut) -> Self {
+        Self {
+            namespaces: Namespaces::with_default(&mut entropy),
+            runs: Runs::default(),
+            matching: Matching::default(),
+            timers: TimerTable::default(),
+            entropy,
+            hands: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            hand_out,
+            ignore_expected_polls: false,
+            mail: VecDeque::new(),
+            answers: VecDeque::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Carries out one RPC. The answer leaves by [`Self::poll_output`], at once or when there is one.
+    pub fn handle_rpc(&mut self, call: Call<'_>, request: &[u8]) {
+        match rpc::serve(self, call, request) {
+            Ok(Some(answer)) => self.answers.push_back((call.ticket, Ok(answer))),
+            Ok(None) => {}
+            Err(reject) => {
+                self.forget(call.now, call.ticket);
+                self.answers.push_back((call.ticket, Err(reject)));
+            }
+        }
+        self.settle(call.now);
+    }
+
+    /// The client of an RPC in flight went away.
+    pub fn handle_abandoned(&mut self, now: Timestamp, ticket: Ticket) {
+        self.forget(now, ticket);
+        self.settle(now);
+    }
+
+    /// A connection is gone for good: its polls end, and the tasks in its hands are nobody's.
+    pub fn handle_disconnected(&mut self, now: Timestamp, connection: u64) {
+        let tickets: Vec<Ticket> = self
+            .parked
+            .iter()
+            .filter(|(_, parked)| parked.connection == connection)
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in tickets {
+            self.forget(now, ticket);
+        }
+        self.matching.retire(connection, None);
+        self.hands.retain(|_, hand| hand.connection != connection);
+        self.settle(now);
+    }
+
+    /// Fires the one timer that is due first, if any is.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        if let Some(timer) = self.timers.pop_due(now) {
+            self.fire(now, timer);
+            self.settle(now);
+        }
+    }
+
+    /// The grace is over: what is in workers' hands doesn't hold up the others any more. Gives who was waited for.
+    pub fn release_blocked(&mut self, now: Timestamp) -> Vec<String> {
+        let mut blocked: Vec<String> = Vec::new();
+        for (key, hand) in &mut self.hands {
+            if !hand.released {
+                hand.released = true;
+                blocked.push(hand.describe(key));
+            }
+        }
+        if self.matching.expects_poll() {
+            blocked.push("a worker that doesn't poll its task queue".to_owned());
+        }
+        self.ignore_expected_polls = true;
+        self.settle(now);
+        self.ignore_expected_polls = false;
+        blocked
+    }
+
+    /// The next answer to send.
+    pub fn poll_output(&mut self) -> Option<Answer> {
+        self.answers.pop_front()
+    }
+
+    /// When the next timer fires.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.timers.next_deadline()
+    }
+
+    /// Lines for the timeline, since the last call.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Whether nothing moves by itself: no task is in a worker's hands or about to be.
+    pub fn is_idle(&self) -> bool {
+        self.hands.values().all(|hand| hand.released) && !self.matching.has_match() && !self.matching.expects_poll()
+    }
+
+    /// What isn't idle, in plain words.
+    pub fn busy_with(&self) -> Vec<String> {
+        self.hands
+            .iter()
+            .filter(|(_, hand)| !hand.released)
+            .map(|(key, hand)| hand.describe(key))
+            .collect()
+    }
+
+    /// Whether a client waits for the end of a run, or for an update.
+    pub fn has_waiting_client(&self) -> bool {
+        self.parked
+            .values()
+            .any(|parked| matches!(parked.at, ParkedAt::History { close: true, .. } | ParkedAt::Update(_)))
+    }
+
+    /// How many polls of a connection wait for tasks: workflow tasks (any queue), activity tasks.
+    pub fn parked_polls(&self, connection: u64) -> (usize, usize) {
+        let mut counts = (0, 0);
+        for key in self.matching.parked(connection) {
+            match key.kind {
+                super::matching::Kind::Workflow => counts.0 += 1,
+                super::matching::Kind::Activity => counts.1 += 1,
+            }
+        }
+        counts
+    }
+
+    /// All runs, in the order in which they were started.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter()
+    }
+
+    /// An RPC waits.
+    pub(crate) fn park(&mut self, call: &Call<'_>, at: ParkedAt) {
+        self.parked.insert(
+            call.ticket,
+            Parked {
+                connection: call.connection,
+                at,
+            },
+        );
+    }
+
+    /// Forgets an RPC in flight, wherever it waits.
+    pub(crate) fn forget(&mut self, now: Timestamp, ticket: Ticket) {
+        let Some(parked) = self.parked.remove(&ticket) else {
+            return;
+        };
+        match parked.at {
+            ParkedAt::Queue => {
+                self.matching.unpark(now, ticket);
+            }
+            ParkedAt::History { run, .. } => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.history_waiters.retain(|waiter| *waiter != ticket);
+                }
+            }
+            ParkedAt::Update(run) => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.forget_update_waiter(ticket);
+                }
+            }
+            ParkedAt::Query(run) => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.forget_query(ticket);
+                }
+            }
+        }
+    }
+
+    /// An answer to an RPC that waited.
+    pub(crate) fn answer(&mut self, ticket: Ticket, answer: Result<Vec<u8>, Reject>) {
+        self.parked.remove(&ticket);
+        self.answers.push_back((ticket, answer));
+    }
+
+    fn fire(&mut self, now: Timestamp, timer: Timer) {
+        use temporalio_protos::temporal::api::enums::v1::TimeoutType;
+        match timer {
+            Timer::WorkflowExecutionTimeout(run) => self.step(now, run, |run, context| run.time_out(context, true)),
+            Timer::WorkflowRunTimeout(run) => self.step(now, run, |run, context| run.time_out(context, false)),
+            Timer::FirstWorkflowTask(run) => self.step(now, run, Run::on_first_workflow_task),
+            Timer::WorkflowTaskStartToClose(run) => {
+                self.hands.remove(&HandKey::Workflow(run));
+                self.step(now, run, |run, context| {
+                    run.on_workflow_task_timeout(context, TimeoutType::StartToClose);
+                });
+            }
+            Timer::WorkflowTaskScheduleToStart(run) => self.step(now, run, |run, context| {
+                run.on_workflow_task_timeout(context, TimeoutType::ScheduleToStart);
+            }),
+            Timer::User(run, started_event_id) => {
+                self.step(now, run, |run, context| run.on_user_timer(context, started_event_id));
+            }
+            Timer::Activity(run, scheduled_event_id, clock) => {
+                self.hands.remove(&HandKey::Activity(run, scheduled_event_id));
+                self.step(now, run, |run, context| {
+                    run.on_activity_timer(context, scheduled_event_id, clock);
+                });
+            }
+            Timer::LongPoll(ticket) => self.forget(now, ticket),
+        }
+    }
+
+    /// Lets everything happen that follows from the last step.
+    fn settle(&mut self, now: Timestamp) {
+        self.deliver_mail(now);
+        self.hand_out_tasks(now);
+    }
+
+    fn apply_effects(&mut self, now: Timestamp, run: RunRef, effects: Effects) -> Option<RunRef> {
+        for (timer, deadline) in effects.timers {
+            match deadline {
+                Some(deadline) => self.timers.set(timer, deadline),
+                None => self.timers.stop(timer),
+            }
+        }
+        self.notes.extend(effects.notes);
+        let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
+        for task in effects.tasks {
+            self.matching.add(now, namespace.as_deref().unwrap_or_default(), task);
+        }
+        self.mail.extend(effects.mail);
+        for (ticket, reply) in effects.replies {
+            self.answer(ticket, reply);
+        }
+        self.after_close(run);
+        self.wake_history_waiters(run);
+        effects.next_run.map(|start| self.create_run(now, *start))
+    }
+}

@@ -1,0 +1,89 @@
+//! All runs, and the ways to find one.
+
+use std::collections::BTreeMap;
+
+use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
+
+use crate::temporal::reject::Reject;
+use crate::temporal::run::{Run, RunRef};
+
+/// The runs of all namespaces.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    runs: BTreeMap<RunRef, Run>,
+    by_run_id: BTreeMap<String, RunRef>,
+    /// The latest run of each workflow id.
+    current: BTreeMap<(String, String), RunRef>,
+    next: u64,
+}
+
+impl Runs {
+    /// A name for a run that is about to be made.
+    pub(crate) fn next_ref(&mut self) -> RunRef {
+        self.next += 1;
+        RunRef(self.next)
+    }
+
+    /// Adds a run; it is its workflow id's latest from now on.
+    pub(crate) fn insert(&mut self, run: Run) {
+        let key = (run.start.namespace.clone(), run.start.workflow_id.clone());
+        self.by_run_id.insert(run.start.run_id.clone(), run.run);
+        self.current.insert(key, run.run);
+        self.runs.insert(run.run, run);
+    }
+
+    pub(crate) fn get(&self, run: RunRef) -> Option<&Run> {
+        self.runs.get(&run)
+    }
+
+    pub(crate) fn get_mut(&mut self, run: RunRef) -> Option<&mut Run> {
+        self.runs.get_mut(&run)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values()
+    }
+
+    /// The latest run of a workflow id.
+    pub(crate) fn current(&self, namespace: &str, workflow_id: &str) -> Option<&Run> {
+        let key = (namespace.to_owned(), workflow_id.to_owned());
+        self.current.get(&key).and_then(|run| self.runs.get(run))
+    }
+
+    /// The run that a client names: by run id, or the latest of the workflow id.
+    pub(crate) fn find(&self, namespace: &str, execution: Option<&WorkflowExecution>) -> Result<&Run, Reject> {
+        let Some(execution) = execution else {
+            return Err(Reject::InvalidArgument("Execution is not set on request.".to_owned()));
+        };
+        if execution.workflow_id.is_empty() {
+            return Err(Reject::InvalidArgument("WorkflowId is not set on request.".to_owned()));
+        }
+        if execution.run_id.is_empty() {
+            return self
+                .current(namespace, &execution.workflow_id)
+                .ok_or_else(|| Reject::workflow_not_found(&execution.workflow_id));
+        }
+        if !is_uuid(&execution.run_id) {
+            return Err(Reject::InvalidArgument("Invalid RunId.".to_owned()));
+        }
+        self.by_run_id
+            .get(&execution.run_id)
+            .and_then(|run| self.runs.get(run))
+            .filter(|run| run.start.workflow_id == execution.workflow_id && run.start.namespace == namespace)
+            .ok_or_else(|| {
+                Reject::NotFound(format!(
+                    "workflow execution not found for workflow ID {:?} and run ID {:?}",
+                    execution.workflow_id, execution.run_id
+                ))
+            })
+    }
+}
+
+/// 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}

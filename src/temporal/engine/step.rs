@@ -1,0 +1,119 @@
+//! One step of one run, from the run's own code to everything it wants done.
+
+use prost::Message as _;
+use temporalio_protos::temporal::api::enums::v1::HistoryEventFilterType;
+use temporalio_protos::temporal::api::history::v1::History;
+use temporalio_protos::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryResponse;
+
+use super::{Engine, HandKey, ParkedAt};
+use crate::clock::Timestamp;
+use crate::temporal::run::{Context, Run, RunRef};
+use crate::temporal::token::HistoryToken;
+use crate::temporal::txn::{Effects, Ticket};
+
+impl Engine {
+    /// Runs `body` on a run and applies its effects. Nothing happens if there is no such run or it has ended.
+    pub(crate) fn step(&mut self, now: Timestamp, run: RunRef, body: impl FnOnce(&mut Run, &mut Context<'_>)) {
+        let open = self.runs.get(run).is_some_and(Run::is_running);
+        if open {
+            self.with_run(now, run, body);
+        }
+    }
+
+    /// Runs `body` on a run, open or not, applies its effects, and gives what it gives.
+    pub(crate) fn with_run<T>(
+        &mut self,
+        now: Timestamp,
+        run_ref: RunRef,
+        body: impl FnOnce(&mut Run, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let mut effects = Effects::default();
+        let run = self.runs.get_mut(run_ref)?;
+        let mut context = Context {
+            now,
+            effects: &mut effects,
+            entropy: &mut self.entropy,
+        };
+        let given = body(run, &mut context);
+        self.apply_effects(now, run_ref, effects);
+        Some(given)
+    }
+
+    /// A run that has ended holds no timers, and no worker is busy for it.
+    pub(super) fn after_close(&mut self, run: RunRef) {
+        if self.runs.get(run).is_none_or(Run::is_running) {
+            return;
+        }
+        self.timers.stop_all_of(run);
+        self.hands.retain(|key, _| match key {
+            HandKey::Workflow(owner) | HandKey::Activity(owner, _) => *owner != run,
+            HandKey::Query(..) => true,
+        });
+    }
+
+    /// Answers those who wait for an event that has come.
+    pub(super) fn wake_history_waiters(&mut self, run_ref: RunRef) {
+        let Some(run) = self.runs.get(run_ref) else {
+            return;
+        };
+        let ready: Vec<(Ticket, Vec<u8>)> = run
+            .history_waiters
+            .iter()
+            .filter_map(|ticket| match self.parked.get(ticket)?.at {
+                ParkedAt::History { next_event_id, close, .. } => {
+                    let answer = history_answer(run, next_event_id, close)?;
+                    Some((*ticket, answer.encode_to_vec()))
+                }
+                _ => None,
+            })
+            .collect();
+        if ready.is_empty() {
+            return;
+        }
+        if let Some(run) = self.runs.get_mut(run_ref) {
+            run.history_waiters
+                .retain(|waiter| ready.iter().all(|(ticket, _)| ticket != waiter));
+        }
+        for (ticket, answer) in ready {
+            self.answer(ticket, Ok(answer));
+        }
+    }
+}
+
+/// What a client that waits for events gets, if there is anything to get.
+pub(crate) fn history_answer(run: &Run, next_event_id: i64, close: bool) -> Option<GetWorkflowExecutionHistoryResponse> {
+    if close {
+        let event = run.log.close_event()?;
+        return Some(GetWorkflowExecutionHistoryResponse {
+            history: Some(History {
+                events: vec![event.clone()],
+            }),
+            ..Default::default()
+        });
+    }
+    let (events, next) = run.log.page(next_event_id, crate::temporal::run::HISTORY_PAGE_EVENTS);
+    if events.is_empty() && run.is_running() {
+        return None;
+    }
+    let more = run.is_running() || next <= run.log.last_event_id();
+    let next_page_token = match more {
+        true => HistoryToken {
+            next_event_id: next,
+            last_event_id: None,
+        }
+        .encode(),
+        false => Vec::new(),
+    };
+    Some(GetWorkflowExecutionHistoryResponse {
+        history: Some(History {
+            events: events.to_vec(),
+        }),
+        next_page_token,
+        ..Default::default()
+    })
+}
+
+/// Whether a request is for the last event only.
+pub(crate) fn wants_close_event(filter: i32) -> bool {
+    filter == HistoryEventFilterType::CloseEvent as i32
+}

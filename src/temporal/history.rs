@@ -1,0 +1,290 @@
+//! One run's history: event ids, the events held back while a workflow task is started, and pages.
+
+use prost::Message;
+use std::collections::BTreeMap;
+use temporalio_protos::temporal::api::enums::v1::EventType;
+use temporalio_protos::temporal::api::history::v1::HistoryEvent;
+use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
+
+use super::event::{event_type, is_buffered_during_workflow_task, is_result};
+use super::proto::timestamp;
+use crate::clock::Timestamp;
+
+/// The id of an event that has none yet since it is held back. Temporal's `common.BufferedEventID`.
+pub(crate) const BUFFERED_EVENT_ID: i64 = -123;
+
+/// The history of one run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
+    events: Vec<HistoryEvent>,
+    held_back: Vec<HistoryEvent>,
+    size_bytes: i64,
+}
+
+/// The ids that held-back events got: (id of the event that started the thing, id of its started event).
+pub(crate) type StartedIds = BTreeMap<i64, i64>;
+
+impl Log {
+    /// The id that the next event will get.
+    pub(crate) fn next_event_id(&self) -> i64 {
+        self.events.len() as i64 + 1
+    }
+
+    /// The id of the last event, 0 if there is none.
+    pub(crate) fn last_event_id(&self) -> i64 {
+        self.events.len() as i64
+    }
+
+    /// All events that have an id, in order.
+    pub(crate) fn events(&self) -> &[HistoryEvent] {
+        &self.events
+    }
+
+    /// The sum of the events' encoded sizes, in bytes.
+    pub(crate) fn size_bytes(&self) -> i64 {
+        self.size_bytes
+    }
+
+    /// Whether events wait for the started workflow task to end.
+    pub(crate) fn has_held_back(&self) -> bool {
+        !self.held_back.is_empty()
+    }
+
+    /// The events that wait.
+    pub(crate) fn held_back(&self) -> &[HistoryEvent] {
+        &self.held_back
+    }
+
+    /// Adds an event; its type, id and time are derived here and nowhere else.
+    ///
+    /// Gives the event's id, or [`BUFFERED_EVENT_ID`] if it is held back.
+    pub(crate) fn emit(&mut self, now: Timestamp, event: NewEvent) -> i64 {
+        let event_type = event_type(&event.attributes);
+        let mut event = HistoryEvent {
+            event_id: BUFFERED_EVENT_ID,
+            event_time: Some(timestamp(now)),
+            event_type: event_type as i32,
+            attributes: Some(event.attributes),
+            user_metadata: event.user_metadata,
+            links: event.links,
+            worker_may_ignore: event.worker_may_ignore,
+            ..Default::default()
+        };
+        if is_buffered_during_workflow_task(event_type) {
+            self.held_back.push(event);
+            return BUFFERED_EVENT_ID;
+        }
+        event.event_id = self.next_event_id();
+        self.append(event)
+    }
+
+    /// Gives the events that were held back their ids and places: results last, else in order of arrival.
+    pub(crate) fn flush(&mut self) -> StartedIds {
+        let (results, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held_back)
+            .into_iter()
+            .partition(|event| is_result(event.event_type()));
+        let mut started_ids = StartedIds::new();
+        for mut event in others.into_iter().chain(results) {
+            event.event_id = self.next_event_id();
+            let event_id = event.event_id;
+            match event.attributes.as_mut() {
+                Some(Attributes::ActivityTaskStartedEventAttributes(started)) => {
+                    started_ids.insert(started.scheduled_event_id, event_id);
+                }
+                Some(Attributes::ChildWorkflowExecutionStartedEventAttributes(started)) => {
+                    started_ids.insert(started.initiated_event_id, event_id);
+                }
+                Some(attributes) => link_to_started(attributes, &started_ids),
+                None => {}
+            }
+            self.append(event);
+        }
+        started_ids
+    }
+
+    /// Takes back a timer's fired event that is held back: the workflow has cancelled the timer meanwhile.
+    pub(crate) fn take_held_back_timer(&mut self, timer_id: &str) -> Option<i64> {
+        let (index, started_event_id) = self.held_back_timer(timer_id)?;
+        self.held_back.remove(index);
+        Some(started_event_id)
+    }
+
+    /// Where a timer's fired event is held back, and its started event's id.
+    pub(crate) fn held_back_timer(&self, timer_id: &str) -> Option<(usize, i64)> {
+        self.held_back.iter().enumerate().find_map(|(index, event)| match &event.attributes {
+            Some(Attributes::TimerFiredEventAttributes(fired)) if fired.timer_id == timer_id => {
+                Some((index, fired.started_event_id))
+            }
+            _ => None,
+        })
+    }
+
+    /// Drops what is held back: the run has been closed from outside.
+    pub(crate) fn discard_held_back(&mut self) {
+        self.held_back.clear();
+    }
+
+    /// Events from `first_event_id` on, at most `limit`, and the id after the last of them.
+    pub(crate) fn page(&self, first_event_id: i64, limit: usize) -> (&[HistoryEvent], i64) {
+        let first = usize::try_from(first_event_id.max(1) - 1)
+            .unwrap_or(usize::MAX)
+            .min(self.events.len());
+        let last = first.saturating_add(limit).min(self.events.len());
+        (&self.events[first..last], last as i64 + 1)
+    }
+
+    /// The event that ended the run, if it has ended.
+    pub(crate) fn close_event(&self) -> Option<&HistoryEvent> {
+        self.events.last().filter(|event| is_close(event.event_type()))
+    }
+
+    fn append(&mut self, event: HistoryEvent) -> i64 {
+        let event_id = event.event_id;
+        self.size_bytes += event.encoded_len() as i64;
+        self.events.push(event);
+        event_id
+    }
+}
+
+/// An event before it has an id and a time.
+#[derive(Clone, Debug)]
+pub(crate) struct NewEvent {
+    attributes: Attributes,
+    user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
+    links: Vec<temporalio_protos::temporal::api::common::v1::Link>,
+    worker_may_ignore: bool,
+}
+
+impl NewEvent {
+    /// With the summary and details that the caller attached.
+    pub(crate) fn with_user_metadata(
+        mut self,
+        user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
+    ) -> Self {
+        self.user_metadata = user_metadata;
+        self
+    }
+
+    /// With links to other executions.
+    pub(crate) fn with_links(mut self, links: Vec<temporalio_protos::temporal::api::common::v1::Link>) -> Self {
+        self.links = links;
+        self
+    }
+}
+
+impl<A: Into<Attributes>> From<A> for NewEvent {
+    fn from(attributes: A) -> Self {
+        Self {
+            attributes: attributes.into(),
+            user_metadata: None,
+            links: Vec::new(),
+            worker_may_ignore: false,
+        }
+    }
+}
+
+/// Whether an event of this type ends a run.
+pub(crate) fn is_close(event_type: EventType) -> bool {
+    use EventType as E;
+    matches!(
+        event_type,
+        E::WorkflowExecutionCompleted
+            | E::WorkflowExecutionFailed
+            | E::WorkflowExecutionCanceled
+            | E::WorkflowExecutionTerminated
+            | E::WorkflowExecutionTimedOut
+            | E::WorkflowExecutionContinuedAsNew
+    )
+}
+
+/// Fills in the id of the started event, which had none when the result was written.
+fn link_to_started(attributes: &mut Attributes, started_ids: &StartedIds) {
+    use Attributes as A;
+    let (origin, started) = match attributes {
+        A::ActivityTaskCompletedEventAttributes(a) => (a.scheduled_event_id, &mut a.started_event_id),
+        A::ActivityTaskFailedEventAttributes(a) => (a.scheduled_event_id, &mut a.started_event_id),
+        A::ActivityTaskTimedOutEventAttributes(a) => (a.scheduled_event_id, &mut a.started_event_id),
+        A::ActivityTaskCanceledEventAttributes(a) => (a.scheduled_event_id, &mut a.started_event_id),
+        A::ChildWorkflowExecutionCompletedEventAttributes(a) => (a.initiated_event_id, &mut a.started_event_id),
+        A::ChildWorkflowExecutionFailedEventAttributes(a) => (a.initiated_event_id, &mut a.started_event_id),
+        A::ChildWorkflowExecutionCanceledEventAttributes(a) => (a.initiated_event_id, &mut a.started_event_id),
+        A::ChildWorkflowExecutionTimedOutEventAttributes(a) => (a.initiated_event_id, &mut a.started_event_id),
+        A::ChildWorkflowExecutionTerminatedEventAttributes(a) => (a.initiated_event_id, &mut a.started_event_id),
+        _ => return,
+    };
+    if *started == BUFFERED_EVENT_ID
+        && let Some(event_id) = started_ids.get(&origin)
+    {
+        *started = *event_id;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use temporalio_protos::temporal::api::history::v1 as history;
+
+    fn types(log: &Log) -> Vec<EventType> {
+        log.events().iter().map(HistoryEvent::event_type).collect()
+    }
+
+    #[test]
+    fn held_back_events_come_in_order_with_results_last_and_linked() {
+        let mut log = Log::default();
+        let now = Timestamp::EPOCH_OF_TESTS;
+        log.emit(now, history::WorkflowExecutionStartedEventAttributes::default().into());
+        log.emit(
+            now,
+            history::ActivityTaskStartedEventAttributes {
+                scheduled_event_id: 5,
+                ..Default::default()
+            }
+            .into(),
+        );
+        log.emit(
+            now,
+            history::ActivityTaskCompletedEventAttributes {
+                scheduled_event_id: 5,
+                started_event_id: BUFFERED_EVENT_ID,
+                ..Default::default()
+            }
+            .into(),
+        );
+        log.emit(now, history::WorkflowExecutionSignaledEventAttributes::default().into());
+        assert_eq!(log.last_event_id(), 1);
+
+        let started = log.flush();
+
+        assert_eq!(
+            types(&log),
+            [
+                EventType::WorkflowExecutionStarted,
+                EventType::ActivityTaskStarted,
+                EventType::WorkflowExecutionSignaled,
+                EventType::ActivityTaskCompleted
+            ]
+        );
+        assert_eq!(started.get(&5), Some(&2));
+        let Some(Attributes::ActivityTaskCompletedEventAttributes(completed)) = &log.events()[3].attributes else {
+            panic!("{:?}", log.events()[3]);
+        };
+        assert_eq!(completed.started_event_id, 2);
+        assert!(!log.has_held_back());
+    }
+
+    #[test]
+    fn pages_never_pass_the_end() {
+        let mut log = Log::default();
+        for _ in 0..3 {
+            log.emit(
+                Timestamp::EPOCH_OF_TESTS,
+                history::MarkerRecordedEventAttributes::default().into(),
+            );
+        }
+        assert_eq!(log.page(1, 2).0.len(), 2);
+        assert_eq!(log.page(1, 2).1, 3);
+        assert_eq!(log.page(3, 2).0.len(), 1);
+        assert_eq!(log.page(99, 2).0.len(), 0);
+        assert_eq!(log.page(-5, usize::MAX).0.len(), 3);
+    }
+}

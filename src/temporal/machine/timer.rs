@@ -1,0 +1,128 @@
+//! A user timer: `workflow.sleep`.
+
+use std::time::Duration;
+
+use temporalio_protos::temporal::api::history::v1 as history;
+
+use crate::temporal::proto::proto_duration;
+use crate::temporal::timer::Timer as ClockTimer;
+use crate::temporal::txn::Txn;
+
+/// Where a user timer is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It runs.
+    Started,
+    /// It fired.
+    Fired,
+    /// The workflow took it back.
+    Canceled,
+}
+
+/// What can happen to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// Its time has come.
+    Fire,
+    /// The command `CancelTimer`.
+    Cancel,
+}
+
+/// The whole life of a timer.
+pub(crate) const TRANSITIONS: &[(State, Input, State)] = &[
+    (State::Started, Input::Fire, State::Fired),
+    (State::Started, Input::Cancel, State::Canceled),
+];
+
+/// The next state, if the table has one.
+pub(crate) fn step(state: State, input: Input) -> Option<State> {
+    match (state, input) {
+        (State::Started, Input::Fire) => Some(State::Fired),
+        (State::Started, Input::Cancel) => Some(State::Canceled),
+        (State::Fired | State::Canceled, Input::Fire | Input::Cancel) => None,
+    }
+}
+
+/// A running timer.
+#[derive(Clone, Debug)]
+pub(crate) struct UserTimer {
+    state: State,
+    timer_id: String,
+    started_event_id: i64,
+}
+
+impl UserTimer {
+    /// The command `StartTimer`.
+    pub(crate) fn start(
+        txn: &mut Txn<'_>,
+        attributes: history::TimerStartedEventAttributes,
+        duration: Duration,
+        user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
+    ) -> Self {
+        let timer_id = attributes.timer_id.clone();
+        let attributes = history::TimerStartedEventAttributes {
+            start_to_fire_timeout: Some(proto_duration(duration)),
+            ..attributes
+        };
+        let event = crate::temporal::history::NewEvent::from(attributes).with_user_metadata(user_metadata);
+        let started_event_id = txn.emit(event);
+        txn.set_timer(ClockTimer::User(txn.run, started_event_id), txn.now + duration);
+        Self {
+            state: State::Started,
+            timer_id,
+            started_event_id,
+        }
+    }
+
+    /// Its time has come.
+    pub(crate) fn fire(&mut self, txn: &mut Txn<'_>) {
+        let Some(next) = step(self.state, Input::Fire) else {
+            return;
+        };
+        self.state = next;
+        txn.emit(history::TimerFiredEventAttributes {
+            timer_id: self.timer_id.clone(),
+            started_event_id: self.started_event_id,
+        });
+    }
+
+    /// The command `CancelTimer`.
+    pub(crate) fn cancel(&mut self, txn: &mut Txn<'_>, workflow_task_completed_event_id: i64, identity: &str) {
+        let Some(next) = step(self.state, Input::Cancel) else {
+            return;
+        };
+        self.state = next;
+        txn.stop_timer(ClockTimer::User(txn.run, self.started_event_id));
+        txn.emit(history::TimerCanceledEventAttributes {
+            timer_id: self.timer_id.clone(),
+            started_event_id: self.started_event_id,
+            workflow_task_completed_event_id,
+            identity: identity.to_owned(),
+        });
+    }
+
+    /// The id that the workflow gave it.
+    pub(crate) fn timer_id(&self) -> &str {
+        &self.timer_id
+    }
+
+    /// The id of its started event, by which the clock knows it.
+    pub(crate) fn started_event_id(&self) -> i64 {
+        self.started_event_id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_meets_every_input() {
+        super::super::walk(
+            &[State::Started, State::Fired, State::Canceled],
+            &[Input::Fire, Input::Cancel],
+            TRANSITIONS,
+            step,
+        );
+    }
+}

@@ -1,0 +1,545 @@
+//! The workflow task: the one thing at a time that a run asks its worker to do.
+//!
+//! Three kinds. A normal task has its events in the history from the start. A transient one (attempt 2 and on, the
+//! worker keeps failing) and a speculative one (scheduled only to deliver an update) get theirs when they complete;
+//! until then the worker is shown events that aren't written.
+
+use std::time::Duration;
+
+use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
+use temporalio_protos::temporal::api::enums::v1::{TaskQueueKind, TimeoutType, WorkflowTaskFailedCause};
+use temporalio_protos::temporal::api::failure::v1::Failure;
+use temporalio_protos::temporal::api::history::v1 as history;
+use temporalio_protos::temporal::api::history::v1::HistoryEvent;
+use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
+use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
+
+use crate::clock::Timestamp;
+use crate::temporal::event::event_type;
+use crate::temporal::matching::Task;
+use crate::temporal::proto::{proto_duration, timestamp};
+use crate::temporal::timer::Timer;
+use crate::temporal::txn::Txn;
+
+/// Where the run's workflow task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum State {
+    /// Nothing to do.
+    #[default]
+    None,
+    /// Waits for a worker.
+    Scheduled,
+    /// A worker has it.
+    Started,
+}
+
+/// What can happen to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    Schedule,
+    Start,
+    Complete,
+    Fail,
+    StartToCloseTimeout,
+    ScheduleToStartTimeout,
+    /// The run closes from outside.
+    Drop,
+}
+
+/// The whole life of a workflow task.
+pub(crate) const TRANSITIONS: &[(State, Input, State)] = &[
+    (State::None, Input::Schedule, State::Scheduled),
+    (State::Scheduled, Input::Start, State::Started),
+    (State::Scheduled, Input::ScheduleToStartTimeout, State::None),
+    (State::Scheduled, Input::Drop, State::None),
+    (State::Started, Input::Complete, State::None),
+    (State::Started, Input::Fail, State::None),
+    (State::Started, Input::StartToCloseTimeout, State::None),
+    (State::Started, Input::Drop, State::None),
+];
+
+/// The next state, if the table has one.
+pub(crate) fn step(state: State, input: Input) -> Option<State> {
+    match (state, input) {
+        (State::None, Input::Schedule) => Some(State::Scheduled),
+        (State::Scheduled, Input::Start) => Some(State::Started),
+        (State::Scheduled, Input::ScheduleToStartTimeout | Input::Drop)
+        | (State::Started, Input::Complete | Input::Fail | Input::StartToCloseTimeout | Input::Drop) => {
+            Some(State::None)
+        }
+        (State::None, _) | (State::Scheduled, _) | (State::Started, _) => None,
+    }
+}
+
+/// Events after which Temporal suggests to continue as new (dynamic config `limit.historyCount.suggestContinueAsNew`).
+pub(crate) const SUGGEST_CONTINUE_AS_NEW_EVENTS: i64 = 4 * 1024;
+
+/// History size after which Temporal suggests to continue as new, in bytes.
+pub(crate) const SUGGEST_CONTINUE_AS_NEW_BYTES: i64 = 4 * 1024 * 1024;
+
+/// How long a speculative task waits for a worker before it becomes a normal one.
+pub(crate) const SPECULATIVE_SCHEDULE_TO_START: Duration = Duration::from_secs(5);
+
+/// Attempts after which the time that a worker gets for a task grows (Temporal: `workflowTaskRetryBackoffMinAttempts`).
+const RETRY_BACKOFF_MIN_ATTEMPTS: i32 = 3;
+
+/// The most that the time for a task grows (dynamic config `history.workflowTaskRetryMaxInterval`).
+const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(600);
+
+/// Whether the history has the task's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Kind {
+    #[default]
+    Normal,
+    Speculative,
+}
+
+/// The worker that has the run in its cache.
+#[derive(Clone, Debug)]
+pub(crate) struct Sticky {
+    pub(crate) queue: String,
+    pub(crate) schedule_to_start: Duration,
+}
+
+/// A run's workflow task and what is kept from one to the next.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkflowTask {
+    state: State,
+    kind: Kind,
+    attempt: i32,
+    scheduled_event_id: i64,
+    started_event_id: i64,
+    scheduled_at: Timestamp,
+    original_scheduled_at: Timestamp,
+    started_at: Timestamp,
+    timeout: Duration,
+    request_id: String,
+    identity: String,
+    history_size_bytes: i64,
+    suggest_continue_as_new: bool,
+    worker_version: Option<WorkerVersionStamp>,
+    sticky: Option<Sticky>,
+    last_completed_started_event_id: i64,
+    last_failure: Option<Failure>,
+}
+
+impl Default for WorkflowTask {
+    fn default() -> Self {
+        Self {
+            state: State::None,
+            kind: Kind::Normal,
+            attempt: 1,
+            scheduled_event_id: 0,
+            started_event_id: 0,
+            scheduled_at: Timestamp::default(),
+            original_scheduled_at: Timestamp::default(),
+            started_at: Timestamp::default(),
+            timeout: Duration::ZERO,
+            request_id: String::new(),
+            identity: String::new(),
+            history_size_bytes: 0,
+            suggest_continue_as_new: false,
+            worker_version: None,
+            sticky: None,
+            last_completed_started_event_id: 0,
+            last_failure: None,
+        }
+    }
+}
+
+impl WorkflowTask {
+    /// A task is needed. Held-back events have been flushed; if there were any, `fresh_events` says so.
+    pub(crate) fn schedule(
+        &mut self,
+        txn: &mut Txn<'_>,
+        kind: Kind,
+        normal_queue: &str,
+        default_timeout: Duration,
+        fresh_events: bool,
+    ) {
+        let Some(next) = step(self.state, Input::Schedule) else {
+            return;
+        };
+        self.state = next;
+        self.kind = kind;
+        if fresh_events {
+            self.attempt = 1;
+            self.kind = Kind::Normal;
+        }
+        self.timeout = start_to_close(default_timeout, self.attempt);
+        self.scheduled_at = txn.now;
+        self.original_scheduled_at = txn.now;
+        self.scheduled_event_id = if self.is_in_history() {
+            let task_queue = self.task_queue(normal_queue);
+            self.emit_scheduled(txn, task_queue)
+        } else {
+            txn.log().next_event_id()
+        };
+        self.offer(txn, normal_queue);
+    }
+
+    /// A worker takes the task. `false` if the task is stale.
+    pub(crate) fn start(
+        &mut self,
+        txn: &mut Txn<'_>,
+        normal_queue: &str,
+        identity: &str,
+        request_id: String,
+        worker_version: Option<WorkerVersionStamp>,
+    ) -> bool {
+        let Some(next) = step(self.state, Input::Start) else {
+            return false;
+        };
+        self.state = next;
+        self.started_at = txn.now;
+        self.request_id = request_id;
+        identity.clone_into(&mut self.identity);
+        self.worker_version = worker_version;
+        self.history_size_bytes = txn.log().size_bytes();
+        self.suggest_continue_as_new = txn.log().last_event_id() >= SUGGEST_CONTINUE_AS_NEW_EVENTS
+            || self.history_size_bytes >= SUGGEST_CONTINUE_AS_NEW_BYTES;
+        txn.stop_timer(Timer::WorkflowTaskScheduleToStart(txn.run));
+        if !self.is_in_history() && self.scheduled_event_id != txn.log().next_event_id() {
+            // Events came since: it isn't the same attempt any more, and it goes into the history.
+            self.attempt = 1;
+            self.kind = Kind::Normal;
+            let task_queue = self.task_queue(normal_queue);
+            self.scheduled_event_id = self.emit_scheduled(txn, task_queue);
+        }
+        self.started_event_id = if self.is_in_history() {
+            self.emit_started(txn)
+        } else {
+            self.scheduled_event_id + 1
+        };
+        txn.set_timer(Timer::WorkflowTaskStartToClose(txn.run), txn.now + self.timeout);
+        true
+    }
+
+    /// The worker has answered. Gives the id of the completed event, or `None` if a speculative task leaves no trace.
+    pub(crate) fn complete(
+        &mut self,
+        txn: &mut Txn<'_>,
+        request: &RespondWorkflowTaskCompletedRequest,
+        normal_queue: &str,
+        discard: bool,
+    ) -> Option<i64> {
+        self.state = step(self.state, Input::Complete)?;
+        txn.stop_timer(Timer::WorkflowTaskStartToClose(txn.run));
+        if self.kind == Kind::Speculative && discard {
+            self.kind = Kind::Normal;
+            return None;
+        }
+        self.write_unwritten(txn, normal_queue);
+        let sdk_metadata = request.sdk_metadata.clone().map(sorted_flags);
+        let completed_event_id = txn.emit(history::WorkflowTaskCompletedEventAttributes {
+            scheduled_event_id: self.scheduled_event_id,
+            started_event_id: self.started_event_id,
+            identity: request.identity.clone(),
+            #[allow(deprecated)]
+            worker_version: request.worker_version_stamp.clone(),
+            sdk_metadata,
+            metering_metadata: request.metering_metadata,
+            ..Default::default()
+        });
+        self.last_completed_started_event_id = self.started_event_id;
+        self.attempt = 1;
+        self.kind = Kind::Normal;
+        self.last_failure = None;
+        Some(completed_event_id)
+    }
+
+    /// The task failed: by the worker's word, or since its commands can't be carried out.
+    pub(crate) fn fail(
+        &mut self,
+        txn: &mut Txn<'_>,
+        cause: WorkflowTaskFailedCause,
+        failure: Option<Failure>,
+        identity: &str,
+        normal_queue: &str,
+    ) {
+        let Some(next) = step(self.state, Input::Fail) else {
+            return;
+        };
+        self.state = next;
+        txn.stop_timer(Timer::WorkflowTaskStartToClose(txn.run));
+        if self.attempt == 1 {
+            self.write_unwritten(txn, normal_queue);
+            txn.emit(history::WorkflowTaskFailedEventAttributes {
+                scheduled_event_id: self.scheduled_event_id,
+                started_event_id: self.started_event_id,
+                cause: cause as i32,
+                failure: failure.clone(),
+                identity: identity.to_owned(),
+                ..Default::default()
+            });
+        }
+        self.last_failure = failure;
+        self.prepare_next_attempt();
+    }
+
+    /// A clock ran out. `false` if it doesn't concern the task as it is now.
+    pub(crate) fn time_out(&mut self, txn: &mut Txn<'_>, timeout: TimeoutType, normal_queue: &str) -> bool {
+        let input = match timeout {
+            TimeoutType::ScheduleToStart => Input::ScheduleToStartTimeout,
+            _ => Input::StartToCloseTimeout,
+        };
+        let Some(next) = step(self.state, input) else {
+            return false;
+        };
+        self.state = next;
+        if input == Input::ScheduleToStartTimeout {
+            if self.kind == Kind::Speculative {
+                let task_queue = self.task_queue(normal_queue);
+                self.scheduled_event_id = self.emit_scheduled(txn, task_queue);
+                self.kind = Kind::Normal;
+            }
+            self.started_event_id = 0;
+        } else if self.attempt == 1 {
+            self.write_unwritten(txn, normal_queue);
+        }
+        if self.attempt == 1 {
+            txn.emit(history::WorkflowTaskTimedOutEventAttributes {
+                scheduled_event_id: self.scheduled_event_id,
+                started_event_id: self.started_event_id,
+                timeout_type: timeout as i32,
+            });
+        }
+        if input == Input::ScheduleToStartTimeout {
+            self.sticky = None;
+            self.attempt = 1;
+        } else {
+            self.prepare_next_attempt();
+        }
+        true
+    }
+
+    /// The run closes from outside: the task is of no use any more.
+    pub(crate) fn drop_task(&mut self, txn: &mut Txn<'_>) {
+        if let Some(next) = step(self.state, Input::Drop) {
+            self.state = next;
+        }
+        txn.stop_timer(Timer::WorkflowTaskStartToClose(txn.run));
+        txn.stop_timer(Timer::WorkflowTaskScheduleToStart(txn.run));
+    }
+
+    /// An answered heartbeat: the next task continues this one.
+    pub(crate) fn carry_original_schedule(&mut self, original_scheduled_at: Timestamp) {
+        self.original_scheduled_at = original_scheduled_at;
+    }
+
+    /// The events that a worker must see though they aren't written.
+    pub(crate) fn unwritten_events(&self, normal_queue: &str) -> Vec<HistoryEvent> {
+        if self.is_in_history() || self.state != State::Started {
+            return Vec::new();
+        }
+        let event = |event_id, at, attributes: history::history_event::Attributes| HistoryEvent {
+            event_id,
+            event_time: Some(timestamp(at)),
+            event_type: event_type(&attributes) as i32,
+            attributes: Some(attributes),
+            ..Default::default()
+        };
+        let scheduled = self.scheduled_attributes(self.task_queue(normal_queue));
+        vec![
+            event(self.scheduled_event_id, self.scheduled_at, scheduled.into()),
+            event(self.started_event_id, self.started_at, self.started_attributes().into()),
+        ]
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.state == State::Started
+    }
+
+    pub(crate) fn is_pending(&self) -> bool {
+        self.state != State::None
+    }
+
+    pub(crate) fn is_speculative(&self) -> bool {
+        self.kind == Kind::Speculative
+    }
+
+    pub(crate) fn attempt(&self) -> i32 {
+        self.attempt
+    }
+
+    pub(crate) fn scheduled_event_id(&self) -> i64 {
+        self.scheduled_event_id
+    }
+
+    pub(crate) fn started_event_id(&self) -> i64 {
+        self.started_event_id
+    }
+
+    pub(crate) fn scheduled_at(&self) -> Timestamp {
+        self.scheduled_at
+    }
+
+    pub(crate) fn original_scheduled_at(&self) -> Timestamp {
+        self.original_scheduled_at
+    }
+
+    pub(crate) fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    /// The id of the started event of the last task that was completed, 0 before the first.
+    pub(crate) fn last_completed_started_event_id(&self) -> i64 {
+        self.last_completed_started_event_id
+    }
+
+    /// Why the last attempt failed, if it did.
+    pub(crate) fn last_failure(&self) -> Option<&Failure> {
+        self.last_failure.as_ref()
+    }
+
+    pub(crate) fn sticky(&self) -> Option<&Sticky> {
+        self.sticky.as_ref()
+    }
+
+    pub(crate) fn set_sticky(&mut self, sticky: Option<Sticky>) {
+        self.sticky = sticky;
+    }
+
+    /// The queue that the next task goes to.
+    pub(crate) fn task_queue(&self, normal_queue: &str) -> TaskQueue {
+        match &self.sticky {
+            Some(sticky) => TaskQueue {
+                name: sticky.queue.clone(),
+                kind: TaskQueueKind::Sticky as i32,
+                normal_name: normal_queue.to_owned(),
+            },
+            None => TaskQueue {
+                name: normal_queue.to_owned(),
+                kind: TaskQueueKind::Normal as i32,
+                ..Default::default()
+            },
+        }
+    }
+
+    /// Puts the task on its queue, and the clock beside it that sends it elsewhere if nobody fetches it.
+    fn offer(&self, txn: &mut Txn<'_>, normal_queue: &str) {
+        let limit = match (&self.sticky, self.kind) {
+            (_, Kind::Speculative) => Some(SPECULATIVE_SCHEDULE_TO_START),
+            (Some(sticky), Kind::Normal) => Some(sticky.schedule_to_start),
+            (None, Kind::Normal) => None,
+        };
+        if let Some(limit) = limit {
+            txn.set_timer(Timer::WorkflowTaskScheduleToStart(txn.run), txn.now + limit);
+        }
+        txn.effects.tasks.push(Task::Workflow {
+            run: txn.run,
+            queue: self.task_queue(normal_queue).name,
+            normal_queue: normal_queue.to_owned(),
+            scheduled_event_id: self.scheduled_event_id,
+        });
+    }
+
+    /// Whether its scheduled and started events are written when they happen.
+    fn is_in_history(&self) -> bool {
+        self.kind == Kind::Normal && self.attempt == 1
+    }
+
+    /// Writes the events of a transient or speculative task, now that it counts.
+    fn write_unwritten(&mut self, txn: &mut Txn<'_>, normal_queue: &str) {
+        if self.is_in_history() {
+            return;
+        }
+        let task_queue = self.task_queue(normal_queue);
+        self.scheduled_event_id = self.emit_scheduled(txn, task_queue);
+        self.started_event_id = self.emit_started(txn);
+    }
+
+    /// A failure on the sticky queue doesn't count: the same attempt goes to any worker.
+    fn prepare_next_attempt(&mut self) {
+        self.attempt = match self.sticky.take() {
+            Some(_) => 1,
+            None => self.attempt + 1,
+        };
+        self.kind = Kind::Normal;
+    }
+
+    fn emit_scheduled(&self, txn: &mut Txn<'_>, task_queue: TaskQueue) -> i64 {
+        txn.emit(self.scheduled_attributes(task_queue))
+    }
+
+    fn emit_started(&self, txn: &mut Txn<'_>) -> i64 {
+        txn.emit(self.started_attributes())
+    }
+
+    fn scheduled_attributes(&self, task_queue: TaskQueue) -> history::WorkflowTaskScheduledEventAttributes {
+        history::WorkflowTaskScheduledEventAttributes {
+            task_queue: Some(task_queue),
+            start_to_close_timeout: Some(proto_duration(self.timeout)),
+            attempt: self.attempt,
+        }
+    }
+
+    fn started_attributes(&self) -> history::WorkflowTaskStartedEventAttributes {
+        history::WorkflowTaskStartedEventAttributes {
+            scheduled_event_id: self.scheduled_event_id,
+            identity: self.identity.clone(),
+            request_id: self.request_id.clone(),
+            suggest_continue_as_new: self.suggest_continue_as_new,
+            history_size_bytes: self.history_size_bytes,
+            #[allow(deprecated)]
+            worker_version: self.worker_version.clone(),
+            ..Default::default()
+        }
+    }
+}
+
+/// The time that a worker gets, which grows with the attempts.
+fn start_to_close(default_timeout: Duration, attempt: i32) -> Duration {
+    if attempt <= RETRY_BACKOFF_MIN_ATTEMPTS {
+        return default_timeout;
+    }
+    let doublings = u32::try_from(attempt - RETRY_BACKOFF_MIN_ATTEMPTS - 1).unwrap_or_default().min(20);
+    let growth = Duration::from_secs(5).saturating_mul(1 << doublings).min(RETRY_BACKOFF_MAX);
+    default_timeout + growth
+}
+
+/// The SDK sends its flags in random order; the history has them in ascending order.
+fn sorted_flags(
+    mut metadata: temporalio_protos::temporal::api::sdk::v1::WorkflowTaskCompletedMetadata,
+) -> temporalio_protos::temporal::api::sdk::v1::WorkflowTaskCompletedMetadata {
+    metadata.core_used_flags.sort_unstable();
+    metadata.lang_used_flags.sort_unstable();
+    metadata
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_meets_every_input() {
+        use Input as I;
+        super::super::walk(
+            &[State::None, State::Scheduled, State::Started],
+            &[
+                I::Schedule,
+                I::Start,
+                I::Complete,
+                I::Fail,
+                I::StartToCloseTimeout,
+                I::ScheduleToStartTimeout,
+                I::Drop,
+            ],
+            TRANSITIONS,
+            step,
+        );
+    }
+
+    #[test]
+    fn the_time_for_a_task_grows_after_three_attempts_and_stays_bounded() {
+        let ten = Duration::from_secs(10);
+        assert_eq!(start_to_close(ten, 3), ten);
+        assert_eq!(start_to_close(ten, 4), Duration::from_secs(15));
+        assert_eq!(start_to_close(ten, 5), Duration::from_secs(20));
+        assert_eq!(start_to_close(ten, i32::MAX), ten + RETRY_BACKOFF_MAX);
+    }
+}

@@ -1,0 +1,25 @@
+//! An in-memory Temporal: the whole server as one value, without a clock, a thread or a socket of its own.
+//!
+//! A request comes down one way: [`rpc`] parses it, [`engine`] finds the run, [`run`] lets its machines ([`machine`])
+//! write events and effects into a [`txn`], and the engine applies them: timers, tasks for [`matching`], letters to other
+//! runs, answers.
+
+mod command;
+mod engine;
+mod event;
+mod history;
+mod machine;
+mod matching;
+mod proto;
+mod reject;
+mod retry;
+mod rpc;
+mod run;
+mod timer;
+mod token;
+mod txn;
+
+pub use engine::{Answer, Call, Engine, HandOut};
+pub use reject::Reject;
+pub use rpc::{Rpc, Support, table};
+pub use txn::Ticket;

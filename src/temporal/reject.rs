@@ -1,0 +1,165 @@
+//! What Temporal refuses, as data: the gRPC code, the message and the typed detail that SDKs match on.
+
+use prost::Message;
+use temporalio_protos::google::rpc;
+use temporalio_protos::temporal::api::enums::v1::WorkflowExecutionStatus;
+use temporalio_protos::temporal::api::errordetails::v1 as details;
+use temporalio_protos::temporal::api::failure::v1::Failure;
+use tonic::Code;
+
+/// A refusal of one RPC.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reject {
+    /// The request breaks a rule; the text names the field.
+    InvalidArgument(String),
+    /// A workflow, activity, task or update isn't there (any more).
+    NotFound(String),
+    /// The namespace isn't registered.
+    NamespaceNotFound(String),
+    /// The namespace is registered already.
+    NamespaceAlreadyExists(String),
+    /// The workflow id is taken, and the policies don't let it be reused.
+    WorkflowExecutionAlreadyStarted {
+        /// Temporal's sentence, which names the reason.
+        message: String,
+        /// The request id that started the run in the way.
+        start_request_id: String,
+        /// The run in the way.
+        run_id: String,
+    },
+    /// The state of the workflow doesn't allow it now.
+    FailedPrecondition(String),
+    /// A query came before the workflow could answer one.
+    WorkflowNotReady(String),
+    /// The query handler failed; the workflow itself is unharmed.
+    QueryFailed {
+        /// The handler's message.
+        message: String,
+        /// The handler's failure, if the SDK sent one.
+        failure: Option<Failure>,
+    },
+    /// The caller's deadline, or the server's limit on a wait, passed.
+    DeadlineExceeded(String),
+    /// A limit of this server was reached.
+    ResourceExhausted(String),
+    /// This server doesn't serve the RPC; the text says why.
+    Unimplemented(String),
+}
+
+impl Reject {
+    /// The gRPC status code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::InvalidArgument(_) => Code::InvalidArgument,
+            Self::NotFound(_) | Self::NamespaceNotFound(_) => Code::NotFound,
+            Self::NamespaceAlreadyExists(_) | Self::WorkflowExecutionAlreadyStarted { .. } => Code::AlreadyExists,
+            Self::FailedPrecondition(_) | Self::WorkflowNotReady(_) => Code::FailedPrecondition,
+            Self::QueryFailed { .. } => Code::InvalidArgument,
+            Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
+            Self::ResourceExhausted(_) => Code::ResourceExhausted,
+            Self::Unimplemented(_) => Code::Unimplemented,
+        }
+    }
+
+    /// The gRPC status message.
+    pub fn message(&self) -> String {
+        match self {
+            Self::InvalidArgument(message)
+            | Self::NotFound(message)
+            | Self::FailedPrecondition(message)
+            | Self::WorkflowNotReady(message)
+            | Self::DeadlineExceeded(message)
+            | Self::ResourceExhausted(message)
+            | Self::Unimplemented(message)
+            | Self::WorkflowExecutionAlreadyStarted { message, .. }
+            | Self::QueryFailed { message, .. } => message.clone(),
+            Self::NamespaceNotFound(name) => format!("Namespace {name} is not found."),
+            Self::NamespaceAlreadyExists(_) => "Namespace already exists.".to_owned(),
+        }
+    }
+
+    /// The bytes of `grpc-status-details-bin`: a `google.rpc.Status` with Temporal's typed detail. Empty if there is none.
+    pub fn details(&self) -> Vec<u8> {
+        let Some(detail) = self.detail() else {
+            return Vec::new();
+        };
+        rpc::Status {
+            code: self.code() as i32,
+            message: self.message(),
+            details: vec![detail],
+        }
+        .encode_to_vec()
+    }
+
+    fn detail(&self) -> Option<prost_types::Any> {
+        match self {
+            Self::NotFound(_) => Some(any("NotFoundFailure", &details::NotFoundFailure::default())),
+            Self::NamespaceNotFound(namespace) => Some(any(
+                "NamespaceNotFoundFailure",
+                &details::NamespaceNotFoundFailure {
+                    namespace: namespace.clone(),
+                },
+            )),
+            Self::NamespaceAlreadyExists(_) => Some(any(
+                "NamespaceAlreadyExistsFailure",
+                &details::NamespaceAlreadyExistsFailure {},
+            )),
+            Self::WorkflowExecutionAlreadyStarted {
+                start_request_id,
+                run_id,
+                ..
+            } => Some(any(
+                "WorkflowExecutionAlreadyStartedFailure",
+                &details::WorkflowExecutionAlreadyStartedFailure {
+                    start_request_id: start_request_id.clone(),
+                    run_id: run_id.clone(),
+                    ..Default::default()
+                },
+            )),
+            Self::WorkflowNotReady(_) => Some(any(
+                "WorkflowNotReadyFailure",
+                &details::WorkflowNotReadyFailure {},
+            )),
+            Self::QueryFailed { failure, .. } => Some(any(
+                "QueryFailedFailure",
+                &details::QueryFailedFailure {
+                    failure: failure.clone(),
+                },
+            )),
+            _ => None,
+        }
+    }
+
+    /// The workflow execution isn't in the namespace at all.
+    pub(crate) fn workflow_not_found(workflow_id: &str) -> Self {
+        Self::NotFound(format!("workflow not found for ID: {workflow_id}"))
+    }
+
+    /// The workflow execution has ended, and the request needs it open.
+    pub(crate) fn workflow_completed() -> Self {
+        Self::NotFound("workflow execution already completed".to_owned())
+    }
+
+    /// The workflow id is taken by a run of this status.
+    pub(crate) fn already_started(status: WorkflowExecutionStatus, start_request_id: &str, run_id: &str) -> Self {
+        let message = match status {
+            WorkflowExecutionStatus::Running => {
+                "Workflow execution is already running. WorkflowId: {id}, RunId: {run}."
+            }
+            _ => "Workflow execution already finished. WorkflowId: {id}, RunId: {run}.",
+        };
+        Self::WorkflowExecutionAlreadyStarted {
+            message: message.to_owned(),
+            start_request_id: start_request_id.to_owned(),
+            run_id: run_id.to_owned(),
+        }
+    }
+}
+
+fn any<M: Message>(name: &str, message: &M) -> prost_types::Any {
+    prost_types::Any {
+        type_url: format!("type.googleapis.com/temporal.api.errordetails.v1.{name}"),
+        value: message.encode_to_vec(),
+    }
+}

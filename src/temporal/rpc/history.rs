@@ -1,0 +1,122 @@
+//! Histories: by pages, from either end, and waiting for what isn't there yet.
+
+use temporalio_protos::temporal::api::history::v1::History;
+use temporalio_protos::temporal::api::workflowservice::v1 as wire;
+
+use super::Answer;
+use crate::temporal::engine::{Call, Engine, ParkedAt, history_answer, wants_close_event};
+use crate::temporal::reject::Reject;
+use crate::temporal::run::{HISTORY_PAGE_EVENTS, Run};
+use crate::temporal::token::HistoryToken;
+
+pub(super) fn get(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    request: wire::GetWorkflowExecutionHistoryRequest,
+) -> Result<Answer<wire::GetWorkflowExecutionHistoryResponse>, Reject> {
+    engine.namespaces.require(&request.namespace)?;
+    let run = engine.runs.find(&request.namespace, request.execution.as_ref())?;
+    let token = decode(&request.next_page_token)?;
+    let close = wants_close_event(request.history_event_filter_type);
+    if request.wait_new_event {
+        let next_event_id = token.map_or(1, |token| token.next_event_id);
+        if let Some(answer) = history_answer(run, next_event_id, close) {
+            return Ok(Answer::Now(answer));
+        }
+        let run = run.run;
+        engine.park(
+            call,
+            ParkedAt::History {
+                run,
+                next_event_id,
+                close,
+            },
+        );
+        if let Some(run) = engine.runs.get_mut(run) {
+            run.history_waiters.push(call.ticket);
+        }
+        return Ok(Answer::Later);
+    }
+    if close {
+        return Ok(Answer::Now(last_event(run)));
+    }
+    Ok(Answer::Now(page(run, token, request.maximum_page_size)))
+}
+
+pub(super) fn get_reverse(
+    engine: &mut Engine,
+    _: &Call<'_>,
+    request: wire::GetWorkflowExecutionHistoryReverseRequest,
+) -> Result<Answer<wire::GetWorkflowExecutionHistoryReverseResponse>, Reject> {
+    engine.namespaces.require(&request.namespace)?;
+    let run = engine.runs.find(&request.namespace, request.execution.as_ref())?;
+    let token = decode(&request.next_page_token)?;
+    let last = token.map_or(run.log.last_event_id(), |token| token.next_event_id);
+    let size = page_size(request.maximum_page_size);
+    let first = (last - size as i64 + 1).max(1);
+    let count = usize::try_from(last - first + 1).unwrap_or_default();
+    let mut events = run.log.page(first, count).0.to_vec();
+    events.reverse();
+    let next_page_token = match first {
+        1 => Vec::new(),
+        first => HistoryToken {
+            next_event_id: first - 1,
+            last_event_id: None,
+        }
+        .encode(),
+    };
+    Ok(Answer::Now(wire::GetWorkflowExecutionHistoryReverseResponse {
+        history: Some(History { events }),
+        next_page_token,
+    }))
+}
+
+fn page(run: &Run, token: Option<HistoryToken>, size: i32) -> wire::GetWorkflowExecutionHistoryResponse {
+    let first = token.map_or(1, |token| token.next_event_id);
+    let last = token
+        .and_then(|token| token.last_event_id)
+        .unwrap_or(run.log.last_event_id());
+    let left = usize::try_from(last - first + 1).unwrap_or_default();
+    let (events, next_event_id) = run.log.page(first, page_size(size).min(left));
+    let next_page_token = match next_event_id <= last && !events.is_empty() {
+        true => HistoryToken {
+            next_event_id,
+            last_event_id: Some(last),
+        }
+        .encode(),
+        false => Vec::new(),
+    };
+    wire::GetWorkflowExecutionHistoryResponse {
+        history: Some(History {
+            events: events.to_vec(),
+        }),
+        next_page_token,
+        ..Default::default()
+    }
+}
+
+/// What the close filter gives without waiting: the last event, whatever it is.
+fn last_event(run: &Run) -> wire::GetWorkflowExecutionHistoryResponse {
+    wire::GetWorkflowExecutionHistoryResponse {
+        history: Some(History {
+            events: run.log.events().last().cloned().into_iter().collect(),
+        }),
+        ..Default::default()
+    }
+}
+
+fn page_size(size: i32) -> usize {
+    usize::try_from(size)
+        .ok()
+        .filter(|size| (1..HISTORY_PAGE_EVENTS).contains(size))
+        .unwrap_or(HISTORY_PAGE_EVENTS)
+}
+
+fn decode(token: &[u8]) -> Result<Option<HistoryToken>, Reject> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    HistoryToken::decode(token)
+        .map(Some)
+        .ok_or_else(|| Reject::InvalidArgument("Invalid NextPageToken.".to_owned()))
+}

@@ -1,0 +1,95 @@
+//! The RPCs: one file per family, and one table that knows them all.
+//!
+//! A handler gets the decoded request and gives the answer ([`Answer::Now`]) or parks the call ([`Answer::Later`]). Wire
+//! types end here: what goes on to the engine has been checked.
+
+mod activity;
+mod history;
+mod namespace;
+mod query;
+mod signal;
+mod start;
+mod system;
+mod table;
+mod update;
+mod worker;
+mod workflow;
+mod workflow_task;
+
+use prost::Message;
+
+pub use table::{Rpc, Support, table};
+
+use super::engine::{Call, Engine};
+use super::reject::Reject;
+
+/// What a handler gives.
+#[derive(Debug)]
+pub(crate) enum Answer<T> {
+    /// The answer.
+    Now(T),
+    /// The call is parked; its ticket gets the answer.
+    Later,
+}
+
+/// A handler with the types of its messages worn off.
+type Handler = fn(&mut Engine, &Call<'_>, &[u8]) -> Result<Option<Vec<u8>>, Reject>;
+
+/// The largest request, in bytes: Temporal's gRPC limit (`rpc.MaxRecvMsgSize` of the frontend).
+pub(crate) const MAX_REQUEST_BYTES: usize = 128 * 1024 * 1024;
+
+/// Carries out one call: `None` if it is parked.
+pub(crate) fn serve(engine: &mut Engine, call: Call<'_>, request: &[u8]) -> Result<Option<Vec<u8>>, Reject> {
+    if request.len() > MAX_REQUEST_BYTES {
+        return Err(Reject::ResourceExhausted(format!(
+            "the request has {} bytes; the limit is {MAX_REQUEST_BYTES}",
+            request.len()
+        )));
+    }
+    let Some(rpc) = table::find(call.service, call.method) else {
+        return Err(Reject::Unimplemented(format!(
+            "unknown service or method {}/{}",
+            call.service, call.method
+        )));
+    };
+    match rpc.handler() {
+        Ok(handler) => handler(engine, &call, request),
+        Err(why) => Err(Reject::Unimplemented(format!(
+            "awaithumans-testkit doesn't serve {}/{} yet: {why}",
+            call.service, call.method
+        ))),
+    }
+}
+
+/// Decodes, calls, encodes.
+fn typed<Q, A>(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    bytes: &[u8],
+    handler: fn(&mut Engine, &Call<'_>, Q) -> Result<Answer<A>, Reject>,
+) -> Result<Option<Vec<u8>>, Reject>
+where
+    Q: Message + Default,
+    A: Message,
+{
+    let request = Q::decode(bytes)
+        .map_err(|error| Reject::InvalidArgument(format!("the request of {} can't be decoded: {error}", call.method)))?;
+    match handler(engine, call, request)? {
+        Answer::Now(answer) => Ok(Some(answer.encode_to_vec())),
+        Answer::Later => Ok(None),
+    }
+}
+
+/// Refuses an id, a type's or a queue's name that is too long for Temporal.
+fn check_length(field: &str, value: &str) -> Result<(), Reject> {
+    match value.len() > MAX_ID_LENGTH {
+        true => Err(Reject::InvalidArgument(format!(
+            "{field} exceeds length limit. Length={} Limit={MAX_ID_LENGTH}",
+            value.len()
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// The longest id (dynamic config `limit.maxIDLength`), in bytes.
+pub(crate) const MAX_ID_LENGTH: usize = 1_000;

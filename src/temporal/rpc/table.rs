@@ -1,0 +1,234 @@
+//! Every RPC of Temporal's services: a handler, or why there is none.
+
+use super::{Handler, activity, history, namespace, query, signal, start, system, typed, update, worker, workflow};
+use super::workflow_task;
+
+/// One RPC of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Rpc {
+    service: &'static str,
+    method: &'static str,
+    support: Serve,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Serve {
+    Served(Handler),
+    Unsupported(&'static str),
+}
+
+/// Whether this server serves an RPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// It does.
+    Served,
+    /// It answers `UNIMPLEMENTED`, with this reason.
+    Unsupported(&'static str),
+}
+
+impl Rpc {
+    /// The full name of the service.
+    pub fn service(&self) -> &'static str {
+        self.service
+    }
+
+    /// The name of the method.
+    pub fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// Whether it is served.
+    pub fn support(&self) -> Support {
+        match self.support {
+            Serve::Served(_) => Support::Served,
+            Serve::Unsupported(why) => Support::Unsupported(why),
+        }
+    }
+
+    pub(super) fn handler(&self) -> Result<Handler, &'static str> {
+        match self.support {
+            Serve::Served(handler) => Ok(handler),
+            Serve::Unsupported(why) => Err(why),
+        }
+    }
+}
+
+/// All RPCs, in the order of Temporal's own definitions.
+pub fn table() -> &'static [Rpc] {
+    TABLE
+}
+
+/// The row of one method.
+pub(super) fn find(service: &str, method: &str) -> Option<&'static Rpc> {
+    // The hot ones are few and the table is short: a scan over string lengths and bytes beats a map here.
+    TABLE
+        .iter()
+        .find(|rpc| rpc.method == method && rpc.service == service)
+}
+
+const WORKFLOW: &str = "temporal.api.workflowservice.v1.WorkflowService";
+const OPERATOR: &str = "temporal.api.operatorservice.v1.OperatorService";
+const TEST: &str = "temporal.api.testservice.v1.TestService";
+
+/// One line per RPC: `rpc!(SERVICE, Method => handler)` or `rpc!(SERVICE, Method => unsupported "why")`.
+macro_rules! rpc {
+    ($service:expr, $method:ident => unsupported $why:literal) => {
+        Rpc {
+            service: $service,
+            method: stringify!($method),
+            support: Serve::Unsupported($why),
+        }
+    };
+    ($service:expr, $method:ident => $handler:path) => {
+        Rpc {
+            service: $service,
+            method: stringify!($method),
+            support: Serve::Served(|engine, call, bytes| typed(engine, call, bytes, $handler)),
+        }
+    };
+}
+
+#[rustfmt::skip]
+const TABLE: &[Rpc] = &[
+    rpc!(WORKFLOW, RegisterNamespace => namespace::register),
+    rpc!(WORKFLOW, DescribeNamespace => namespace::describe),
+    rpc!(WORKFLOW, ListNamespaces => namespace::list),
+    rpc!(WORKFLOW, UpdateNamespace => namespace::update),
+    rpc!(WORKFLOW, DeprecateNamespace => namespace::deprecate),
+    rpc!(WORKFLOW, StartWorkflowExecution => start::start),
+    rpc!(WORKFLOW, ExecuteMultiOperation => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, GetWorkflowExecutionHistory => history::get),
+    rpc!(WORKFLOW, GetWorkflowExecutionHistoryReverse => history::get_reverse),
+    rpc!(WORKFLOW, PollWorkflowTaskQueue => workflow_task::poll),
+    rpc!(WORKFLOW, RespondWorkflowTaskCompleted => workflow_task::completed),
+    rpc!(WORKFLOW, RespondWorkflowTaskFailed => workflow_task::failed),
+    rpc!(WORKFLOW, PollActivityTaskQueue => activity::poll),
+    rpc!(WORKFLOW, RecordActivityTaskHeartbeat => activity::heartbeat),
+    rpc!(WORKFLOW, RecordActivityTaskHeartbeatById => activity::heartbeat_by_id),
+    rpc!(WORKFLOW, RespondActivityTaskCompleted => activity::completed),
+    rpc!(WORKFLOW, RespondActivityTaskCompletedById => activity::completed_by_id),
+    rpc!(WORKFLOW, RespondActivityTaskFailed => activity::failed),
+    rpc!(WORKFLOW, RespondActivityTaskFailedById => activity::failed_by_id),
+    rpc!(WORKFLOW, RespondActivityTaskCanceled => activity::canceled),
+    rpc!(WORKFLOW, RespondActivityTaskCanceledById => activity::canceled_by_id),
+    rpc!(WORKFLOW, RequestCancelWorkflowExecution => signal::request_cancel),
+    rpc!(WORKFLOW, SignalWorkflowExecution => signal::signal),
+    rpc!(WORKFLOW, SignalWithStartWorkflowExecution => start::signal_with_start),
+    rpc!(WORKFLOW, ResetWorkflowExecution => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, TerminateWorkflowExecution => workflow::terminate),
+    rpc!(WORKFLOW, DeleteWorkflowExecution => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, ListOpenWorkflowExecutions => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, ListClosedWorkflowExecutions => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, ListWorkflowExecutions => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, ListArchivedWorkflowExecutions => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, ScanWorkflowExecutions => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, CountWorkflowExecutions => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, GetSearchAttributes => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, RespondQueryTaskCompleted => query::completed),
+    rpc!(WORKFLOW, ResetStickyTaskQueue => workflow_task::reset_sticky),
+    rpc!(WORKFLOW, ShutdownWorker => worker::shutdown),
+    rpc!(WORKFLOW, QueryWorkflow => query::query),
+    rpc!(WORKFLOW, DescribeWorkflowExecution => workflow::describe),
+    rpc!(WORKFLOW, DescribeTaskQueue => worker::describe_task_queue),
+    rpc!(WORKFLOW, GetClusterInfo => system::cluster_info),
+    rpc!(WORKFLOW, GetSystemInfo => system::system_info),
+    rpc!(WORKFLOW, ListTaskQueuePartitions => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, CreateSchedule => unsupported "schedules come with the complete API"),
+    rpc!(WORKFLOW, DescribeSchedule => unsupported "schedules come with the complete API"),
+    rpc!(WORKFLOW, UpdateSchedule => unsupported "schedules come with the complete API"),
+    rpc!(WORKFLOW, PatchSchedule => unsupported "schedules come with the complete API"),
+    rpc!(WORKFLOW, ListScheduleMatchingTimes => unsupported "schedules come with the complete API"),
+    rpc!(WORKFLOW, DeleteSchedule => unsupported "schedules come with the complete API"),
+    rpc!(WORKFLOW, ListSchedules => unsupported "schedules come with the complete API"),
+    rpc!(WORKFLOW, CountSchedules => unsupported "schedules come with the complete API"),
+    rpc!(WORKFLOW, UpdateWorkerBuildIdCompatibility => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, GetWorkerBuildIdCompatibility => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, UpdateWorkerVersioningRules => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, GetWorkerVersioningRules => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, GetWorkerTaskReachability => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, DescribeDeployment => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, DescribeWorkerDeploymentVersion => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, ListDeployments => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, GetDeploymentReachability => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, GetCurrentDeployment => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, SetCurrentDeployment => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, SetWorkerDeploymentCurrentVersion => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, DescribeWorkerDeployment => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, DeleteWorkerDeployment => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, DeleteWorkerDeploymentVersion => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, SetWorkerDeploymentRampingVersion => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, ListWorkerDeployments => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, CreateWorkerDeployment => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, CreateWorkerDeploymentVersion => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, UpdateWorkerDeploymentVersionComputeConfig => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, ValidateWorkerDeploymentVersionComputeConfig => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, UpdateWorkerDeploymentVersionMetadata => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, SetWorkerDeploymentManager => unsupported "worker versioning comes with the complete API"),
+    rpc!(WORKFLOW, UpdateWorkflowExecution => update::update),
+    rpc!(WORKFLOW, PollWorkflowExecutionUpdate => update::poll),
+    rpc!(WORKFLOW, StartBatchOperation => unsupported "batch operations come with the complete API"),
+    rpc!(WORKFLOW, StopBatchOperation => unsupported "batch operations come with the complete API"),
+    rpc!(WORKFLOW, DescribeBatchOperation => unsupported "batch operations come with the complete API"),
+    rpc!(WORKFLOW, ListBatchOperations => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, PollNexusTaskQueue => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, RespondNexusTaskCompleted => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, RespondNexusTaskFailed => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, UpdateActivityOptions => unsupported "activity operations come with the complete API"),
+    rpc!(WORKFLOW, UpdateWorkflowExecutionOptions => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, PauseActivity => unsupported "activity operations come with the complete API"),
+    rpc!(WORKFLOW, UnpauseActivity => unsupported "activity operations come with the complete API"),
+    rpc!(WORKFLOW, ResetActivity => unsupported "activity operations come with the complete API"),
+    rpc!(WORKFLOW, CreateWorkflowRule => unsupported "workflow rules come with the complete API"),
+    rpc!(WORKFLOW, DescribeWorkflowRule => unsupported "workflow rules come with the complete API"),
+    rpc!(WORKFLOW, DeleteWorkflowRule => unsupported "workflow rules come with the complete API"),
+    rpc!(WORKFLOW, ListWorkflowRules => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, TriggerWorkflowRule => unsupported "workflow rules come with the complete API"),
+    rpc!(WORKFLOW, RecordWorkerHeartbeat => worker::record_heartbeat),
+    rpc!(WORKFLOW, ListWorkers => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, CountWorkers => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, UpdateTaskQueueConfig => unsupported "worker management comes with the complete API"),
+    rpc!(WORKFLOW, FetchWorkerConfig => unsupported "worker management comes with the complete API"),
+    rpc!(WORKFLOW, UpdateWorkerConfig => unsupported "worker management comes with the complete API"),
+    rpc!(WORKFLOW, DescribeWorker => unsupported "worker management comes with the complete API"),
+    rpc!(WORKFLOW, PauseWorkflowExecution => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, UnpauseWorkflowExecution => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, StartActivityExecution => unsupported "standalone activities come with the complete API"),
+    rpc!(WORKFLOW, StartNexusOperationExecution => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, DescribeActivityExecution => unsupported "standalone activities come with the complete API"),
+    rpc!(WORKFLOW, DescribeNexusOperationExecution => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, PollActivityExecution => unsupported "standalone activities come with the complete API"),
+    rpc!(WORKFLOW, PollNexusOperationExecution => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, ListActivityExecutions => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, ListNexusOperationExecutions => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, CountActivityExecutions => unsupported "visibility comes with the complete API"),
+    rpc!(WORKFLOW, CountNexusOperationExecutions => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, RequestCancelActivityExecution => unsupported "standalone activities come with the complete API"),
+    rpc!(WORKFLOW, RequestCancelNexusOperationExecution => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, TerminateActivityExecution => unsupported "standalone activities come with the complete API"),
+    rpc!(WORKFLOW, DeleteActivityExecution => unsupported "standalone activities come with the complete API"),
+    rpc!(WORKFLOW, PauseActivityExecution => unsupported "standalone activities come with the complete API"),
+    rpc!(WORKFLOW, ResetActivityExecution => unsupported "standalone activities come with the complete API"),
+    rpc!(WORKFLOW, UnpauseActivityExecution => unsupported "standalone activities come with the complete API"),
+    rpc!(WORKFLOW, UpdateActivityExecutionOptions => unsupported "standalone activities come with the complete API"),
+    rpc!(WORKFLOW, TerminateNexusOperationExecution => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, DeleteNexusOperationExecution => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, PollWorkflowExecutionTimeSkipping => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
+    rpc!(OPERATOR, AddSearchAttributes => unsupported "visibility comes with the complete API"),
+    rpc!(OPERATOR, RemoveSearchAttributes => unsupported "visibility comes with the complete API"),
+    rpc!(OPERATOR, ListSearchAttributes => unsupported "visibility comes with the complete API"),
+    rpc!(OPERATOR, DeleteNamespace => unsupported "comes with the complete API"),
+    rpc!(OPERATOR, AddOrUpdateRemoteCluster => unsupported "comes with the complete API"),
+    rpc!(OPERATOR, RemoveRemoteCluster => unsupported "comes with the complete API"),
+    rpc!(OPERATOR, ListClusters => unsupported "visibility comes with the complete API"),
+    rpc!(OPERATOR, GetNexusEndpoint => unsupported "nexus comes with the complete API"),
+    rpc!(OPERATOR, CreateNexusEndpoint => unsupported "nexus comes with the complete API"),
+    rpc!(OPERATOR, UpdateNexusEndpoint => unsupported "nexus comes with the complete API"),
+    rpc!(OPERATOR, DeleteNexusEndpoint => unsupported "nexus comes with the complete API"),
+    rpc!(OPERATOR, ListNexusEndpoints => unsupported "nexus comes with the complete API"),
+    rpc!(TEST, LockTimeSkipping => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
+    rpc!(TEST, UnlockTimeSkipping => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
+    rpc!(TEST, Sleep => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
+    rpc!(TEST, SleepUntil => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
+    rpc!(TEST, UnlockTimeSkippingWithSleep => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
+    rpc!(TEST, GetCurrentTime => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
+];

@@ -1,0 +1,74 @@
+//! Workers: shutting down, heartbeats, and who polls a queue.
+
+use temporalio_protos::temporal::api::enums::v1::TaskQueueType;
+use temporalio_protos::temporal::api::taskqueue::v1::PollerInfo;
+use temporalio_protos::temporal::api::workflowservice::v1 as wire;
+
+use super::Answer;
+use crate::temporal::engine::{Call, Engine};
+use crate::temporal::matching::{Kind, Poller, QueueKey};
+use crate::temporal::proto::timestamp;
+use crate::temporal::reject::Reject;
+
+/// The worker won't poll any more; its sticky queue is of no use from now on.
+pub(super) fn shutdown(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    request: wire::ShutdownWorkerRequest,
+) -> Result<Answer<wire::ShutdownWorkerResponse>, Reject> {
+    engine.namespaces.require(&request.namespace)?;
+    let sticky = QueueKey {
+        namespace: request.namespace,
+        kind: Kind::Workflow,
+        name: request.sticky_task_queue,
+    };
+    engine.matching.retire(call.connection, Some(&sticky));
+    engine.matching.abandon(&sticky);
+    Ok(Answer::Now(wire::ShutdownWorkerResponse {}))
+}
+
+/// Heartbeats are taken; what they say is shown with the complete API.
+pub(super) fn record_heartbeat(
+    engine: &mut Engine,
+    _: &Call<'_>,
+    request: wire::RecordWorkerHeartbeatRequest,
+) -> Result<Answer<wire::RecordWorkerHeartbeatResponse>, Reject> {
+    engine.namespaces.require(&request.namespace)?;
+    Ok(Answer::Now(wire::RecordWorkerHeartbeatResponse {}))
+}
+
+pub(super) fn describe_task_queue(
+    engine: &mut Engine,
+    _: &Call<'_>,
+    request: wire::DescribeTaskQueueRequest,
+) -> Result<Answer<wire::DescribeTaskQueueResponse>, Reject> {
+    engine.namespaces.require(&request.namespace)?;
+    let kind = match request.task_queue_type() {
+        TaskQueueType::Activity => Kind::Activity,
+        _ => Kind::Workflow,
+    };
+    let name = request.task_queue.unwrap_or_default().name;
+    if name.is_empty() {
+        return Err(Reject::InvalidArgument("TaskQueue is not set on request.".to_owned()));
+    }
+    let key = QueueKey {
+        namespace: request.namespace,
+        kind,
+        name,
+    };
+    let mut pollers: Vec<&Poller> = engine.matching.pollers(&key).collect();
+    pollers.sort_by(|one, other| one.identity.cmp(&other.identity));
+    pollers.dedup_by(|one, other| one.identity == other.identity);
+    Ok(Answer::Now(wire::DescribeTaskQueueResponse {
+        pollers: pollers
+            .into_iter()
+            .map(|poller| PollerInfo {
+                last_access_time: Some(timestamp(poller.last_access)),
+                identity: poller.identity.clone(),
+                rate_per_second: 100_000.0,
+                ..Default::default()
+            })
+            .collect(),
+        ..Default::default()
+    }))
+}

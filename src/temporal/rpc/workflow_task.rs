@@ -1,0 +1,151 @@
+//! Workflow tasks: polled, answered, failed.
+
+use temporalio_protos::temporal::api::enums::v1::{TaskQueueKind, WorkflowTaskFailedCause};
+use temporalio_protos::temporal::api::workflowservice::v1 as wire;
+
+use super::{Answer, check_length};
+use crate::temporal::engine::{Call, Engine, HandKey, ParkedAt};
+use crate::temporal::matching::{Kind, Poller, QueueKey};
+use crate::temporal::reject::Reject;
+use crate::temporal::run::Completion;
+use crate::temporal::token::TaskToken;
+
+/// The request id of a task that goes out with the answer to the one before it.
+const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
+
+pub(super) fn poll(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    request: wire::PollWorkflowTaskQueueRequest,
+) -> Result<Answer<wire::PollWorkflowTaskQueueResponse>, Reject> {
+    engine.namespaces.require(&request.namespace)?;
+    let queue = request.task_queue.unwrap_or_default();
+    if queue.name.is_empty() {
+        return Err(Reject::InvalidArgument("TaskQueue is not set on request.".to_owned()));
+    }
+    check_length("TaskQueue", &queue.name)?;
+    if queue.kind == TaskQueueKind::Sticky as i32 && queue.normal_name.is_empty() {
+        return Err(Reject::InvalidArgument(
+            "TaskQueue.NormalName is not set on sticky queue.".to_owned(),
+        ));
+    }
+    #[allow(deprecated)]
+    let worker_version = stamp(request.worker_version_capabilities, request.binary_checksum);
+    let key = QueueKey {
+        namespace: request.namespace,
+        kind: Kind::Workflow,
+        name: queue.name,
+    };
+    let poller = Poller {
+        ticket: call.ticket,
+        connection: call.connection,
+        identity: request.identity,
+        last_access: call.now,
+        worker_version,
+    };
+    engine.park(call, ParkedAt::Queue);
+    engine.matching.park(key, poller);
+    Ok(Answer::Later)
+}
+
+pub(super) fn completed(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    request: wire::RespondWorkflowTaskCompletedRequest,
+) -> Result<Answer<wire::RespondWorkflowTaskCompletedResponse>, Reject> {
+    let run = started_task(engine, &request.task_token)?;
+    let identity = request.identity.clone();
+    let wants_next = request.return_new_workflow_task;
+    #[allow(deprecated)]
+    let worker_version = request.worker_version_stamp.clone();
+    let hand = engine.hands.remove(&HandKey::Workflow(run));
+    let completion = engine
+        .with_run(call.now, run, |run, context| run.complete_workflow_task(context, request))
+        .unwrap_or_else(|| Err(task_not_found()))?;
+    let mut response = wire::RespondWorkflowTaskCompletedResponse::default();
+    if completion == Completion::NextTask && wants_next {
+        let started = engine.with_run(call.now, run, |run, context| {
+            let scheduled_event_id = run.machines.workflow_task.scheduled_event_id();
+            let request_id = Some(INLINE_REQUEST_ID.to_owned());
+            let started = run.start_workflow_task(context, scheduled_event_id, &identity, request_id, worker_version);
+            let sticky = run.machines.workflow_task.sticky().is_some();
+            (started, sticky)
+        });
+        if let Some((true, sticky)) = started {
+            response.workflow_task = engine.workflow_task_response(run, sticky);
+            if let Some(hand) = hand {
+                engine.hands.insert(HandKey::Workflow(run), hand);
+            }
+        }
+    }
+    Ok(Answer::Now(response))
+}
+
+pub(super) fn failed(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    request: wire::RespondWorkflowTaskFailedRequest,
+) -> Result<Answer<wire::RespondWorkflowTaskFailedResponse>, Reject> {
+    let run = started_task(engine, &request.task_token)?;
+    engine.hands.remove(&HandKey::Workflow(run));
+    let cause =
+        WorkflowTaskFailedCause::try_from(request.cause).unwrap_or(WorkflowTaskFailedCause::Unspecified);
+    engine.with_run(call.now, run, |run, context| {
+        run.fail_workflow_task(context, cause, request.failure, &request.identity);
+    });
+    Ok(Answer::Now(wire::RespondWorkflowTaskFailedResponse {}))
+}
+
+pub(super) fn reset_sticky(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    request: wire::ResetStickyTaskQueueRequest,
+) -> Result<Answer<wire::ResetStickyTaskQueueResponse>, Reject> {
+    engine.namespaces.require(&request.namespace)?;
+    let found = engine.runs.find(&request.namespace, request.execution.as_ref())?;
+    if !found.is_running() {
+        return Err(Reject::workflow_completed());
+    }
+    let run = found.run;
+    engine.with_run(call.now, run, |run, _| run.reset_sticky());
+    Ok(Answer::Now(wire::ResetStickyTaskQueueResponse {}))
+}
+
+/// The version stamp that the events of a task carry.
+pub(super) fn stamp(
+    capabilities: Option<temporalio_protos::temporal::api::common::v1::WorkerVersionCapabilities>,
+    binary_checksum: String,
+) -> Option<temporalio_protos::temporal::api::common::v1::WorkerVersionStamp> {
+    let (build_id, use_versioning) = match capabilities {
+        Some(capabilities) => (capabilities.build_id, capabilities.use_versioning),
+        None => (binary_checksum, false),
+    };
+    (!build_id.is_empty()).then(|| temporalio_protos::temporal::api::common::v1::WorkerVersionStamp {
+        build_id,
+        use_versioning,
+    })
+}
+
+fn started_task(engine: &Engine, token: &[u8]) -> Result<crate::temporal::run::RunRef, Reject> {
+    let Some(TaskToken::Workflow {
+        run,
+        scheduled_event_id,
+        started_event_id,
+        attempt,
+    }) = TaskToken::decode(token)
+    else {
+        return Err(Reject::InvalidArgument("error deserializing task token".to_owned()));
+    };
+    let current = engine
+        .runs
+        .get(run)
+        .is_some_and(|run| run.has_started_task(scheduled_event_id, started_event_id, attempt));
+    match current {
+        true => Ok(run),
+        false => Err(task_not_found()),
+    }
+}
+
+fn task_not_found() -> Reject {
+    Reject::NotFound("Workflow task not found.".to_owned())
+}

@@ -1,0 +1,107 @@
+//! A run as `DescribeWorkflowExecution` and the lists show it.
+
+use temporalio_protos::temporal::api::enums::v1::{PendingWorkflowTaskState, TaskQueueKind};
+use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
+use temporalio_protos::temporal::api::workflow::v1 as workflow;
+use temporalio_protos::temporal::api::workflowservice::v1::DescribeWorkflowExecutionResponse;
+
+use super::Run;
+use crate::temporal::machine::activity::Activity;
+use crate::temporal::machine::child_workflow::ChildWorkflow;
+use crate::temporal::machine::workflow_task::State;
+use crate::temporal::proto::{duration, proto_duration, timestamp};
+
+impl Run {
+    /// All that a client can learn of a run without its history.
+    pub(crate) fn describe(&self) -> DescribeWorkflowExecutionResponse {
+        DescribeWorkflowExecutionResponse {
+            execution_config: Some(workflow::WorkflowExecutionConfig {
+                task_queue: Some(TaskQueue {
+                    name: self.start.task_queue.clone(),
+                    kind: TaskQueueKind::Normal as i32,
+                    ..Default::default()
+                }),
+                workflow_execution_timeout: Some(self.start.execution_timeout.unwrap_or_default()),
+                workflow_run_timeout: Some(self.start.run_timeout.unwrap_or_default()),
+                default_workflow_task_timeout: Some(proto_duration(self.task_timeout())),
+                user_metadata: self.start.user_metadata.clone(),
+            }),
+            workflow_execution_info: Some(self.info()),
+            pending_activities: self.machines.activities.values().map(Activity::describe).collect(),
+            pending_children: self
+                .machines
+                .children
+                .values()
+                .filter(|child| child.is_started())
+                .map(ChildWorkflow::describe)
+                .collect(),
+            pending_workflow_task: self.describe_workflow_task(),
+            workflow_extended_info: Some(self.extended_info()),
+            ..Default::default()
+        }
+    }
+
+    /// The part that lists show too.
+    pub(crate) fn info(&self) -> workflow::WorkflowExecutionInfo {
+        let execution_at = self.started_at + self.start.first_task_backoff;
+        workflow::WorkflowExecutionInfo {
+            execution: Some(self.execution()),
+            r#type: self.workflow_type(),
+            start_time: Some(timestamp(self.started_at)),
+            close_time: self.closed_at.map(timestamp),
+            status: self.status as i32,
+            history_length: self.log.last_event_id(),
+            parent_namespace_id: self
+                .start
+                .parent
+                .as_ref()
+                .map(|parent| parent.namespace_id.clone())
+                .unwrap_or_default(),
+            parent_execution: self.start.parent.as_ref().map(|parent| {
+                temporalio_protos::temporal::api::common::v1::WorkflowExecution {
+                    workflow_id: parent.workflow_id.clone(),
+                    run_id: parent.run_id.clone(),
+                }
+            }),
+            execution_time: Some(timestamp(execution_at)),
+            memo: Some(self.start.memo.clone().unwrap_or_default()),
+            search_attributes: Some(self.start.search_attributes.clone().unwrap_or_default()),
+            task_queue: self.start.task_queue.clone(),
+            history_size_bytes: self.log.size_bytes(),
+            execution_duration: self
+                .closed_at
+                .map(|closed_at| proto_duration(closed_at.since(execution_at))),
+            root_execution: Some(self.start.root.clone().unwrap_or_else(|| self.execution())),
+            first_run_id: self.first_run_id().to_owned(),
+            priority: self.start.priority.clone(),
+            ..Default::default()
+        }
+    }
+
+    fn describe_workflow_task(&self) -> Option<workflow::PendingWorkflowTaskInfo> {
+        let task = &self.machines.workflow_task;
+        let (state, started_time) = match task.state() {
+            State::None => return None,
+            State::Scheduled => (PendingWorkflowTaskState::Scheduled, None),
+            State::Started => (PendingWorkflowTaskState::Started, Some(timestamp(task.started_at()))),
+        };
+        Some(workflow::PendingWorkflowTaskInfo {
+            state: state as i32,
+            scheduled_time: Some(timestamp(task.scheduled_at())),
+            original_scheduled_time: Some(timestamp(task.original_scheduled_at())),
+            started_time,
+            attempt: task.attempt(),
+        })
+    }
+
+    fn extended_info(&self) -> workflow::WorkflowExecutionExtendedInfo {
+        let begin = self.started_at + self.start.first_task_backoff;
+        workflow::WorkflowExecutionExtendedInfo {
+            execution_expiration_time: self.start.execution_expiration.map(timestamp),
+            run_expiration_time: duration(self.start.run_timeout.as_ref()).map(|limit| timestamp(begin + limit)),
+            cancel_requested: self.cancel_requested,
+            original_start_time: Some(timestamp(self.started_at)),
+            ..Default::default()
+        }
+    }
+}

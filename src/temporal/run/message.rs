@@ -1,0 +1,93 @@
+//! What clients and other workflows send to a run: signals and the wish to cancel.
+
+use temporalio_protos::temporal::api::common::v1 as common;
+use temporalio_protos::temporal::api::history::v1 as history;
+
+use super::{Context, Run};
+use crate::temporal::history::NewEvent;
+use crate::temporal::reject::Reject;
+
+/// The most signals that one run takes (dynamic config `history.maximumSignalsPerExecution`).
+pub(crate) const MAX_SIGNALS: u64 = 10_000;
+
+/// A signal, from a client or from a workflow.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signal {
+    pub(crate) name: String,
+    pub(crate) input: Option<common::Payloads>,
+    pub(crate) header: Option<common::Header>,
+    pub(crate) identity: String,
+    pub(crate) request_id: String,
+    pub(crate) from: Option<common::WorkflowExecution>,
+    pub(crate) links: Vec<common::Link>,
+}
+
+/// The wish that a run cancels.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CancelRequest {
+    pub(crate) cause: String,
+    pub(crate) identity: String,
+    pub(crate) request_id: String,
+    pub(crate) from: Option<(common::WorkflowExecution, i64)>,
+    pub(crate) links: Vec<common::Link>,
+}
+
+impl Run {
+    /// Takes a signal. The same request id again changes nothing.
+    pub(crate) fn signal(&mut self, context: &mut Context<'_>, signal: Signal) -> Result<(), Reject> {
+        if !self.is_running() {
+            return Err(Reject::workflow_completed());
+        }
+        if !signal.request_id.is_empty() && self.signal_request_ids.contains(&signal.request_id) {
+            return Ok(());
+        }
+        if self.signal_count >= MAX_SIGNALS {
+            return Err(Reject::InvalidArgument(
+                "exceeded workflow execution limit for signal events".to_owned(),
+            ));
+        }
+        self.signal_count += 1;
+        if !signal.request_id.is_empty() {
+            self.signal_request_ids.insert(signal.request_id.clone());
+        }
+        let event = NewEvent::from(history::WorkflowExecutionSignaledEventAttributes {
+            signal_name: signal.name,
+            input: signal.input,
+            identity: signal.identity,
+            header: signal.header,
+            external_workflow_execution: signal.from,
+            request_id: signal.request_id,
+            ..Default::default()
+        })
+        .with_links(signal.links);
+        let (_, mut txn) = self.open(context);
+        txn.emit(event);
+        self.settle(context, true);
+        Ok(())
+    }
+
+    /// Takes the wish to cancel. A second one changes nothing.
+    pub(crate) fn request_cancel(&mut self, context: &mut Context<'_>, request: CancelRequest) -> Result<(), Reject> {
+        if !self.is_running() {
+            return Err(Reject::workflow_completed());
+        }
+        if self.cancel_requested {
+            return Ok(());
+        }
+        self.cancel_requested = true;
+        self.cancel_request_id.clone_from(&request.request_id);
+        let (external_workflow_execution, external_initiated_event_id) =
+            request.from.map_or((None, 0), |(from, event_id)| (Some(from), event_id));
+        let event = NewEvent::from(history::WorkflowExecutionCancelRequestedEventAttributes {
+            cause: request.cause,
+            external_initiated_event_id,
+            external_workflow_execution,
+            identity: request.identity,
+        })
+        .with_links(request.links);
+        let (_, mut txn) = self.open(context);
+        txn.emit(event);
+        self.settle(context, true);
+        Ok(())
+    }
+}

@@ -1,0 +1,238 @@
+//! One workflow run: its history and its machines. One file per thing that can happen to it.
+
+mod activity;
+mod close;
+mod describe;
+mod external;
+mod message;
+mod poll;
+mod query;
+mod start;
+mod update;
+mod workflow_task;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use temporalio_protos::temporal::api::common::v1 as common;
+use temporalio_protos::temporal::api::enums::v1::{ContinueAsNewInitiator, WorkflowExecutionStatus};
+use temporalio_protos::temporal::api::failure::v1::Failure;
+use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
+
+pub(crate) use message::{CancelRequest, Signal};
+pub(crate) use poll::HISTORY_PAGE_EVENTS;
+pub(crate) use query::Query;
+pub(crate) use start::{DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT};
+pub(crate) use workflow_task::Completion;
+
+use super::history::Log;
+use super::machine::activity::Activity;
+use super::machine::child_workflow::ChildWorkflow;
+use super::machine::external::External;
+use super::machine::timer::UserTimer;
+use super::machine::update::Update;
+use super::machine::workflow_task::{Kind, WorkflowTask};
+use super::txn::{Effects, Ticket, Txn};
+use crate::clock::Timestamp;
+use crate::entropy::Entropy;
+
+/// Names a run inside the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RunRef(pub(crate) u64);
+
+/// Everything that a new run is made from: a client's start, a child's, or the next of a chain.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StartRun {
+    pub(crate) namespace: String,
+    pub(crate) namespace_id: String,
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+    pub(crate) workflow_type: String,
+    pub(crate) task_queue: String,
+    pub(crate) input: Option<common::Payloads>,
+    pub(crate) header: Option<common::Header>,
+    pub(crate) execution_timeout: Option<prost_types::Duration>,
+    pub(crate) run_timeout: Option<prost_types::Duration>,
+    pub(crate) task_timeout: Option<prost_types::Duration>,
+    pub(crate) retry_policy: Option<common::RetryPolicy>,
+    pub(crate) cron_schedule: String,
+    pub(crate) memo: Option<common::Memo>,
+    pub(crate) search_attributes: Option<common::SearchAttributes>,
+    pub(crate) identity: String,
+    pub(crate) request_id: String,
+    pub(crate) id_reuse_policy: i32,
+    pub(crate) id_conflict_policy: i32,
+    pub(crate) parent: Option<ParentLink>,
+    pub(crate) root: Option<common::WorkflowExecution>,
+    pub(crate) continued: Option<Continued>,
+    pub(crate) attempt: i32,
+    /// The first run of the chain; empty if it is this one.
+    pub(crate) first_run_id: String,
+    /// The wait before the first workflow task: a start delay, a retry's wait, the minimum between two runs.
+    pub(crate) first_task_backoff: Duration,
+    /// When the whole chain of runs times out.
+    pub(crate) execution_expiration: Option<Timestamp>,
+    pub(crate) priority: Option<common::Priority>,
+    pub(crate) user_metadata: Option<UserMetadata>,
+    pub(crate) links: Vec<common::Link>,
+}
+
+/// What a run takes over from the one before it.
+#[derive(Clone, Debug)]
+pub(crate) struct Continued {
+    pub(crate) run_id: String,
+    pub(crate) initiator: ContinueAsNewInitiator,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) last_completion_result: Option<common::Payloads>,
+}
+
+/// A child's way back to its parent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ParentLink {
+    pub(crate) run: Option<RunRef>,
+    pub(crate) namespace: String,
+    pub(crate) namespace_id: String,
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+    pub(crate) initiated_event_id: i64,
+}
+
+/// A run.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) run: RunRef,
+    /// What it was started with; memo and search attributes change with the run.
+    pub(crate) start: Box<StartRun>,
+    pub(crate) started_at: Timestamp,
+    pub(crate) closed_at: Option<Timestamp>,
+    pub(crate) status: WorkflowExecutionStatus,
+    pub(crate) log: Log,
+    pub(crate) machines: Machines,
+    /// The run that went on where this one ended.
+    pub(crate) next_run_id: String,
+    /// RPCs that wait for an event.
+    pub(crate) history_waiters: Vec<Ticket>,
+    pub(crate) cancel_requested: bool,
+    /// A start delay or a retry's wait lasts: events only gather.
+    in_first_task_backoff: bool,
+    cancel_request_id: String,
+    signal_request_ids: BTreeSet<String>,
+    signal_count: u64,
+}
+
+/// The machines of a run, by the key with which commands and events name them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Machines {
+    pub(crate) workflow_task: WorkflowTask,
+    /// By scheduled event id.
+    pub(crate) activities: BTreeMap<i64, Activity>,
+    /// From the ids that the workflow gave its activities to their scheduled events.
+    pub(crate) activity_ids: BTreeMap<String, i64>,
+    /// By started event id.
+    pub(crate) timers: BTreeMap<i64, UserTimer>,
+    /// From the ids that the workflow gave its timers to their started events.
+    pub(crate) timer_ids: BTreeMap<String, i64>,
+    /// By initiated event id.
+    pub(crate) children: BTreeMap<i64, ChildWorkflow>,
+    /// Signals and cancellations to others, by initiated event id.
+    pub(crate) externals: BTreeMap<i64, External>,
+    /// By update id, in the order of `update_order`.
+    pub(crate) updates: BTreeMap<String, Update>,
+    pub(crate) update_order: Vec<String>,
+    /// Queries that wait for an answer.
+    pub(crate) queries: BTreeMap<String, Query>,
+}
+
+impl Machines {
+    /// A closed activity is forgotten.
+    pub(crate) fn remove_activity(&mut self, scheduled_event_id: i64) {
+        if let Some(activity) = self.activities.remove(&scheduled_event_id) {
+            self.activity_ids.remove(activity.activity_id());
+        }
+    }
+}
+
+/// What a step of a run may use: the time, the effects it writes, and the source of ids.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) effects: &'a mut Effects,
+    pub(crate) entropy: &'a mut Entropy,
+}
+
+impl Run {
+    /// Whether the run is open.
+    pub(crate) fn is_running(&self) -> bool {
+        self.status == WorkflowExecutionStatus::Running
+    }
+
+    /// The workflow id and the run id.
+    pub(crate) fn execution(&self) -> common::WorkflowExecution {
+        common::WorkflowExecution {
+            workflow_id: self.start.workflow_id.clone(),
+            run_id: self.start.run_id.clone(),
+        }
+    }
+
+    /// The first run of the chain.
+    pub(crate) fn first_run_id(&self) -> &str {
+        match self.start.first_run_id.as_str() {
+            "" => &self.start.run_id,
+            first_run_id => first_run_id,
+        }
+    }
+
+    /// How long a worker gets for a workflow task.
+    pub(crate) fn task_timeout(&self) -> Duration {
+        super::proto::duration(self.start.task_timeout.as_ref()).unwrap_or(start::DEFAULT_TASK_TIMEOUT)
+    }
+
+    /// Splits the run into its machines and the place where they write.
+    pub(crate) fn open<'a>(&'a mut self, context: &'a mut Context<'_>) -> (&'a mut Machines, Txn<'a>) {
+        let txn = Txn {
+            now: context.now,
+            run: self.run,
+            effects: context.effects,
+            entropy: context.entropy,
+            log: &mut self.log,
+        };
+        (&mut self.machines, txn)
+    }
+
+    /// Something happened that the workflow must hear of: after every step from outside.
+    fn settle(&mut self, context: &mut Context<'_>, wake: bool) {
+        if !self.is_running() {
+            return;
+        }
+        let pending = self.machines.workflow_task.is_pending();
+        if wake && !pending && !self.in_first_task_backoff {
+            self.schedule_workflow_task(context, Kind::Normal);
+        } else if !self.machines.workflow_task.is_started() {
+            self.flush();
+        }
+    }
+
+    /// Gives the held-back events their ids and tells the machines.
+    fn flush(&mut self) -> bool {
+        if !self.log.has_held_back() {
+            return false;
+        }
+        let started_ids = self.log.flush();
+        for (initiated_event_id, event_id) in started_ids {
+            if let Some(child) = self.machines.children.get_mut(&initiated_event_id) {
+                child.set_started_event_id(event_id);
+            }
+        }
+        true
+    }
+
+    fn schedule_workflow_task(&mut self, context: &mut Context<'_>, kind: Kind) {
+        if self.machines.workflow_task.is_pending() || !self.is_running() {
+            return;
+        }
+        let fresh_events = self.flush();
+        let timeout = self.task_timeout();
+        let queue = self.start.task_queue.clone();
+        let (machines, mut txn) = self.open(context);
+        machines.workflow_task.schedule(&mut txn, kind, &queue, timeout, fresh_events);
+    }
+}

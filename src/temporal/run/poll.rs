@@ -1,0 +1,155 @@
+//! What a worker gets when it takes a task.
+
+use temporalio_protos::temporal::api::common::v1 as common;
+use temporalio_protos::temporal::api::enums::v1::TaskQueueKind;
+use temporalio_protos::temporal::api::history::v1::History;
+use temporalio_protos::temporal::api::protocol::v1::Message;
+use temporalio_protos::temporal::api::query::v1::WorkflowQuery;
+use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
+use temporalio_protos::temporal::api::workflowservice::v1::{
+    PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse,
+};
+
+use super::Run;
+use crate::temporal::machine::activity::Activity;
+use crate::temporal::proto::timestamp;
+use crate::temporal::token::{HistoryToken, TaskToken};
+
+/// Events in one page of a history (dynamic config `frontend.historyMaxPageSize`).
+pub(crate) const HISTORY_PAGE_EVENTS: usize = 256;
+
+impl Run {
+    /// The workflow task that has just been started. `sticky`: the worker has the run in its cache.
+    pub(crate) fn workflow_task_response(
+        &mut self,
+        task_token: TaskToken,
+        sticky: bool,
+    ) -> PollWorkflowTaskQueueResponse {
+        let task = &self.machines.workflow_task;
+        let first_event_id = match sticky {
+            true => task.last_completed_started_event_id() + 1,
+            false => 1,
+        };
+        let mut response = PollWorkflowTaskQueueResponse {
+            task_token: task_token.encode(),
+            previous_started_event_id: task.last_completed_started_event_id(),
+            started_event_id: task.started_event_id(),
+            attempt: task.attempt(),
+            scheduled_time: Some(timestamp(task.scheduled_at())),
+            started_time: Some(timestamp(task.started_at())),
+            queries: self.queries_for_task(),
+            ..self.response_to_any_poll()
+        };
+        let unwritten = task.unwritten_events(&self.start.task_queue);
+        let limit = match unwritten.is_empty() {
+            true => HISTORY_PAGE_EVENTS,
+            false => usize::MAX,
+        };
+        let (events, next_event_id) = self.log.page(first_event_id, limit);
+        let mut events = events.to_vec();
+        events.extend(unwritten);
+        response.history = Some(History { events });
+        if next_event_id <= self.log.last_event_id() {
+            response.next_page_token = HistoryToken {
+                next_event_id,
+                last_event_id: Some(self.log.last_event_id()),
+            }
+            .encode();
+        }
+        response.messages = self.messages_for_task();
+        response
+    }
+
+    /// A query as a task of its own.
+    pub(crate) fn query_task_response(
+        &self,
+        task_token: TaskToken,
+        query: WorkflowQuery,
+        sticky: bool,
+    ) -> PollWorkflowTaskQueueResponse {
+        let task = &self.machines.workflow_task;
+        let mut response = PollWorkflowTaskQueueResponse {
+            task_token: task_token.encode(),
+            previous_started_event_id: task.last_completed_started_event_id(),
+            query: Some(query),
+            history: Some(History::default()),
+            attempt: 1,
+            ..self.response_to_any_poll()
+        };
+        if !sticky {
+            let (events, next_event_id) = self.log.page(1, HISTORY_PAGE_EVENTS);
+            response.history = Some(History {
+                events: events.to_vec(),
+            });
+            if next_event_id <= self.log.last_event_id() {
+                response.next_page_token = HistoryToken {
+                    next_event_id,
+                    last_event_id: Some(self.log.last_event_id()),
+                }
+                .encode();
+            }
+        }
+        response
+    }
+
+    /// The activity task that has just been started.
+    pub(crate) fn activity_task_response(
+        &self,
+        activity: &Activity,
+        task_token: TaskToken,
+    ) -> PollActivityTaskQueueResponse {
+        let attributes = activity.attributes();
+        let (scheduled_at, attempt_scheduled_at, started_at) = activity.times();
+        PollActivityTaskQueueResponse {
+            task_token: task_token.encode(),
+            workflow_namespace: self.start.namespace.clone(),
+            workflow_type: self.workflow_type(),
+            workflow_execution: Some(self.execution()),
+            activity_type: attributes.activity_type.clone(),
+            activity_id: attributes.activity_id.clone(),
+            header: attributes.header.clone(),
+            input: attributes.input.clone(),
+            heartbeat_details: activity.heartbeat_details().cloned(),
+            scheduled_time: Some(timestamp(scheduled_at)),
+            current_attempt_scheduled_time: Some(timestamp(attempt_scheduled_at)),
+            started_time: Some(timestamp(started_at)),
+            attempt: activity.attempt(),
+            schedule_to_close_timeout: attributes.schedule_to_close_timeout,
+            start_to_close_timeout: attributes.start_to_close_timeout,
+            heartbeat_timeout: attributes.heartbeat_timeout,
+            retry_policy: attributes.retry_policy.clone(),
+            priority: attributes.priority.clone(),
+            ..Default::default()
+        }
+    }
+
+    /// The type of the workflow.
+    pub(crate) fn workflow_type(&self) -> Option<common::WorkflowType> {
+        Some(common::WorkflowType {
+            name: self.start.workflow_type.clone(),
+        })
+    }
+
+    fn response_to_any_poll(&self) -> PollWorkflowTaskQueueResponse {
+        PollWorkflowTaskQueueResponse {
+            workflow_execution: Some(self.execution()),
+            workflow_type: self.workflow_type(),
+            workflow_execution_task_queue: Some(TaskQueue {
+                name: self.start.task_queue.clone(),
+                kind: TaskQueueKind::Normal as i32,
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    fn messages_for_task(&mut self) -> Vec<Message> {
+        let started_event_id = self.machines.workflow_task.started_event_id();
+        let updates = &mut self.machines.updates;
+        self.machines
+            .update_order
+            .iter()
+            .filter_map(|update_id| updates.get_mut(update_id)?.send(started_event_id))
+            .collect()
+    }
+}

@@ -1,0 +1,152 @@
+//! The beginning of a run.
+
+use std::time::Duration;
+
+use temporalio_protos::temporal::api::common::v1 as common;
+use temporalio_protos::temporal::api::enums::v1::{ContinueAsNewInitiator, TaskQueueKind, WorkflowExecutionStatus};
+use temporalio_protos::temporal::api::history::v1 as history;
+use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
+
+use super::{Context, Kind, Log, Machines, Run, RunRef, StartRun};
+use crate::temporal::history::NewEvent;
+use crate::temporal::proto::{duration, proto_duration, timestamp};
+use crate::temporal::timer::Timer;
+
+/// How long a worker gets for a workflow task, if the start doesn't say.
+pub(crate) const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most that a start may give a worker for a workflow task.
+pub(crate) const MAX_TASK_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The least time between two runs of a chain (dynamic config `history.workflowIdReuseMinimalInterval`).
+pub(crate) const CONTINUE_AS_NEW_MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Run {
+    /// Starts a run: its first event, its clocks, and its first workflow task unless that must wait.
+    pub(crate) fn start(run: RunRef, start: StartRun, context: &mut Context<'_>) -> Self {
+        let mut run = Self {
+            run,
+            start: Box::new(start),
+            started_at: context.now,
+            closed_at: None,
+            status: WorkflowExecutionStatus::Running,
+            log: Log::default(),
+            machines: Machines::default(),
+            next_run_id: String::new(),
+            history_waiters: Vec::new(),
+            cancel_requested: false,
+            in_first_task_backoff: false,
+            cancel_request_id: String::new(),
+            signal_request_ids: std::collections::BTreeSet::new(),
+            signal_count: 0,
+        };
+        run.set_expiration(context);
+        run.emit_started(context);
+        // The history has the input now.
+        run.start.input = None;
+        run.start_clocks(context);
+        if run.start.first_task_backoff.is_zero() {
+            run.schedule_workflow_task(context, Kind::Normal);
+        } else {
+            run.in_first_task_backoff = true;
+            let due = context.now + run.start.first_task_backoff;
+            context.effects.timers.push((Timer::FirstWorkflowTask(run.run), Some(due)));
+        }
+        run
+    }
+
+    /// The wait before the first workflow task is over.
+    pub(crate) fn on_first_workflow_task(&mut self, context: &mut Context<'_>) {
+        self.in_first_task_backoff = false;
+        self.schedule_workflow_task(context, Kind::Normal);
+    }
+
+    /// A signal with start doesn't wait for the start delay.
+    pub(crate) fn skip_first_task_backoff(&mut self, context: &mut Context<'_>) {
+        if self.in_first_task_backoff {
+            context.effects.timers.push((Timer::FirstWorkflowTask(self.run), None));
+            self.on_first_workflow_task(context);
+        }
+    }
+
+    /// The first run of a chain decides when the whole chain times out.
+    fn set_expiration(&mut self, context: &Context<'_>) {
+        if self.start.execution_expiration.is_none()
+            && let Some(limit) = duration(self.start.execution_timeout.as_ref())
+        {
+            let wait = self.start.first_task_backoff;
+            self.start.execution_expiration = Some(context.now + limit + wait);
+        }
+    }
+
+    fn emit_started(&mut self, context: &mut Context<'_>) {
+        let start = &self.start;
+        let parent = start.parent.as_ref();
+        let continued = start.continued.as_ref();
+        let attributes = history::WorkflowExecutionStartedEventAttributes {
+            workflow_type: Some(common::WorkflowType {
+                name: start.workflow_type.clone(),
+            }),
+            parent_workflow_namespace: parent.map(|parent| parent.namespace.clone()).unwrap_or_default(),
+            parent_workflow_namespace_id: parent.map(|parent| parent.namespace_id.clone()).unwrap_or_default(),
+            parent_workflow_execution: parent.map(|parent| common::WorkflowExecution {
+                workflow_id: parent.workflow_id.clone(),
+                run_id: parent.run_id.clone(),
+            }),
+            parent_initiated_event_id: parent.map_or(0, |parent| parent.initiated_event_id),
+            task_queue: Some(TaskQueue {
+                name: start.task_queue.clone(),
+                kind: TaskQueueKind::Normal as i32,
+                ..Default::default()
+            }),
+            input: start.input.clone(),
+            workflow_execution_timeout: start.execution_timeout,
+            workflow_run_timeout: start.run_timeout,
+            workflow_task_timeout: Some(proto_duration(self.task_timeout())),
+            continued_execution_run_id: continued.map(|it| it.run_id.clone()).unwrap_or_default(),
+            initiator: continued.map_or(ContinueAsNewInitiator::Unspecified, |it| it.initiator) as i32,
+            continued_failure: continued.and_then(|it| it.failure.clone()),
+            last_completion_result: continued.and_then(|it| it.last_completion_result.clone()),
+            original_execution_run_id: start.run_id.clone(),
+            identity: start.identity.clone(),
+            first_execution_run_id: self.first_run_id().to_owned(),
+            retry_policy: start.retry_policy.clone(),
+            attempt: start.attempt.max(1),
+            workflow_execution_expiration_time: start.execution_expiration.map(timestamp),
+            cron_schedule: start.cron_schedule.clone(),
+            first_workflow_task_backoff: first_task_backoff(start),
+            memo: start.memo.clone(),
+            search_attributes: start.search_attributes.clone(),
+            header: start.header.clone(),
+            workflow_id: start.workflow_id.clone(),
+            root_workflow_execution: start.root.clone(),
+            priority: start.priority.clone(),
+            ..Default::default()
+        };
+        let event = NewEvent::from(attributes)
+            .with_user_metadata(start.user_metadata.clone())
+            .with_links(start.links.clone());
+        let (_, mut txn) = self.open(context);
+        txn.emit(event);
+    }
+
+    fn start_clocks(&self, context: &mut Context<'_>) {
+        let timers = &mut context.effects.timers;
+        let begin = context.now + self.start.first_task_backoff;
+        if let Some(limit) = duration(self.start.run_timeout.as_ref()) {
+            timers.push((Timer::WorkflowRunTimeout(self.run), Some(begin + limit)));
+        }
+        if let Some(expiration) = self.start.execution_expiration {
+            timers.push((Timer::WorkflowExecutionTimeout(self.run), Some(expiration)));
+        }
+    }
+}
+
+/// Absent, not zero, where a workflow continued itself without a wait.
+fn first_task_backoff(start: &StartRun) -> Option<prost_types::Duration> {
+    let by_workflow = start
+        .continued
+        .as_ref()
+        .is_some_and(|continued| continued.initiator == ContinueAsNewInitiator::Workflow);
+    (!by_workflow || !start.first_task_backoff.is_zero()).then(|| proto_duration(start.first_task_backoff))
+}

@@ -1,0 +1,189 @@
+//! Updates of a run: admitting them, and answering those who wait.
+
+use prost::Message as _;
+use temporalio_protos::temporal::api::update::v1::{Request, UpdateRef};
+use temporalio_protos::temporal::api::workflowservice::v1::{
+    PollWorkflowExecutionUpdateResponse, UpdateWorkflowExecutionResponse,
+};
+
+use super::query::FAILING_ATTEMPTS;
+use super::{Context, Run};
+use crate::temporal::machine::update::{State, Update, UpdateRpc, Waiter};
+use crate::temporal::machine::workflow_task::Kind;
+use crate::temporal::reject::Reject;
+use crate::temporal::txn::Ticket;
+
+/// Updates that one run may have in flight (dynamic config `history.maxInFlightUpdates`).
+pub(crate) const MAX_IN_FLIGHT: usize = 10;
+
+/// Updates that one run may have in all (dynamic config `history.maxTotalUpdates`).
+pub(crate) const MAX_TOTAL: usize = 2_000;
+
+impl Run {
+    /// Takes an update, or finds the one with this id.
+    pub(crate) fn update(
+        &mut self,
+        context: &mut Context<'_>,
+        waiter: Waiter,
+        update_id: &str,
+        request: Request,
+    ) -> Result<(), Reject> {
+        if !self.machines.updates.contains_key(update_id) {
+            self.admit(context, update_id, request)?;
+        }
+        if let Some(update) = self.machines.updates.get_mut(update_id) {
+            update.wait(waiter);
+        }
+        self.answer_updates(context);
+        Ok(())
+    }
+
+    /// Waits for an update that was asked for before.
+    pub(crate) fn poll_update(
+        &mut self,
+        context: &mut Context<'_>,
+        waiter: Waiter,
+        update_id: &str,
+    ) -> Result<(), Reject> {
+        match self.machines.updates.get_mut(update_id) {
+            Some(update) => update.wait(waiter),
+            None => return Err(Reject::NotFound(format!("update \"{update_id}\" not found"))),
+        }
+        self.answer_updates(context);
+        Ok(())
+    }
+
+    /// After each workflow task: what became of the updates, told to those who wait.
+    pub(crate) fn after_updates(&mut self, context: &mut Context<'_>) {
+        if !self.is_running() {
+            self.machines
+                .updates
+                .values_mut()
+                .for_each(|update| update.abort_accepted());
+            self.refuse_undelivered(context, &Reject::workflow_completed());
+        }
+        self.answer_updates(context);
+    }
+
+    /// The wait of one ticket is over, with whatever stage is reached.
+    pub(crate) fn give_up_waiting(&mut self, context: &mut Context<'_>, ticket: Ticket) {
+        let execution = self.execution();
+        for update in self.machines.updates.values_mut() {
+            if let Some(waiter) = update.take_waiter(ticket) {
+                context.effects.replies.push((ticket, Ok(reply(update, &execution, waiter.rpc))));
+            }
+        }
+    }
+
+    /// A client went away.
+    pub(crate) fn forget_update_waiter(&mut self, ticket: Ticket) {
+        self.machines
+            .updates
+            .values_mut()
+            .for_each(|update| drop(update.take_waiter(ticket)));
+    }
+
+    /// The workflow task failed by what the worker sent: updates that it had seen are refused.
+    pub(crate) fn fail_sent_updates(&mut self, context: &mut Context<'_>) {
+        let reject = Reject::WorkflowNotReady(
+            "Unable to perform workflow execution update due to unexpected workflow task failure.".to_owned(),
+        );
+        self.refuse(context, State::Sent, &reject);
+    }
+
+    fn admit(&mut self, context: &mut Context<'_>, update_id: &str, request: Request) -> Result<(), Reject> {
+        if !self.is_running() {
+            return Err(Reject::workflow_completed());
+        }
+        if self.machines.workflow_task.attempt() >= FAILING_ATTEMPTS {
+            return Err(Reject::WorkflowNotReady(
+                "Unable to perform workflow execution update due to Workflow Task in failed state.".to_owned(),
+            ));
+        }
+        let in_flight = |update: &&Update| update.outcome().is_none();
+        if self.machines.updates.values().filter(in_flight).count() >= MAX_IN_FLIGHT {
+            return Err(Reject::ResourceExhausted(format!(
+                "limit on number of concurrent in-flight updates has been reached ({MAX_IN_FLIGHT})"
+            )));
+        }
+        if self.machines.updates.len() >= MAX_TOTAL {
+            return Err(Reject::FailedPrecondition(format!(
+                "The limit on the total number of distinct updates in this workflow has been reached ({MAX_TOTAL}). \
+                 Make sure any duplicate updates share an Update ID so the server can deduplicate them, and consider \
+                 rejecting updates that you aren't going to process"
+            )));
+        }
+        let update = Update::admit(update_id.to_owned(), request);
+        self.machines.updates.insert(update_id.to_owned(), update);
+        self.machines.update_order.push(update_id.to_owned());
+        if !self.machines.workflow_task.is_pending() && !self.in_first_task_backoff {
+            self.schedule_workflow_task(context, Kind::Speculative);
+        }
+        Ok(())
+    }
+
+    fn answer_updates(&mut self, context: &mut Context<'_>) {
+        let execution = self.execution();
+        for update_id in &self.machines.update_order {
+            let Some(update) = self.machines.updates.get_mut(update_id) else {
+                continue;
+            };
+            for waiter in update.take_waiters(false) {
+                let answer = reply(update, &execution, waiter.rpc);
+                context.effects.replies.push((waiter.ticket, Ok(answer)));
+            }
+        }
+    }
+
+    fn refuse_undelivered(&mut self, context: &mut Context<'_>, reject: &Reject) {
+        self.refuse(context, State::Admitted, reject);
+        self.refuse(context, State::Sent, reject);
+    }
+
+    /// Forgets the updates in this state and refuses those who wait for them.
+    fn refuse(&mut self, context: &mut Context<'_>, state: State, reject: &Reject) {
+        let updates = &mut self.machines.updates;
+        self.machines.update_order.retain(|update_id| {
+            let Some(update) = updates.get_mut(update_id) else {
+                return false;
+            };
+            if update.state() != state {
+                return true;
+            }
+            for waiter in update.take_waiters(true) {
+                context.effects.replies.push((waiter.ticket, Err(reject.clone())));
+            }
+            updates.remove(update_id);
+            false
+        });
+    }
+}
+
+/// The answer to those who wait for an update.
+fn reply(
+    update: &Update,
+    execution: &temporalio_protos::temporal::api::common::v1::WorkflowExecution,
+    rpc: UpdateRpc,
+) -> Vec<u8> {
+    let update_ref = Some(UpdateRef {
+        workflow_execution: Some(execution.clone()),
+        update_id: update.update_id().to_owned(),
+    });
+    let outcome = update.outcome().cloned();
+    let stage = update.stage() as i32;
+    match rpc {
+        UpdateRpc::Update => UpdateWorkflowExecutionResponse {
+            update_ref,
+            outcome,
+            stage,
+            link: None,
+        }
+        .encode_to_vec(),
+        UpdateRpc::Poll => PollWorkflowExecutionUpdateResponse {
+            outcome,
+            stage,
+            update_ref,
+        }
+        .encode_to_vec(),
+    }
+}

@@ -1,0 +1,278 @@
+//! A workflow task as a whole: started by a worker, answered with a batch of commands, failed or timed out.
+
+use std::time::Duration;
+
+use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
+use temporalio_protos::temporal::api::enums::v1::{TimeoutType, WorkflowTaskFailedCause as Cause};
+use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
+use temporalio_protos::temporal::api::failure::v1::{ApplicationFailureInfo, Failure, ServerFailureInfo};
+use temporalio_protos::temporal::api::protocol::v1::Message;
+use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
+
+use super::{Context, Run};
+use crate::temporal::command::{self, BadCommand, Command};
+use crate::temporal::machine::update::State as UpdateState;
+use crate::temporal::machine::workflow_task::{Kind, Sticky};
+use crate::temporal::proto::duration;
+use crate::temporal::reject::Reject;
+
+/// How long a worker may keep a workflow task alive by heartbeats alone.
+const HEARTBEAT_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// Events since the last completed task, beyond which a speculative task is written even if all it did was reject.
+const DISCARD_MAX_EVENTS: i64 = 10;
+
+/// What came of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Completion {
+    /// Nothing more to do for this worker now.
+    Done,
+    /// The next task is scheduled and may go out with the answer.
+    NextTask,
+}
+
+impl Run {
+    /// A worker takes the workflow task. `false` if the task is stale.
+    pub(crate) fn start_workflow_task(
+        &mut self,
+        context: &mut Context<'_>,
+        scheduled_event_id: i64,
+        identity: &str,
+        request_id: Option<String>,
+        worker_version: Option<WorkerVersionStamp>,
+    ) -> bool {
+        if !self.is_running() || self.machines.workflow_task.scheduled_event_id() != scheduled_event_id {
+            return false;
+        }
+        let request_id = request_id.unwrap_or_else(|| context.entropy.uuid());
+        let queue = self.start.task_queue.clone();
+        let (machines, mut txn) = self.open(context);
+        machines
+            .workflow_task
+            .start(&mut txn, &queue, identity, request_id, worker_version)
+    }
+
+    /// Whether a worker's token is for the task as it is now.
+    pub(crate) fn has_started_task(&self, scheduled_event_id: i64, started_event_id: i64, attempt: i32) -> bool {
+        let task = &self.machines.workflow_task;
+        self.is_running()
+            && task.is_started()
+            && task.scheduled_event_id() == scheduled_event_id
+            && task.started_event_id() == started_event_id
+            && task.attempt() == attempt
+    }
+
+    /// The worker's answer: all of it is carried out, or none and the task fails.
+    pub(crate) fn complete_workflow_task(
+        &mut self,
+        context: &mut Context<'_>,
+        mut request: RespondWorkflowTaskCompletedRequest,
+    ) -> Result<Completion, Reject> {
+        let run_timeout = duration(self.start.run_timeout.as_ref()).unwrap_or_default();
+        let commands = std::mem::take(&mut request.commands);
+        let messages = std::mem::take(&mut request.messages);
+        let discard = self.may_discard(&request, commands.len(), &messages);
+        let heartbeat = request.force_create_new_workflow_task && commands.is_empty() && messages.is_empty();
+        if heartbeat && self.heartbeats_too_long(context) {
+            return Ok(self.end_heartbeats(context, request));
+        }
+        let checked = command::parse(commands, messages, run_timeout)
+            .and_then(|commands| command::check(&commands, self).map(|()| commands));
+        match checked {
+            Ok(commands) => Ok(self.carry_out(context, request, commands, discard, heartbeat)),
+            Err(bad) => self.refuse_commands(context, bad, &request.identity),
+        }
+    }
+
+    /// The worker says that it couldn't do the task.
+    pub(crate) fn fail_workflow_task(
+        &mut self,
+        context: &mut Context<'_>,
+        cause: Cause,
+        failure: Option<Failure>,
+        identity: &str,
+    ) {
+        let queue = self.start.task_queue.clone();
+        let message = failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default();
+        context.effects.notes.push(format!(
+            "workflow task of {} failed: {message}",
+            self.start.workflow_id
+        ));
+        let (machines, mut txn) = self.open(context);
+        machines.workflow_task.fail(&mut txn, cause, failure, identity, &queue);
+        self.unsend_updates();
+        self.schedule_workflow_task(context, Kind::Normal);
+    }
+
+    /// A clock of the workflow task ran out.
+    pub(crate) fn on_workflow_task_timeout(&mut self, context: &mut Context<'_>, timeout: TimeoutType) {
+        let queue = self.start.task_queue.clone();
+        let (machines, mut txn) = self.open(context);
+        if machines.workflow_task.time_out(&mut txn, timeout, &queue) {
+            self.unsend_updates();
+            self.schedule_workflow_task(context, Kind::Normal);
+        }
+    }
+
+    /// A client resets the stickiness: the next task goes to any worker.
+    pub(crate) fn reset_sticky(&mut self) {
+        self.machines.workflow_task.set_sticky(None);
+    }
+
+    fn carry_out(
+        &mut self,
+        context: &mut Context<'_>,
+        mut request: RespondWorkflowTaskCompletedRequest,
+        commands: Vec<Command>,
+        discard: bool,
+        heartbeat: bool,
+    ) -> Completion {
+        let original_scheduled_at = self.machines.workflow_task.original_scheduled_at();
+        let query_results = std::mem::take(&mut request.query_results);
+        let queue = self.start.task_queue.clone();
+        let (machines, mut txn) = self.open(context);
+        let completed = machines.workflow_task.complete(&mut txn, &request, &queue, discard);
+        machines.workflow_task.set_sticky(sticky(&request));
+        let applied = self.apply(context, commands, completed.unwrap_or_default(), &request.identity);
+        if self.is_running() && !request.force_create_new_workflow_task {
+            self.reject_unprocessed_updates();
+        }
+        self.after_updates(context);
+        self.take_query_results(context, query_results);
+        if !self.is_running() {
+            self.release_queries(context);
+            return Completion::Done;
+        }
+        let force = request.force_create_new_workflow_task || applied.wake || self.log.has_held_back();
+        if force {
+            self.schedule_workflow_task(context, Kind::Normal);
+            if heartbeat {
+                self.machines.workflow_task.carry_original_schedule(original_scheduled_at);
+            }
+        } else if self.has_admitted_updates() {
+            self.schedule_workflow_task(context, Kind::Speculative);
+        } else {
+            self.release_queries(context);
+            return Completion::Done;
+        }
+        Completion::NextTask
+    }
+
+    /// The batch can't be carried out: the task fails with Temporal's cause, and another follows.
+    fn refuse_commands(
+        &mut self,
+        context: &mut Context<'_>,
+        bad: BadCommand,
+        identity: &str,
+    ) -> Result<Completion, Reject> {
+        let attempt = self.machines.workflow_task.attempt();
+        if attempt > 1 && bad.cause != Cause::UnhandledCommand {
+            // The worker keeps sending the same; the task is left to time out.
+            return Err(Reject::InvalidArgument(bad.message));
+        }
+        let failure = Failure {
+            message: bad.message,
+            source: "Server".to_owned(),
+            failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo { non_retryable: true })),
+            ..Default::default()
+        };
+        let message = failure.message.clone();
+        let queue = self.start.task_queue.clone();
+        let (machines, mut txn) = self.open(context);
+        machines
+            .workflow_task
+            .fail(&mut txn, bad.cause, Some(failure), identity, &queue);
+        self.fail_sent_updates(context);
+        self.schedule_workflow_task(context, Kind::Normal);
+        if bad.cause == Cause::UnhandledCommand {
+            return Ok(Completion::NextTask);
+        }
+        Err(Reject::InvalidArgument(message))
+    }
+
+    fn heartbeats_too_long(&self, context: &Context<'_>) -> bool {
+        context.now > self.machines.workflow_task.original_scheduled_at() + HEARTBEAT_LIMIT
+    }
+
+    /// The worker has only been heartbeating: the task times out, and any worker may have the next.
+    fn end_heartbeats(
+        &mut self,
+        context: &mut Context<'_>,
+        mut request: RespondWorkflowTaskCompletedRequest,
+    ) -> Completion {
+        let queue = self.start.task_queue.clone();
+        let query_results = std::mem::take(&mut request.query_results);
+        let (machines, mut txn) = self.open(context);
+        machines
+            .workflow_task
+            .time_out(&mut txn, TimeoutType::StartToClose, &queue);
+        self.take_query_results(context, query_results);
+        self.unsend_updates();
+        self.schedule_workflow_task(context, Kind::Normal);
+        Completion::Done
+    }
+
+    /// A speculative task that only rejected leaves no trace, unless the worker saw too much with it.
+    fn may_discard(
+        &self,
+        request: &RespondWorkflowTaskCompletedRequest,
+        commands: usize,
+        messages: &[Message],
+    ) -> bool {
+        let only_rejections = messages.iter().all(|message| {
+            message
+                .body
+                .as_ref()
+                .is_some_and(|body| body.type_url.ends_with("temporal.api.update.v1.Rejection"))
+        });
+        if commands > 0 || request.force_create_new_workflow_task || !only_rejections {
+            return false;
+        }
+        let seen_since = self.log.next_event_id() - self.machines.workflow_task.last_completed_started_event_id() - 2;
+        let capable = request
+            .capabilities
+            .is_some_and(|it| it.discard_speculative_workflow_task_with_events);
+        seen_since <= 0 || (capable && seen_since <= DISCARD_MAX_EVENTS)
+    }
+
+    /// The worker took no notice of updates that went out with this task.
+    fn reject_unprocessed_updates(&mut self) {
+        for update in self.machines.updates.values_mut() {
+            if update.state() == UpdateState::Sent {
+                update.reject(Some(Failure {
+                    message: "Workflow Update is rejected because it wasn't processed by worker. Probably, Workflow \
+                              Update is not supported by the worker."
+                        .to_owned(),
+                    source: "Server".to_owned(),
+                    failure_info: Some(FailureInfo::ApplicationFailureInfo(ApplicationFailureInfo {
+                        r#type: "UnprocessedUpdate".to_owned(),
+                        non_retryable: true,
+                        ..Default::default()
+                    })),
+                    ..Default::default()
+                }));
+            }
+        }
+    }
+
+    /// Whether a workflow task is needed to deliver an update.
+    fn has_admitted_updates(&self) -> bool {
+        self.machines
+            .updates
+            .values()
+            .any(|update| update.state() == UpdateState::Admitted)
+    }
+
+    fn unsend_updates(&mut self) {
+        self.machines.updates.values_mut().for_each(|update| update.unsend());
+    }
+}
+
+fn sticky(request: &RespondWorkflowTaskCompletedRequest) -> Option<Sticky> {
+    let attributes = request.sticky_attributes.as_ref()?;
+    let queue = attributes.worker_task_queue.as_ref()?;
+    Some(Sticky {
+        queue: queue.name.clone(),
+        schedule_to_start: duration(attributes.schedule_to_start_timeout.as_ref()).unwrap_or_default(),
+    })
+}

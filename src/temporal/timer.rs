@@ -1,0 +1,119 @@
+//! Every reason why the engine looks at the clock, and the table of those that are set.
+
+use std::collections::BTreeMap;
+
+use super::run::RunRef;
+use crate::clock::{TimerKey, TimerQueue, Timestamp};
+
+/// Names one timer. There is at most one of each name: setting it again replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// The whole chain of runs has taken too long.
+    WorkflowExecutionTimeout(RunRef),
+    /// This run has taken too long.
+    WorkflowRunTimeout(RunRef),
+    /// A start delay, a retry's or a cron's wait is over: the first workflow task may be scheduled.
+    FirstWorkflowTask(RunRef),
+    /// A started workflow task wasn't answered in time.
+    WorkflowTaskStartToClose(RunRef),
+    /// A task on a sticky queue wasn't fetched in time: its worker is gone, and any worker may have it.
+    WorkflowTaskScheduleToStart(RunRef),
+    /// A user timer (by the id of its started event).
+    User(RunRef, i64),
+    /// One of an activity's clocks (by the id of its scheduled event).
+    Activity(RunRef, i64, ActivityTimer),
+    /// A parked RPC must be answered, with whatever there is.
+    LongPoll(u64),
+}
+
+/// The clocks of one activity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ActivityTimer {
+    /// From scheduled until a worker takes it.
+    ScheduleToStart,
+    /// From scheduled until the end, over all attempts.
+    ScheduleToClose,
+    /// One attempt.
+    StartToClose,
+    /// Since the last heartbeat.
+    Heartbeat,
+    /// The wait before the next attempt.
+    Retry,
+}
+
+/// The timers that are set, by name and in order of firing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TimerTable {
+    queue: TimerQueue<Timer>,
+    keys: BTreeMap<Timer, TimerKey>,
+}
+
+impl TimerTable {
+    pub(crate) fn set(&mut self, timer: Timer, deadline: Timestamp) {
+        self.stop(timer);
+        let key = self.queue.set(deadline, timer);
+        self.keys.insert(timer, key);
+    }
+
+    pub(crate) fn stop(&mut self, timer: Timer) {
+        if let Some(key) = self.keys.remove(&timer) {
+            self.queue.cancel(key);
+        }
+    }
+
+    /// Stops every timer of a run that has ended.
+    pub(crate) fn stop_all_of(&mut self, run: RunRef) {
+        // Names that differ in their first field sort apart, so each kind of name is a range of its own.
+        let singles = [
+            Timer::WorkflowExecutionTimeout(run),
+            Timer::WorkflowRunTimeout(run),
+            Timer::FirstWorkflowTask(run),
+            Timer::WorkflowTaskStartToClose(run),
+            Timer::WorkflowTaskScheduleToStart(run),
+        ];
+        let users = self.keys.range(Timer::User(run, i64::MIN)..=Timer::User(run, i64::MAX));
+        let activities = self.keys.range(
+            Timer::Activity(run, i64::MIN, ActivityTimer::ScheduleToStart)
+                ..=Timer::Activity(run, i64::MAX, ActivityTimer::Retry),
+        );
+        let many: Vec<Timer> = users.chain(activities).map(|(timer, _)| *timer).collect();
+        singles.into_iter().chain(many).for_each(|timer| self.stop(timer));
+    }
+
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
+        let (_, timer) = self.queue.pop_due(now)?;
+        self.keys.remove(&timer);
+        Some(timer)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.queue.next_deadline()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Timestamp, Timer)> {
+        self.queue.iter().map(|(key, timer)| (key.deadline(), *timer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_set_again_is_replaced_and_a_run_takes_all_its_timers_along() {
+        let mut table = TimerTable::default();
+        let at = Timestamp::from_seconds;
+        let (one, two) = (RunRef(1), RunRef(2));
+        table.set(Timer::User(one, 5), at(1));
+        table.set(Timer::User(one, 5), at(9));
+        table.set(Timer::Activity(one, 7, ActivityTimer::Retry), at(2));
+        table.set(Timer::WorkflowRunTimeout(one), at(3));
+        table.set(Timer::User(two, 5), at(4));
+        assert_eq!(table.next_deadline(), Some(at(2)));
+
+        table.stop_all_of(one);
+
+        assert_eq!(table.pop_due(at(99)), Some(Timer::User(two, 5)));
+        assert_eq!(table.pop_due(at(99)), None);
+    }
+}

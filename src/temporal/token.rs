@@ -1,0 +1,149 @@
+//! The opaque tokens that clients hand back: of tasks, and of pages of a history.
+
+use super::run::RunRef;
+
+/// Names a task in a worker's hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TaskToken {
+    Workflow {
+        run: RunRef,
+        scheduled_event_id: i64,
+        started_event_id: i64,
+        attempt: i32,
+    },
+    Activity {
+        run: RunRef,
+        scheduled_event_id: i64,
+        attempt: i32,
+    },
+    Query {
+        run: RunRef,
+        query_id: String,
+    },
+}
+
+impl TaskToken {
+    /// As bytes: a letter for the kind, then the numbers in decimal, with colons between.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Workflow {
+                run,
+                scheduled_event_id,
+                started_event_id,
+                attempt,
+            } => format!("w:{}:{scheduled_event_id}:{started_event_id}:{attempt}", run.0),
+            Self::Activity {
+                run,
+                scheduled_event_id,
+                attempt,
+            } => format!("a:{}:{scheduled_event_id}:{attempt}", run.0),
+            Self::Query { run, query_id } => format!("q:{}:{query_id}", run.0),
+        }
+        .into_bytes()
+    }
+
+    /// From bytes that may be anything.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let mut parts = text.split(':');
+        let kind = parts.next()?;
+        let run = RunRef(parts.next()?.parse().ok()?);
+        let token = match kind {
+            "w" => Self::Workflow {
+                run,
+                scheduled_event_id: parts.next()?.parse().ok()?,
+                started_event_id: parts.next()?.parse().ok()?,
+                attempt: parts.next()?.parse().ok()?,
+            },
+            "a" => Self::Activity {
+                run,
+                scheduled_event_id: parts.next()?.parse().ok()?,
+                attempt: parts.next()?.parse().ok()?,
+            },
+            "q" => Self::Query {
+                run,
+                query_id: parts.next()?.to_owned(),
+            },
+            _ => return None,
+        };
+        parts.next().is_none().then_some(token)
+    }
+
+    /// The run that the task belongs to.
+    pub(crate) fn run(&self) -> RunRef {
+        match self {
+            Self::Workflow { run, .. } | Self::Activity { run, .. } | Self::Query { run, .. } => *run,
+        }
+    }
+}
+
+/// Where the next page of a history begins, and where the last one ends if that is fixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HistoryToken {
+    pub(crate) next_event_id: i64,
+    pub(crate) last_event_id: Option<i64>,
+}
+
+impl HistoryToken {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self.last_event_id {
+            Some(last_event_id) => format!("{}:{last_event_id}", self.next_event_id),
+            None => format!("{}:", self.next_event_id),
+        }
+        .into_bytes()
+    }
+
+    /// From bytes that may be anything.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (next, last) = std::str::from_utf8(bytes).ok()?.split_once(':')?;
+        Some(Self {
+            next_event_id: next.parse().ok()?,
+            last_event_id: match last {
+                "" => None,
+                last => Some(last.parse().ok()?),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_come_back_as_they_went() {
+        for token in [
+            TaskToken::Workflow {
+                run: RunRef(7),
+                scheduled_event_id: 2,
+                started_event_id: 3,
+                attempt: 1,
+            },
+            TaskToken::Activity {
+                run: RunRef(u64::MAX),
+                scheduled_event_id: i64::MAX,
+                attempt: 2,
+            },
+            TaskToken::Query {
+                run: RunRef(0),
+                query_id: "a-b".to_owned(),
+            },
+        ] {
+            assert_eq!(TaskToken::decode(&token.encode()), Some(token));
+        }
+        let page = HistoryToken {
+            next_event_id: 257,
+            last_event_id: Some(300),
+        };
+        assert_eq!(HistoryToken::decode(&page.encode()), Some(page));
+    }
+
+    #[test]
+    fn hostile_tokens_are_no_tokens() {
+        for bytes in [&b""[..], b"w", b"w:1", b"a:1:2:3:4", b"\xff\xfe", b"w:-1:2:3:4", b"z:1:2"] {
+            assert_eq!(TaskToken::decode(bytes), None, "{bytes:?}");
+        }
+        assert_eq!(HistoryToken::decode(b"x:1"), None);
+        assert_eq!(HistoryToken::decode(b"1"), None);
+    }
+}

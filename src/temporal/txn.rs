@@ -1,0 +1,146 @@
+//! What one step of a run wants to happen: collected here, applied by the engine in a fixed order.
+
+use temporalio_protos::temporal::api::common::v1::Payloads;
+use temporalio_protos::temporal::api::failure::v1::Failure;
+use temporalio_protos::temporal::api::history::v1 as history;
+
+use super::history::{Log, NewEvent};
+use super::matching::Task;
+use super::reject::Reject;
+use super::run::{ParentLink, RunRef, StartRun};
+use super::timer::Timer;
+use crate::clock::Timestamp;
+use crate::entropy::Entropy;
+
+/// Names one RPC in flight, so that its answer finds the way back.
+pub type Ticket = u64;
+
+/// Effects of a step, in the order in which the engine applies them: timers, tasks, mail, replies.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Timers to set (with a deadline) or to stop.
+    pub(crate) timers: Vec<(Timer, Option<Timestamp>)>,
+    /// Tasks for workers.
+    pub(crate) tasks: Vec<Task>,
+    /// Letters to other runs.
+    pub(crate) mail: Vec<Letter>,
+    /// Answers to RPCs, as encoded messages.
+    pub(crate) replies: Vec<(Ticket, Result<Vec<u8>, Reject>)>,
+    /// A run that goes on where this one ended.
+    pub(crate) next_run: Option<Box<StartRun>>,
+    /// Lines for the timeline.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What one run tells another. Delivered after the writer's step is applied, first in first out.
+#[derive(Debug)]
+pub(crate) enum Letter {
+    /// A parent starts a child.
+    StartChild(Box<StartRun>),
+    /// The child has started, or couldn't.
+    ChildStarted {
+        /// The parent to tell.
+        parent: ParentLink,
+        /// The child's run id, or why there is none.
+        outcome: Result<ChildRun, ChildStartFailure>,
+    },
+    /// The child has ended.
+    ChildClosed {
+        /// The parent to tell.
+        parent: ParentLink,
+        /// The child's last run.
+        child: ChildRun,
+        /// How it ended.
+        outcome: ChildOutcome,
+    },
+    /// A workflow signals another.
+    SignalExternal {
+        /// Who signals, and its initiated event.
+        from: RunRef,
+        /// The id of the initiated event.
+        initiated_event_id: i64,
+        /// The signal.
+        attributes: Box<history::SignalExternalWorkflowExecutionInitiatedEventAttributes>,
+    },
+    /// A workflow asks another to cancel.
+    CancelExternal {
+        /// Who asks.
+        from: RunRef,
+        /// The id of the initiated event.
+        initiated_event_id: i64,
+        /// The request.
+        attributes: Box<history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes>,
+    },
+    /// A parent has closed: its policy for this child.
+    ParentClosed {
+        /// The child.
+        child: RunRef,
+        /// Terminate, or ask to cancel.
+        terminate: bool,
+        /// The parent, for the child's history.
+        parent: (String, String),
+    },
+}
+
+/// Names a child's run for its parent's history.
+#[derive(Clone, Debug)]
+pub(crate) struct ChildRun {
+    /// The child.
+    pub(crate) run: RunRef,
+    /// Its run id.
+    pub(crate) run_id: String,
+}
+
+/// Why a child couldn't start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChildStartFailure {
+    /// The workflow id is taken.
+    AlreadyExists,
+    /// The namespace isn't registered.
+    NamespaceNotFound,
+}
+
+/// How a child ended.
+#[derive(Clone, Debug)]
+pub(crate) enum ChildOutcome {
+    Completed(Option<Payloads>),
+    Failed(Option<Failure>, i32),
+    Canceled(Option<Payloads>),
+    TimedOut(i32),
+    Terminated,
+}
+
+/// One step of one run: where its machines write to.
+pub(crate) struct Txn<'a> {
+    /// Virtual time.
+    pub(crate) now: Timestamp,
+    /// The run that steps.
+    pub(crate) run: RunRef,
+    /// Everything that leaves the run.
+    pub(crate) effects: &'a mut Effects,
+    /// Where ids come from.
+    pub(crate) entropy: &'a mut Entropy,
+    pub(super) log: &'a mut Log,
+}
+
+impl Txn<'_> {
+    /// Writes an event; type, id and time are derived from the attributes.
+    pub(crate) fn emit(&mut self, event: impl Into<NewEvent>) -> i64 {
+        self.log.emit(self.now, event.into())
+    }
+
+    /// Sets a timer, replacing the one of that name.
+    pub(crate) fn set_timer(&mut self, timer: Timer, deadline: Timestamp) {
+        self.effects.timers.push((timer, Some(deadline)));
+    }
+
+    /// Stops a timer; nothing happens if it isn't set.
+    pub(crate) fn stop_timer(&mut self, timer: Timer) {
+        self.effects.timers.push((timer, None));
+    }
+
+    /// The history so far.
+    pub(crate) fn log(&self) -> &Log {
+        self.log
+    }
+}
