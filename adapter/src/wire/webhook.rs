@@ -26,7 +26,7 @@ pub struct Webhook {
     pub status: String,
     /// What the person answered: an object, or `null`. Kept when verification was exhausted: the last answer then.
     pub response: Json,
-    /// When the person answered or an operator cancelled, UTC.
+    /// When an answer was accepted, UTC. A cancelled task has none.
     pub completed_at: Option<Moment>,
     /// When the timeout was noticed, UTC.
     pub timed_out_at: Option<Moment>,
