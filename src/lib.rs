@@ -2,11 +2,16 @@
 
 mod clock;
 mod entropy;
+pub mod human;
+mod io;
 mod journal;
 mod temporal;
+mod testkit;
+mod world;
 
 // The public interface is:
 pub use clock::Timestamp;
 pub use entropy::Entropy;
 pub use journal::{Entry, Journal, Party};
 pub use temporal::{Answer, Call, Engine, HandOut, Reject, Rpc, Support, Ticket, table};
+pub use world::{Input, Output, World};

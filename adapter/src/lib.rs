@@ -1,1 +1,3 @@
-//! x
+//! `await_human()` for the Temporal Rust SDK, and the awaithumans wire format.
+
+pub mod wire;

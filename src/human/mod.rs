@@ -1,0 +1,458 @@
+//! The fake awaithumans server, as a value: no sockets, no clock, no randomness of its own.
+//!
+//! # How to drive it
+//! - [`Human::handle_request`] takes an HTTP request under a ticket. The reply comes out of [`Human::poll_output`], at once or,
+//!   for a long poll, later.
+//! - [`Human::poll_output`] is called until it gives `None`. A [`Output::Deliver`] is a callback to send; how that went comes
+//!   back through [`Human::handle_delivered`].
+//! - [`Human::poll_timeout`] says when something is due next; then [`Human::handle_timeout`] does one due thing, so the world
+//!   can settle between two of them.
+//!
+//! # Where things are
+//! - `task.rs`: a task's life, transition table on top; `store.rs`: all tasks and their audit trail
+//! - `api/`: the HTTP routes, one file for each family; `reject.rs`: every refusal
+//! - `schedule.rs`: what time does: timeouts, ticks, long polls, people; `outbox.rs`, `send.rs`: callbacks
+//! - `people.rs`, `verifier.rs`: the scripts; `profile.rs`: which awaithumans this is
+
+mod api;
+mod outbox;
+mod people;
+mod profile;
+mod reject;
+mod schedule;
+mod send;
+mod store;
+mod task;
+mod verifier;
+
+pub use outbox::{
+    AttemptId, BATCH_SIZE, DELIVERY_TIMEOUT, Delivery, DeliveryOutcome, DeliveryStatus, RETRY_BACKOFF_SECONDS, RETRY_MAX_AGE,
+};
+pub use people::{Matcher, On, People, SOMEBODY};
+pub use profile::Profile;
+pub use task::{Status, Task};
+pub use verifier::{DEFAULT_MAX_ATTEMPTS, MAX_MAX_ATTEMPTS, Verdict, Verifier, VerifierResult};
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use awaithumans_temporal::wire::json::Json;
+use bytes::Bytes;
+
+use crate::clock::{TimerKey, TimerQueue, Timestamp};
+use crate::entropy::Entropy;
+use crate::journal::{Journal, Party};
+
+use outbox::Outbox;
+use people::Act;
+use reject::Reject;
+use schedule::{ParkedPoll, Timer};
+use store::Store;
+use task::{Event, Submission};
+
+/// The least time that a task may wait for a person, in seconds. Source: `MIN_TIMEOUT_SECONDS`.
+pub const MIN_TIMEOUT_SECONDS: i64 = 60;
+
+/// The most time that a task may wait for a person, in seconds: 30 days. Source: `MAX_TIMEOUT_SECONDS`.
+pub const MAX_TIMEOUT_SECONDS: i64 = 2_592_000;
+
+/// Makes the header `X-Awaithumans-Signature` of a callback, `sha256=<hex>`, from its body.
+pub type Signer = Box<dyn Fn(&[u8]) -> String + Send>;
+
+/// What a fake server is made with.
+pub struct Config {
+    /// Which awaithumans it behaves as.
+    pub profile: Profile,
+    /// The token that every caller must bear.
+    pub admin_token: String,
+    /// The address that `/api/status` names, and that redirects lead to when a request names no host.
+    pub public_url: String,
+    /// Signs callbacks.
+    pub sign: Signer,
+    /// When the server was started: its schedulers tick every [`Profile::TICK`] from then on.
+    pub started_at: Timestamp,
+}
+
+impl Config {
+    /// The defaults, with a way to sign callbacks: today's profile, token `testkit-admin-token`, address
+    /// `http://awaithumans.test`, started at [`Timestamp::EPOCH_OF_TESTS`].
+    pub fn new(sign: Signer) -> Self {
+        Self {
+            profile: Profile::default(),
+            admin_token: "testkit-admin-token".to_owned(),
+            public_url: "http://awaithumans.test".to_owned(),
+            sign,
+            started_at: Timestamp::EPOCH_OF_TESTS,
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("profile", &self.profile)
+            .field("public_url", &self.public_url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something for the driver to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// The answer to a request.
+    Reply {
+        /// The request's ticket.
+        ticket: u64,
+        /// The answer, all headers included.
+        response: http::Response<Bytes>,
+    },
+    /// There will be no answer: the connection breaks, or was refused.
+    Dropped {
+        /// The request's ticket.
+        ticket: u64,
+    },
+    /// A callback to send. Redirects are not to be followed; after [`DELIVERY_TIMEOUT`] without an answer the outcome is
+    /// `Failed("ReadTimeout: ")`.
+    Deliver {
+        /// Names the attempt in [`Human::handle_delivered`].
+        attempt: AttemptId,
+        /// The task that ended.
+        task_id: String,
+        /// The request as httpx would send it, absolute URI included.
+        request: http::Request<Bytes>,
+    },
+}
+
+/// The fake awaithumans server.
+#[derive(Debug)]
+pub struct Human {
+    config: Config,
+    entropy: Entropy,
+    /// A generator of its own, so that a health check doesn't change the ids of tasks.
+    request_ids: Entropy,
+    store: Store,
+    outbox: Outbox,
+    people: People,
+    verifier: Verifier,
+    timers: TimerQueue<Timer>,
+    /// The timer of each open task's timeout.
+    expiries: BTreeMap<String, TimerKey>,
+    webhook_tick: Option<TimerKey>,
+    polls: BTreeMap<u64, ParkedPoll>,
+    /// Open tasks for which no behaviour has been found yet.
+    unplanned: BTreeSet<String>,
+    outputs: VecDeque<Output>,
+    running: bool,
+}
+
+/// Handlers and polls: what the driver calls.
+impl Human {
+    /// A server without tasks.
+    pub fn new(config: Config, mut entropy: Entropy) -> Self {
+        Self {
+            request_ids: Entropy::new(entropy.next_u64()),
+            outbox: Outbox::new(config.profile),
+            config,
+            entropy,
+            store: Store::default(),
+            people: People::default(),
+            verifier: Verifier::default(),
+            timers: TimerQueue::default(),
+            expiries: BTreeMap::new(),
+            webhook_tick: None,
+            polls: BTreeMap::new(),
+            unplanned: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            running: true,
+        }
+    }
+
+    /// Takes a request. The reply comes out of [`Human::poll_output`] under the same ticket.
+    pub fn handle_request(&mut self, now: Timestamp, journal: &mut Journal, ticket: u64, request: http::Request<Bytes>) {
+        if !self.running {
+            self.outputs.push_back(Output::Dropped { ticket });
+            return;
+        }
+        if let Some(response) = api::handle(self, now, journal, ticket, request) {
+            self.outputs.push_back(Output::Reply { ticket, response });
+        }
+    }
+
+    /// The client of a request went away: a long poll ends.
+    pub fn handle_abandoned(&mut self, ticket: u64) {
+        if let Some(poll) = self.polls.remove(&ticket) {
+            self.timers.cancel(poll.timer);
+        }
+    }
+
+    /// Takes the outcome of an [`Output::Deliver`]. One that the server no longer waits for, since it was restarted, is ignored.
+    pub fn handle_delivered(&mut self, now: Timestamp, journal: &mut Journal, delivery: AttemptId, outcome: DeliveryOutcome) {
+        self.record_delivery(now, journal, delivery, &outcome);
+        self.send_next(now, journal);
+    }
+
+    /// Does the one thing that is due first at `now`, if any is.
+    pub fn handle_timeout(&mut self, now: Timestamp, journal: &mut Journal) {
+        if !self.running {
+            return;
+        }
+        if let Some((_, timer)) = self.timers.pop_due(now) {
+            self.fire(now, journal, timer);
+        }
+    }
+
+    /// When something is due next: a task's timeout, a callback, a long poll's end, a person's action. Idle ticks of the
+    /// schedulers don't count. `None` while the server is down.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.timers.next_deadline().filter(|_| self.running)
+    }
+
+    /// The next thing to do for the driver.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The server's process ends. Requests are refused, long polls break off, the callback under way is forgotten; tasks and
+    /// queued callbacks stay. What falls due meanwhile waits for [`Human::start`].
+    pub fn stop(&mut self, now: Timestamp, journal: &mut Journal) {
+        if !std::mem::replace(&mut self.running, false) {
+            return;
+        }
+        journal.headline(now, Party::Awaithumans, "server stopped");
+        for (ticket, poll) in std::mem::take(&mut self.polls) {
+            self.timers.cancel(poll.timer);
+            self.outputs.push_back(Output::Dropped { ticket });
+        }
+        self.outbox.crash_tick();
+    }
+
+    /// The server's process starts again, with its tasks; the schedulers tick from `now` on.
+    pub fn start(&mut self, now: Timestamp, journal: &mut Journal) {
+        if std::mem::replace(&mut self.running, true) {
+            return;
+        }
+        let open = self.expiries.len();
+        journal.headline(now, Party::Awaithumans, format!("server started: {open} open tasks, schedulers resume"));
+        self.resume_schedulers(now);
+    }
+
+    /// [`Human::stop`] and [`Human::start`] in one.
+    pub fn restart(&mut self, now: Timestamp, journal: &mut Journal) {
+        self.stop(now, journal);
+        self.start(now, journal);
+    }
+}
+
+/// Getters and scripts: what tests and the harness call.
+impl Human {
+    /// All tasks, oldest first.
+    pub fn tasks(&self) -> impl DoubleEndedIterator<Item = &Task> {
+        self.store.oldest_first()
+    }
+
+    /// A task by its id.
+    pub fn task(&self, id: &str) -> Option<&Task> {
+        self.store.get(id)
+    }
+
+    /// A task by its idempotency key.
+    pub fn task_by_key(&self, idempotency_key: &str) -> Option<&Task> {
+        self.store.by_key(idempotency_key)
+    }
+
+    /// All callbacks, oldest first.
+    pub fn deliveries(&self) -> impl DoubleEndedIterator<Item = &Delivery> {
+        self.outbox.oldest_first()
+    }
+
+    /// Whether the server is up.
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// What the server was made with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The script of the people. Open tasks that fit a new line are taken up when the returned guard is dropped.
+    pub fn people(&mut self) -> PeopleGuard<'_> {
+        PeopleGuard { human: self }
+    }
+
+    /// The script of the verifier.
+    pub fn verifier(&mut self) -> &mut Verifier {
+        &mut self.verifier
+    }
+
+    /// A person, outside of any script, answers a task now.
+    ///
+    /// # Errors
+    /// The body of the server's refusal: an unknown task, a terminal one, or a verifier that fails.
+    pub fn complete(&mut self, now: Timestamp, journal: &mut Journal, id: &str, response: Json, email: &str) -> Result<(), Json> {
+        let submission = self.submission(response, email.to_owned(), None);
+        let outcome = self.submit(now, journal, id, submission, None);
+        self.send_next(now, journal);
+        outcome.map_err(|reject| reject.body().unwrap_or_default())
+    }
+
+    /// An operator or the agent cancels a task now.
+    ///
+    /// # Errors
+    /// The body of the server's refusal: an unknown task, or a terminal one.
+    pub fn cancel(&mut self, now: Timestamp, journal: &mut Journal, id: &str) -> Result<(), Json> {
+        let outcome = self.apply(now, journal, id, Event::Cancel);
+        self.send_next(now, journal);
+        outcome.map_err(|reject| reject.body().unwrap_or_default())
+    }
+}
+
+/// Gives access to the script; on drop, open tasks that nobody had taken up are matched against it.
+#[derive(Debug)]
+pub struct PeopleGuard<'a> {
+    human: &'a mut Human,
+}
+
+impl Deref for PeopleGuard<'_> {
+    type Target = People;
+
+    fn deref(&self) -> &People {
+        &self.human.people
+    }
+}
+
+impl DerefMut for PeopleGuard<'_> {
+    fn deref_mut(&mut self) -> &mut People {
+        &mut self.human.people
+    }
+}
+
+impl Drop for PeopleGuard<'_> {
+    fn drop(&mut self) {
+        self.human.plan_people();
+    }
+}
+
+/// What every way in shares: an answer from the API and one from a script take the same path.
+impl Human {
+    /// Stores a new task and sets what time will do to it.
+    fn add_task(&mut self, now: Timestamp, journal: &mut Journal, task: Task) {
+        let line = format!(
+            "task {} created: “{}” (key {}, times out in {})",
+            short(&task.id),
+            task.title,
+            task.idempotency_key,
+            seconds_in_words(task.timeout_seconds)
+        );
+        journal.headline(now, Party::Awaithumans, line);
+        let audit_id = self.entropy.uuid_hex();
+        self.set_expiry(now, &task);
+        self.unplanned.insert(task.id.clone());
+        self.store.insert(task, audit_id);
+        self.plan_people();
+    }
+
+    /// An answer comes in: it goes through the verifier, if the task has one.
+    fn submit(
+        &mut self,
+        now: Timestamp,
+        journal: &mut Journal,
+        id: &str,
+        submission: Submission,
+        forced: Option<Verdict>,
+    ) -> Result<(), Reject> {
+        let task = self.store.get(id).ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
+        let event = match task.is_verified() && !task.status.is_terminal() {
+            false => Event::Complete(submission),
+            true => {
+                let config = verifier::Config::parse(&task.verifier_config)?;
+                let result = self.verifier.judge(&config, &submission.response, forced)?;
+                Event::Judged {
+                    submission,
+                    result,
+                    max_attempts: config.max_attempts,
+                }
+            }
+        };
+        self.apply(now, journal, id, event)
+    }
+
+    /// Moves a task, and does what follows from where it got.
+    fn apply(&mut self, now: Timestamp, journal: &mut Journal, id: &str, event: Event) -> Result<(), Reject> {
+        let task = self.store.get_mut(id).ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
+        let Some(audit) = task.apply(now, event)? else {
+            return Ok(());
+        };
+        let (status, action) = (task.status, audit.action);
+        journal.headline(now, Party::Awaithumans, describe(task, action));
+        let audit_id = self.entropy.uuid_hex();
+        self.store.audit(id, audit_id, audit, now);
+        if status.is_terminal() {
+            self.forget_open_task(id);
+            self.queue_webhook(now, journal, id);
+            self.wake_polls(now, id);
+        }
+        Ok(())
+    }
+
+    fn submission(&mut self, response: Json, email: String, via_channel: Option<String>) -> Submission {
+        let entropy = &mut self.entropy;
+        let user_id = self.people.user_id(&email, || entropy.uuid_hex());
+        Submission {
+            response,
+            by_email: Some(email),
+            by_user_id: Some(user_id),
+            via_channel,
+        }
+    }
+
+    /// Removes a task; callbacks that are queued for it still go out, as from the real server.
+    fn remove_task(&mut self, now: Timestamp, journal: &mut Journal, id: &str) -> Result<(), Reject> {
+        let task = self.store.remove(id).ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
+        journal.headline(now, Party::Awaithumans, format!("task {} deleted", short(&task.id)));
+        self.forget_open_task(id);
+        self.wake_polls(now, id);
+        Ok(())
+    }
+
+    fn forget_open_task(&mut self, id: &str) {
+        self.unplanned.remove(id);
+        if let Some(timer) = self.expiries.remove(id) {
+            self.timers.cancel(timer);
+        }
+    }
+}
+
+/// What the journal says when a task has moved.
+fn describe(task: &Task, action: &str) -> String {
+    let id = short(&task.id);
+    let reason = task.verifier_result.as_ref().map_or("", |result| result.reason.as_str());
+    let attempt = task.verification_attempt;
+    match action {
+        "claimed" => format!("task {id} claimed by {}", task.assigned_to_email.as_deref().unwrap_or("an operator")),
+        "verified" => format!("task {id} completed: the verifier accepted attempt {attempt} ({reason})"),
+        "rejected" => format!("task {id} rejected: the verifier refused attempt {attempt} ({reason})"),
+        "verification_exhausted" => format!("task {id} verification_exhausted after {attempt} attempts ({reason})"),
+        "timed_out" => format!("task {id} timed_out: nobody answered within {}", seconds_in_words(task.timeout_seconds)),
+        _ => format!("task {id} {}", task.status.as_str()),
+    }
+}
+
+/// Enough of an id to tell tasks apart in a timeline.
+fn short(id: &str) -> String {
+    format!("{}…", id.get(..8).unwrap_or(id))
+}
+
+/// A duration in its largest whole unit, such as `7 d` or `90 s`.
+fn seconds_in_words(seconds: u64) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
+    match units.into_iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length)) {
+        Some((length, unit)) => format!("{} {unit}", seconds / length),
+        None => format!("{seconds} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

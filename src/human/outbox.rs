@@ -1,0 +1,364 @@
+//! The queue of callbacks: what is due, what is under way, and when a failed one goes out again.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::profile::Profile;
+use crate::clock::Timestamp;
+
+/// How long after each failed attempt the next one is due; the last one is repeated. Source:
+/// `WEBHOOK_RETRY_BACKOFF_SECONDS` of awaithumans 0.1.12, whose schedule was also measured.
+pub const RETRY_BACKOFF_SECONDS: [u64; 13] = [
+    30, 60, 120, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 86_400, 86_400,
+];
+
+/// From this age on, a callback that fails is given up. Source: `WEBHOOK_RETRY_MAX_AGE_SECONDS`.
+pub const RETRY_MAX_AGE: Duration = Duration::from_secs(3 * 86_400);
+
+/// How many callbacks one tick of the scheduler takes. Source: `process_due_deliveries`.
+pub const BATCH_SIZE: usize = 50;
+
+/// How long a receiver has to answer; the sender enforces it. A callback under way can't be taken again for as long.
+/// Source: `WEBHOOK_DELIVERY_TIMEOUT_SECONDS`.
+pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where a callback stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DeliveryStatus {
+    /// To be sent, for the first time or again.
+    Pending,
+    /// The receiver answered with a status below 400.
+    Succeeded,
+    /// Given up.
+    Abandoned,
+}
+
+impl DeliveryStatus {
+    /// All of them, in the order in which awaithumans declares them.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Succeeded, Self::Abandoned];
+
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// One callback. Body and signature are fixed when it is queued, so every attempt sends the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// The task that ended.
+    pub task_id: String,
+    /// Where it goes, as the task's creator spelled it.
+    pub url: String,
+    /// The body, see [`Webhook`](awaithumans_temporal::wire::webhook::Webhook).
+    pub body: Bytes,
+    /// The header `X-Awaithumans-Signature`.
+    pub signature: String,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// How many attempts were made.
+    pub attempt_count: u32,
+    /// When the next attempt is due; while one is under way, when it may be taken again.
+    pub next_attempt_at: Timestamp,
+    /// When the first attempt ended.
+    pub first_attempted_at: Option<Timestamp>,
+    /// When the last attempt ended.
+    pub last_attempt_at: Option<Timestamp>,
+    /// Why the last attempt failed, as httpx words it.
+    pub last_error: Option<String>,
+    /// What the receiver answered at the last attempt, if it did.
+    pub last_status_code: Option<u16>,
+    /// When it was queued.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Names one attempt to deliver a callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId(pub u64);
+
+/// How an attempt to deliver a callback ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// The receiver answered with this HTTP status. Redirects are not followed, and count as delivered.
+    Answered(u16),
+    /// There was no answer; the text is what httpx would say, such as `ConnectError: All connection attempts failed`.
+    Failed(String),
+}
+
+/// What a finished attempt means for its callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Delivered,
+    RetriedIn(Duration),
+    Abandoned,
+    NotRetried,
+}
+
+/// The queue. One callback is under way at a time, as the real scheduler does it.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    profile: Profile,
+    rows: BTreeMap<u64, Delivery>,
+    by_id: BTreeMap<String, u64>,
+    /// The pending rows by the time at which they are due, batches aside.
+    due: BTreeSet<(Timestamp, u64)>,
+    batch: VecDeque<u64>,
+    in_flight: Option<(AttemptId, u64)>,
+    /// A full batch makes the rest wait for the next tick.
+    not_before: Timestamp,
+    next_sequence: u64,
+    next_attempt: u64,
+}
+
+impl Outbox {
+    pub(crate) fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            rows: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            due: BTreeSet::new(),
+            batch: VecDeque::new(),
+            in_flight: None,
+            not_before: Timestamp::default(),
+            next_sequence: 0,
+            next_attempt: 0,
+        }
+    }
+
+    /// Queues a callback that is due now.
+    pub(crate) fn enqueue(&mut self, delivery: Delivery) {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.due.insert((delivery.next_attempt_at, sequence));
+        self.by_id.insert(delivery.id.clone(), sequence);
+        self.rows.insert(sequence, delivery);
+    }
+
+    /// When the scheduler has something to take; `None` while a batch is under way, or for ever.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        if self.in_flight.is_some() || !self.batch.is_empty() {
+            return None;
+        }
+        self.due.first().map(|(due, _)| (*due).max(self.not_before))
+    }
+
+    /// One tick: takes what is due. Within a tick callbacks go out in the order of their ids, as SQLite gives them back.
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        let claimed: Vec<_> = self.due.iter().take_while(|(due, _)| *due <= now).take(BATCH_SIZE).copied().collect();
+        if claimed.len() == BATCH_SIZE {
+            self.not_before = now + Profile::TICK;
+        }
+        for entry in &claimed {
+            self.due.remove(entry);
+            if let Some(row) = self.rows.get_mut(&entry.1) {
+                row.next_attempt_at = now + DELIVERY_TIMEOUT;
+                row.updated_at = now;
+            }
+        }
+        let mut claimed: Vec<u64> = claimed.into_iter().map(|(_, sequence)| sequence).collect();
+        claimed.sort_by_key(|sequence| self.rows.get(sequence).map(|row| row.id.clone()));
+        self.batch.extend(claimed);
+    }
+
+    /// The next callback of the batch, now under way; `None` while another is, or when the batch is done.
+    pub(crate) fn start_next(&mut self) -> Option<(AttemptId, &Delivery)> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let sequence = self.batch.pop_front()?;
+        let attempt = AttemptId(self.next_attempt);
+        self.next_attempt += 1;
+        self.in_flight = Some((attempt, sequence));
+        self.rows.get(&sequence).map(|row| (attempt, row))
+    }
+
+    /// Records how an attempt ended; `None` if it isn't the one under way.
+    pub(crate) fn record(&mut self, now: Timestamp, attempt: AttemptId, outcome: &DeliveryOutcome) -> Option<(Verdict, &Delivery)> {
+        let (_, sequence) = self.in_flight.take_if(|(current, _)| *current == attempt)?;
+        let row = self.rows.get_mut(&sequence)?;
+        row.attempt_count += 1;
+        row.last_attempt_at = Some(now);
+        row.first_attempted_at.get_or_insert(now);
+        row.updated_at = now;
+        let delivered = match outcome {
+            DeliveryOutcome::Answered(status) => {
+                row.last_status_code = Some(*status);
+                row.last_error = (*status >= 400).then(|| format!("HTTP {status}"));
+                *status < 400
+            }
+            DeliveryOutcome::Failed(error) => {
+                row.last_status_code = None;
+                row.last_error = Some(error.clone());
+                false
+            }
+        };
+        let verdict = if delivered {
+            row.status = DeliveryStatus::Succeeded;
+            Verdict::Delivered
+        } else if !self.profile.queues_webhooks() {
+            row.status = DeliveryStatus::Abandoned;
+            Verdict::NotRetried
+        } else if now.since(row.created_at) >= RETRY_MAX_AGE {
+            row.status = DeliveryStatus::Abandoned;
+            Verdict::Abandoned
+        } else {
+            let delay = backoff(row.attempt_count);
+            row.next_attempt_at = now + delay;
+            self.due.insert((row.next_attempt_at, sequence));
+            Verdict::RetriedIn(delay)
+        };
+        Some((verdict, row))
+    }
+
+    /// The attempt under way broke the tick: awaithumans records nothing, and whatever the tick had taken waits until its
+    /// claim expires.
+    pub(crate) fn crash_tick(&mut self) {
+        let taken = self.in_flight.take().map(|(_, sequence)| sequence);
+        for sequence in taken.into_iter().chain(std::mem::take(&mut self.batch)) {
+            if let Some(row) = self.rows.get(&sequence) {
+                self.due.insert((row.next_attempt_at, sequence));
+            }
+        }
+    }
+
+    /// Makes a callback due now, whatever became of it. The count of attempts and the age stay (measured).
+    pub(crate) fn redeliver(&mut self, now: Timestamp, id: &str) -> Option<&Delivery> {
+        let sequence = *self.by_id.get(id)?;
+        let row = self.rows.get_mut(&sequence)?;
+        self.due.remove(&(row.next_attempt_at, sequence));
+        self.batch.retain(|queued| *queued != sequence);
+        row.status = DeliveryStatus::Pending;
+        row.next_attempt_at = now;
+        row.updated_at = now;
+        if self.in_flight.is_none_or(|(_, current)| current != sequence) {
+            self.due.insert((now, sequence));
+        }
+        Some(row)
+    }
+
+    /// All callbacks, oldest first.
+    pub(crate) fn oldest_first(&self) -> impl DoubleEndedIterator<Item = &Delivery> {
+        self.rows.values()
+    }
+}
+
+/// How long to wait after the attempt of this number, counted from 1.
+fn backoff(attempt_count: u32) -> Duration {
+    let place = (attempt_count.max(1) - 1) as usize;
+    let seconds = RETRY_BACKOFF_SECONDS[place.min(RETRY_BACKOFF_SECONDS.len() - 1)];
+    Duration::from_secs(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::EPOCH_OF_TESTS;
+
+    fn delivery(id: &str) -> Delivery {
+        Delivery {
+            id: id.to_owned(),
+            task_id: format!("task of {id}"),
+            url: "http://receiver/".to_owned(),
+            body: Bytes::from_static(b"{}"),
+            signature: "sha256=00".to_owned(),
+            status: DeliveryStatus::Pending,
+            attempt_count: 0,
+            next_attempt_at: START,
+            first_attempted_at: None,
+            last_attempt_at: None,
+            last_error: None,
+            last_status_code: None,
+            created_at: START,
+            updated_at: START,
+        }
+    }
+
+    fn start(outbox: &mut Outbox) -> (AttemptId, String) {
+        let (attempt, delivery) = outbox.start_next().expect("something to send");
+        (attempt, delivery.id.clone())
+    }
+
+    #[test]
+    fn a_failing_callback_climbs_the_ladder_until_it_is_three_days_old() {
+        let mut outbox = Outbox::new(Profile::V0_1_12);
+        outbox.enqueue(delivery("a"));
+        let mut delays = Vec::new();
+        while let Some(due) = outbox.next_due() {
+            outbox.tick(due);
+            let (attempt, _) = start(&mut outbox);
+            let (verdict, _) = outbox.record(due, attempt, &DeliveryOutcome::Answered(503)).unwrap();
+            match verdict {
+                Verdict::RetriedIn(delay) => delays.push(delay.as_secs()),
+                other => assert_eq!(other, Verdict::Abandoned),
+            }
+        }
+        assert_eq!(delays, RETRY_BACKOFF_SECONDS);
+        let row = outbox.oldest_first().next().unwrap();
+        assert_eq!((row.status, row.attempt_count), (DeliveryStatus::Abandoned, 14));
+        assert_eq!(row.last_error.as_deref(), Some("HTTP 503"));
+
+        // Sent again by hand it is still too old: one attempt, and abandoned again.
+        let later = START + RETRY_MAX_AGE * 2;
+        outbox.redeliver(later, "a").unwrap();
+        outbox.tick(later);
+        let (attempt, _) = start(&mut outbox);
+        let (verdict, row) = outbox.record(later, attempt, &DeliveryOutcome::Answered(500)).unwrap();
+        assert_eq!((verdict, row.attempt_count), (Verdict::Abandoned, 15));
+    }
+
+    #[test]
+    fn one_is_under_way_at_a_time_and_fifty_go_out_in_a_tick() {
+        let mut outbox = Outbox::new(Profile::V0_1_12);
+        for number in 0..60 {
+            outbox.enqueue(delivery(&format!("{:02}", 59 - number)));
+        }
+        outbox.tick(START);
+        assert_eq!(outbox.next_due(), None);
+        let mut sent = Vec::new();
+        while let Some((attempt, row)) = outbox.start_next() {
+            sent.push(row.id.clone());
+            assert!(outbox.start_next().is_none());
+            outbox.record(START, attempt, &DeliveryOutcome::Answered(302)).unwrap();
+        }
+        assert_eq!(sent.len(), BATCH_SIZE);
+        assert!(sent.is_sorted());
+        assert_eq!(outbox.next_due(), Some(START + Profile::TICK));
+    }
+
+    #[test]
+    fn a_crash_leaves_what_was_taken_to_be_taken_again_when_the_claim_expires() {
+        let mut outbox = Outbox::new(Profile::V0_1_12);
+        outbox.enqueue(delivery("a"));
+        outbox.enqueue(delivery("b"));
+        outbox.tick(START);
+        let (attempt, _) = start(&mut outbox);
+        outbox.crash_tick();
+        assert!(outbox.record(START, attempt, &DeliveryOutcome::Answered(200)).is_none());
+        assert_eq!(outbox.next_due(), Some(START + DELIVERY_TIMEOUT));
+    }
+
+    #[test]
+    fn the_old_profile_tries_once() {
+        let mut outbox = Outbox::new(Profile::V0_1_0);
+        outbox.enqueue(delivery("a"));
+        outbox.tick(START);
+        let (attempt, _) = start(&mut outbox);
+        let failed = DeliveryOutcome::Failed("ConnectError: All connection attempts failed".to_owned());
+        let (verdict, _) = outbox.record(START, attempt, &failed).unwrap();
+        assert_eq!(verdict, Verdict::NotRetried);
+        assert_eq!(outbox.next_due(), None);
+    }
+}

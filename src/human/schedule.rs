@@ -1,0 +1,206 @@
+//! What time does to the server: timeouts, ticks of the schedulers, long polls, and people.
+
+use std::time::Duration;
+
+use super::api;
+use super::{Act, Human, Output, Profile, Task, Verdict, short};
+use crate::clock::{TimerKey, Timestamp};
+use crate::human::task::Event;
+use crate::journal::{Journal, Party};
+
+/// Something that is due at a known time.
+#[derive(Debug)]
+pub(crate) enum Timer {
+    /// The first tick of the timeout scheduler after a task's timeout.
+    Expire { task_id: String },
+    /// A tick of the webhook scheduler that has something to send.
+    WebhookTick,
+    /// A long poll ends, or sees that its task has.
+    Poll { ticket: u64 },
+    /// A person does what the script says.
+    Person { task_id: String, behaviour: usize },
+}
+
+/// A long poll that waits for its task.
+#[derive(Debug)]
+pub(crate) struct ParkedPoll {
+    task_id: String,
+    started_at: Timestamp,
+    pub(crate) timer: TimerKey,
+    pub(crate) reply: api::Envelope,
+}
+
+/// How often a long poll looks at its task. Source: `poll_task_route`.
+const POLL_STEP: Duration = Duration::from_secs(1);
+
+impl Human {
+    pub(super) fn fire(&mut self, now: Timestamp, journal: &mut Journal, timer: Timer) {
+        match timer {
+            Timer::Expire { task_id } => {
+                self.expiries.remove(&task_id);
+                // A task that is over, or gone, has no such timer.
+                let _ = self.apply(now, journal, &task_id, Event::Expire);
+                self.send_next(now, journal);
+            }
+            Timer::WebhookTick => {
+                self.webhook_tick = None;
+                self.outbox.tick(now);
+                self.send_next(now, journal);
+            }
+            Timer::Poll { ticket } => self.end_poll(now, ticket),
+            Timer::Person { task_id, behaviour } => self.act(now, journal, task_id, behaviour),
+        }
+    }
+
+    /// Sets the timer of an open task's timeout: the scheduler sees it at a tick.
+    pub(super) fn set_expiry(&mut self, now: Timestamp, task: &Task) {
+        let tick = self.tick_from(task.timeout_at().max(now));
+        let task_id = task.id.clone();
+        let timer = self.timers.set(tick, Timer::Expire { task_id: task_id.clone() });
+        if let Some(before) = self.expiries.insert(task_id, timer) {
+            self.timers.cancel(before);
+        }
+    }
+
+    /// Sets the timer of the next tick at which a callback is due.
+    pub(super) fn set_webhook_tick(&mut self, now: Timestamp) {
+        if let Some(before) = self.webhook_tick.take() {
+            self.timers.cancel(before);
+        }
+        if let Some(due) = self.outbox.next_due() {
+            let tick = self.tick_from(due.max(now));
+            self.webhook_tick = Some(self.timers.set(tick, Timer::WebhookTick));
+        }
+    }
+
+    /// The schedulers of a new process tick from its start on.
+    pub(super) fn resume_schedulers(&mut self, now: Timestamp) {
+        self.config.started_at = now;
+        let open: Vec<Task> = self.expiries.keys().filter_map(|id| self.store.get(id)).cloned().collect();
+        for task in open {
+            self.set_expiry(now, &task);
+        }
+        self.set_webhook_tick(now);
+    }
+
+    /// The first tick of the schedulers at a time or after it.
+    fn tick_from(&self, time: Timestamp) -> Timestamp {
+        let since_start = time.since(self.config.started_at).as_nanos();
+        let step = Profile::TICK.as_nanos();
+        let past = since_start % step;
+        let rest = if past == 0 { 0 } else { step - past };
+        time.max(self.config.started_at) + Duration::from_nanos(u64::try_from(rest).unwrap_or(u64::MAX))
+    }
+}
+
+/// Long polls.
+impl Human {
+    /// Parks a long poll until its task is over, at most for `limit`.
+    pub(super) fn park_poll(&mut self, now: Timestamp, ticket: u64, task_id: String, limit: Duration, reply: api::Envelope) {
+        let timer = self.timers.set(now + limit, Timer::Poll { ticket });
+        let poll = ParkedPoll {
+            task_id,
+            started_at: now,
+            timer,
+            reply,
+        };
+        self.polls.insert(ticket, poll);
+    }
+
+    /// A task is over or gone: its polls see that at their next look, which comes every [`POLL_STEP`].
+    pub(super) fn wake_polls(&mut self, now: Timestamp, task_id: &str) {
+        for (ticket, poll) in self.polls.iter_mut().filter(|(_, poll)| poll.task_id == task_id) {
+            let waited = now.since(poll.started_at).as_nanos();
+            let looks = waited.div_ceil(POLL_STEP.as_nanos()).max(1);
+            let looks = u32::try_from(looks).unwrap_or(u32::MAX);
+            let look = poll.started_at + POLL_STEP * looks;
+            if look < poll.timer.deadline() {
+                self.timers.cancel(poll.timer);
+                poll.timer = self.timers.set(look, Timer::Poll { ticket: *ticket });
+            }
+        }
+    }
+
+    fn end_poll(&mut self, now: Timestamp, ticket: u64) {
+        let Some(poll) = self.polls.remove(&ticket) else {
+            return;
+        };
+        let answer = api::poll_answer(self, &poll.task_id);
+        let response = poll.reply.respond(now, answer);
+        self.outputs.push_back(Output::Reply { ticket, response });
+    }
+}
+
+/// People.
+impl Human {
+    /// Finds a behaviour for each open task that has none.
+    pub(super) fn plan_people(&mut self) {
+        let ids: Vec<String> = self.unplanned.iter().cloned().collect();
+        for id in ids {
+            let Some(task) = self.store.get(&id) else { continue };
+            let Some(place) = self.people.plan(task) else { continue };
+            self.unplanned.remove(&id);
+            let created_at = task.created_at;
+            self.set_person(created_at, id, place);
+        }
+    }
+
+    fn set_person(&mut self, from: Timestamp, task_id: String, place: usize) {
+        let behaviour = self.people.behaviour(place).filter(|behaviour| behaviour.act != Act::Never);
+        if let Some(behaviour) = behaviour {
+            let person = Timer::Person {
+                task_id,
+                behaviour: place,
+            };
+            self.timers.set(from + behaviour.after, person);
+        }
+    }
+
+    fn act(&mut self, now: Timestamp, journal: &mut Journal, task_id: String, place: usize) {
+        let (Some(task), Some(behaviour)) = (self.store.get(&task_id), self.people.behaviour(place)) else {
+            return;
+        };
+        let (email, id) = (behaviour.email_for(task), short(&task_id));
+        if task.status.is_terminal() {
+            let line = format!("{email} comes too late for task {id}: it is {}", task.status.as_str());
+            journal.headline(now, Party::Person, line);
+            return;
+        }
+        let channel = behaviour.channel.clone();
+        let outcome = match behaviour.act.clone() {
+            Act::Never => Ok(()),
+            Act::Cancel => {
+                journal.headline(now, Party::Person, format!("{email} cancels task {id}"));
+                self.apply(now, journal, &task_id, Event::Cancel)
+            }
+            Act::Complete(response) => {
+                journal.headline(now, Party::Person, format!("{email} answers task {id}: {response}"));
+                let submission = self.submission(response, email.clone(), channel);
+                self.submit(now, journal, &task_id, submission, None)
+            }
+            Act::RejectUntilExhausted if !task.is_verified() => {
+                let why = "is to be rejected until exhausted, but the task has no verifier: nobody answers";
+                journal.headline(now, Party::Person, format!("{email} {why} (task {id})"));
+                Ok(())
+            }
+            Act::RejectUntilExhausted => {
+                let response = awaithumans_temporal::wire::json::Object::new().into();
+                journal.headline(now, Party::Person, format!("{email} answers task {id}: {{}}"));
+                let submission = self.submission(response, email.clone(), channel);
+                let verdict = Verdict::Reject("rejected by the script".to_owned());
+                let outcome = self.submit(now, journal, &task_id, submission, Some(verdict));
+                let open = self.store.get(&task_id).is_some_and(|task| !task.status.is_terminal());
+                if outcome.is_ok() && open {
+                    self.set_person(now, task_id.clone(), place);
+                }
+                outcome
+            }
+        };
+        if let Err(reject) = outcome {
+            let body = reject.body().unwrap_or_default();
+            let line = format!("{email} is refused with HTTP {}: {body}", reject.status());
+            journal.headline(now, Party::Person, line);
+        }
+        self.send_next(now, journal);
+    }
+}

@@ -1,0 +1,96 @@
+use std::collections::BTreeMap;
+
+use awaithumans_temporal::wire::json::Json;
+
+use super::task::{Audit, Status, Task};
+use crate::clock::Timestamp;
+
+/// The tasks and their audit trail: what survives a restart of the server.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    tasks: BTreeMap<String, Stored>,
+    by_key: BTreeMap<String, String>,
+    by_age: BTreeMap<u64, String>,
+    audit: BTreeMap<String, Vec<AuditEntry>>,
+    next_sequence: u64,
+}
+
+#[derive(Debug)]
+struct Stored {
+    task: Task,
+    sequence: u64,
+}
+
+/// One line of a task's audit trail.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AuditEntry {
+    pub(crate) id: String,
+    pub(crate) from_status: Option<Status>,
+    pub(crate) entry: Audit,
+    pub(crate) created_at: Timestamp,
+}
+
+impl Store {
+    /// Adds a new task. Its id and its key must be new.
+    pub(crate) fn insert(&mut self, task: Task, audit_id: String) {
+        let created = AuditEntry {
+            id: audit_id,
+            from_status: None,
+            entry: Audit {
+                to_status: task.status,
+                action: "created",
+                actor_type: "agent",
+                actor_email: None,
+                channel: None,
+                extra_data: Json::Null,
+            },
+            created_at: task.created_at,
+        };
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.audit.insert(task.id.clone(), vec![created]);
+        self.by_key.insert(task.idempotency_key.clone(), task.id.clone());
+        self.by_age.insert(sequence, task.id.clone());
+        self.tasks.insert(task.id.clone(), Stored { task, sequence });
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<&Task> {
+        self.tasks.get(id).map(|stored| &stored.task)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Task> {
+        self.tasks.get_mut(id).map(|stored| &mut stored.task)
+    }
+
+    pub(crate) fn by_key(&self, idempotency_key: &str) -> Option<&Task> {
+        self.get(self.by_key.get(idempotency_key)?)
+    }
+
+    /// Adds a line to a task's trail. awaithumans writes the new status into both columns (measured), so it's done here too.
+    pub(crate) fn audit(&mut self, task_id: &str, id: String, entry: Audit, created_at: Timestamp) {
+        let from_status = Some(entry.to_status);
+        self.audit.entry(task_id.to_owned()).or_default().push(AuditEntry {
+            id,
+            from_status,
+            entry,
+            created_at,
+        });
+    }
+
+    pub(crate) fn audit_trail(&self, task_id: &str) -> &[AuditEntry] {
+        self.audit.get(task_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Removes a task for good. Its audit trail stays, as in awaithumans, where nothing can read it any more.
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Task> {
+        let stored = self.tasks.remove(id)?;
+        self.by_age.remove(&stored.sequence);
+        self.by_key.remove(&stored.task.idempotency_key);
+        Some(stored.task)
+    }
+
+    /// All tasks, oldest first.
+    pub(crate) fn oldest_first(&self) -> impl DoubleEndedIterator<Item = &Task> {
+        self.by_age.values().filter_map(|id| self.get(id))
+    }
+}
