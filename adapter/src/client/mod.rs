@@ -11,6 +11,8 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use serde_json::Value;
 
+use crate::wire::json::Json;
+
 #[cfg(feature = "reqwest")]
 pub use self::reqwest_transport::ReqwestTransport;
 pub use self::{
@@ -171,7 +173,7 @@ pub enum ClientError {
     Request(#[source] serde_json::Error),
     /// The server said yes, but with a body that isn't a task.
     #[error("awaithumans server answered with a body that is not a task: {0}")]
-    Answer(#[source] serde_json::Error),
+    Answer(String),
 }
 
 impl ClientError {
@@ -189,7 +191,10 @@ impl ClientError {
 }
 
 fn parse_json(body: &[u8]) -> Result<Value, ClientError> {
-    crate::wire::tolerant::parse(body).map_err(ClientError::Answer)
+    // As Python's client reads it: a payload may hold NaN, or an integer beyond 64 bits.
+    Json::parse(body)
+        .map(|json| json.to_serde())
+        .map_err(|error| ClientError::Answer(error.to_string()))
 }
 
 fn first_characters(body: &[u8]) -> String {

@@ -1,0 +1,105 @@
+use std::collections::BTreeMap;
+
+use super::Timestamp;
+
+/// Names a timer in a [`TimerQueue`]: its place in the order of firing.
+///
+/// Timers fire by deadline, and those of one deadline in the order in which they were set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerKey {
+    deadline: Timestamp,
+    sequence: u64,
+}
+
+impl TimerKey {
+    /// When the timer fires.
+    pub fn deadline(self) -> Timestamp {
+        self.deadline
+    }
+}
+
+/// Timers in (deadline, sequence) order. Setting, cancelling and firing cost O(log n).
+#[derive(Clone, Debug)]
+pub struct TimerQueue<T> {
+    timers: BTreeMap<TimerKey, T>,
+    next_sequence: u64,
+}
+
+impl<T> Default for TimerQueue<T> {
+    fn default() -> Self {
+        Self {
+            timers: BTreeMap::new(),
+            next_sequence: 0,
+        }
+    }
+}
+
+impl<T> TimerQueue<T> {
+    /// Sets a timer; the key cancels it.
+    pub fn set(&mut self, deadline: Timestamp, timer: T) -> TimerKey {
+        let key = TimerKey {
+            deadline,
+            sequence: self.next_sequence,
+        };
+        self.next_sequence += 1;
+        self.timers.insert(key, timer);
+        key
+    }
+
+    /// Takes a timer back. `None` if it has fired or was cancelled before.
+    pub fn cancel(&mut self, key: TimerKey) -> Option<T> {
+        self.timers.remove(&key)
+    }
+
+    /// When the next timer fires.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.keys().next().map(|key| key.deadline)
+    }
+
+    /// Takes the one timer that is due first at `now`, if any is.
+    pub fn pop_due(&mut self, now: Timestamp) -> Option<(TimerKey, T)> {
+        let entry = self.timers.first_entry()?;
+        if entry.key().deadline > now {
+            return None;
+        }
+        Some(entry.remove_entry())
+    }
+
+    /// Timers in the order in which they will fire.
+    pub fn iter(&self) -> impl Iterator<Item = (TimerKey, &T)> {
+        self.timers.iter().map(|(key, timer)| (*key, timer))
+    }
+
+    /// How many timers are set.
+    pub fn len(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// Whether no timer is set.
+    pub fn is_empty(&self) -> bool {
+        self.timers.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_of_one_deadline_fire_in_the_order_they_were_set() {
+        let mut queue = TimerQueue::default();
+        let at = Timestamp::from_seconds;
+        queue.set(at(2), "c");
+        queue.set(at(1), "a");
+        let cancelled = queue.set(at(1), "never");
+        queue.set(at(1), "b");
+
+        assert_eq!(queue.cancel(cancelled), Some("never"));
+        assert_eq!(queue.cancel(cancelled), None);
+        assert_eq!(queue.next_deadline(), Some(at(1)));
+        assert_eq!(queue.pop_due(at(0)), None);
+        let fired: Vec<_> = std::iter::from_fn(|| queue.pop_due(at(2)).map(|(_, timer)| timer)).collect();
+        assert_eq!(fired, ["a", "b", "c"]);
+        assert!(queue.is_empty());
+    }
+}

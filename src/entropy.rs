@@ -1,0 +1,109 @@
+//! The one source of randomness: every id, token and jitter is drawn here, from the seed of the test.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// A seeded generator. Two with the same seed give the same draws in the same order, on every machine.
+///
+/// ChaCha8, since its output is specified and doesn't change with a library's release.
+#[derive(Clone, Debug)]
+pub struct Entropy {
+    generator: ChaCha8Rng,
+    draws: u64,
+}
+
+impl Entropy {
+    /// A generator that starts from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            generator: ChaCha8Rng::seed_from_u64(seed),
+            draws: 0,
+        }
+    }
+
+    /// A generator of its own for one party, so that one party's draws don't shift another's.
+    pub fn stream(seed: u64, stream: u64) -> Self {
+        let mut entropy = Self::new(seed);
+        entropy.generator.set_stream(stream);
+        entropy
+    }
+
+    /// The next 64 random bits.
+    pub fn next_u64(&mut self) -> u64 {
+        self.draws += 1;
+        self.generator.next_u64()
+    }
+
+    /// A number from 0 up to but not including `bound`; 0 if `bound` is 0.
+    ///
+    /// By multiplication and shift: the bias is below 2^-32 for every bound that fits 32 bits.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// Sixteen random bytes.
+    pub fn bytes16(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.next_u64().to_le_bytes());
+        bytes[8..].copy_from_slice(&self.next_u64().to_le_bytes());
+        bytes
+    }
+
+    /// A random UUID (version 4) in its usual form, as Temporal's run ids and request ids have.
+    pub fn uuid(&mut self) -> String {
+        let mut bytes = self.bytes16();
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        let hex = hex(&bytes);
+        format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
+    }
+
+    /// A random UUID (version 4) as 32 hexadecimal digits: awaithumans' ids of tasks and deliveries.
+    pub fn uuid_hex(&mut self) -> String {
+        self.uuid().replace('-', "")
+    }
+
+    /// How many numbers have been drawn: two runs that differ here have diverged.
+    pub fn draws(&self) -> u64 {
+        self.draws
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+        .map(char::from)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_ids_for_ever() {
+        let mut entropy = Entropy::new(1);
+        let first = entropy.uuid();
+        assert_eq!(first, Entropy::new(1).uuid());
+        assert_ne!(first, entropy.uuid());
+        assert_ne!(first, Entropy::new(2).uuid());
+        assert_ne!(first, Entropy::stream(1, 1).uuid());
+        assert_eq!(first.as_bytes()[14], b'4');
+    }
+
+    #[test]
+    fn below_stays_below() {
+        let mut entropy = Entropy::new(7);
+        assert_eq!(entropy.below(0), 0);
+        assert!((0..1000).all(|_| entropy.below(3) < 3));
+    }
+}

@@ -1,0 +1,95 @@
+//! The append-only record of what happened: the source of timelines, comparisons and failure reports.
+
+use std::fmt;
+
+use crate::clock::Timestamp;
+
+/// Who did it: the lanes of a timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Party {
+    /// The test itself.
+    Test,
+    /// A scripted or real person.
+    Person,
+    /// The awaithumans server.
+    Awaithumans,
+    /// The callback receiver.
+    Receiver,
+    /// The Temporal server.
+    Temporal,
+    /// A worker.
+    Worker,
+}
+
+impl Party {
+    /// The name that timelines print.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Person => "person",
+            Self::Awaithumans => "awaithumans",
+            Self::Receiver => "receiver",
+            Self::Temporal => "temporal",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When it happened, in virtual time.
+    pub at: Timestamp,
+    /// Who did it.
+    pub party: Party,
+    /// What happened, in one line of plain words.
+    pub what: String,
+    /// Whether a timeline for people shows it; the rest is detail for comparisons.
+    pub headline: bool,
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:<11} {}", self.at, self.party.name(), self.what)
+    }
+}
+
+/// The record of one world, in order. Entries are only ever added.
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    entries: Vec<Entry>,
+}
+
+impl Journal {
+    /// Adds something that a reader of the timeline wants to see.
+    pub fn headline(&mut self, at: Timestamp, party: Party, what: impl Into<String>) {
+        self.push(at, party, what.into(), true);
+    }
+
+    /// Adds a detail.
+    pub fn detail(&mut self, at: Timestamp, party: Party, what: impl Into<String>) {
+        self.push(at, party, what.into(), false);
+    }
+
+    /// All entries, oldest first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn push(&mut self, at: Timestamp, party: Party, what: String, headline: bool) {
+        self.entries.push(Entry {
+            at,
+            party,
+            what,
+            headline,
+        });
+    }
+}
+
+/// Every entry on a line of its own: what a run-twice check compares.
+impl fmt::Display for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.entries.iter().try_for_each(|entry| writeln!(f, "{entry}"))
+    }
+}
