@@ -59,7 +59,10 @@ pub struct CreateTask {
 impl CreateTask {
     /// An activity that sends over `transport`.
     pub fn new(transport: impl Transport) -> Self {
-        Self { transport: Arc::new(transport), api_key: None }
+        Self {
+            transport: Arc::new(transport),
+            api_key: None,
+        }
     }
 
     /// The bearer token for tasks that name none. It keeps the token out of workflow histories,
@@ -143,7 +146,9 @@ fn activity_failure(error: ClientError) -> ActivityError {
     // The text only: an error with sources would become a chain of failures in the history, and
     // the text has them already.
     ActivityError::application(
-        ApplicationFailure::builder(error.to_string()).type_name(error_type).build(),
+        ApplicationFailure::builder(error.to_string())
+            .type_name(error_type)
+            .build(),
     )
 }
 
@@ -175,7 +180,10 @@ mod tests {
 
     #[test]
     fn a_refusal_fails_as_pythons_runtime_error_and_may_be_retried() {
-        let error = ClientError::Rejected { status: 422, body: "{}".to_owned() };
+        let error = ClientError::Rejected {
+            status: 422,
+            body: "{}".to_owned(),
+        };
         let ActivityError::Application(failure) = activity_failure(error) else {
             panic!("not an application failure");
         };

@@ -118,6 +118,9 @@ impl VerifiedWebhook {
 
     /// Sends the signal `awaithumans:{idempotency_key}` to the newest run of `workflow_id`.
     ///
+    /// A webhook that the server delivers again is one request to Temporal, which then keeps one
+    /// signal in the history: the request id is made of the task's id and status.
+    ///
     /// # Errors
     /// [`DispatchError::Signal`].
     pub async fn signal(
@@ -127,13 +130,11 @@ impl VerifiedWebhook {
     ) -> Result<Dispatched, DispatchError> {
         let signal_name = signal_name(&self.idempotency_key);
         let argument = RawValue::new(vec![self.payload()]);
+        let mut options = WorkflowSignalOptions::default();
+        options.request_id = self.request_id();
         client
             .get_workflow_handle::<UntypedWorkflow>(workflow_id)
-            .signal(
-                UntypedSignal::new(signal_name.clone()),
-                argument,
-                WorkflowSignalOptions::default(),
-            )
+            .signal(UntypedSignal::new(signal_name.clone()), argument, options)
             .await
             .map_err(|source| DispatchError::Signal {
                 workflow_id: workflow_id.to_owned(),
@@ -147,7 +148,19 @@ impl VerifiedWebhook {
             status = self.status,
             "signalled the workflow"
         );
-        Ok(Dispatched { signal_name, task_id: self.task_id, status: self.status })
+        Ok(Dispatched {
+            signal_name,
+            task_id: self.task_id,
+            status: self.status,
+        })
+    }
+}
+
+impl VerifiedWebhook {
+    fn request_id(&self) -> Option<String> {
+        let task_id = self.task_id.as_deref().filter(|id| !id.is_empty())?;
+        let status = self.status.as_deref().unwrap_or_default();
+        Some(format!("{SIGNAL_PREFIX}{task_id}:{status}"))
     }
 }
 
@@ -278,11 +291,16 @@ mod tests {
                 }
                 Some("builtins.PermissionError" | "builtins.TypeError") => {
                     let error = verdict.expect_err(&case.name);
-                    assert!(matches!(error, DispatchError::Signature(_)), "{}", case.name);
+                    assert!(
+                        matches!(error, DispatchError::Signature(_)),
+                        "{}",
+                        case.name
+                    );
                     assert_eq!(error.http_status(), 401);
                 }
                 Some(
-                    "builtins.ValueError" | "builtins.UnicodeDecodeError"
+                    "builtins.ValueError"
+                    | "builtins.UnicodeDecodeError"
                     | "builtins.AttributeError",
                 ) => {
                     let error = verdict.expect_err(&case.name);
@@ -302,13 +320,15 @@ mod tests {
     #[test]
     fn the_signal_carries_the_whole_body() {
         let key = PayloadKey::from_bytes([1; 32]).webhook_key();
-        let body = br#"{"idempotency_key":"","task_id":"7","response":123456789012345678901234567890.5}"#;
+        let body =
+            br#"{"idempotency_key":"","task_id":"7","response":123456789012345678901234567890.5}"#;
         let webhook = VerifiedWebhook::parse(&key, body, Some(&key.sign(body).to_string()))
             .expect("it is one");
         assert_eq!(
             webhook.payload().data,
             br#"{"idempotency_key":"","task_id":"7","response":1.2345678901234568e+29}"#
         );
+        assert_eq!(webhook.request_id().as_deref(), Some("awaithumans:7:"));
         assert_eq!(signal_name(webhook.idempotency_key()), "awaithumans:");
         assert_eq!((webhook.task_id(), webhook.status()), (Some("7"), None));
     }

@@ -68,7 +68,11 @@ where
         .parent_close_policy(ParentClosePolicy::Terminate)
         .build();
     let child = ctx
-        .start_child_workflow(Human::<AwaitHuman>::run, question.call_back(&child_id, true), options)
+        .start_child_workflow(
+            Human::<AwaitHuman>::run,
+            question.call_back(&child_id, true),
+            options,
+        )
         .await
         .map_err(|error| start_error(error, idempotency_key))?;
     let response = child.result().await.map_err(execution_error)?;

@@ -121,7 +121,9 @@ impl AwaitHumanError {
     /// text alone for errors that Python doesn't have.
     pub fn full_message(&self) -> String {
         match self.hint() {
-            Some((hint, anchor)) => format!("{self}\n\n{hint}\n\nDocs: {TROUBLESHOOTING_URL}#{anchor}"),
+            Some((hint, anchor)) => {
+                format!("{self}\n\n{hint}\n\nDocs: {TROUBLESHOOTING_URL}#{anchor}")
+            }
             None => self.to_string(),
         }
     }
@@ -208,19 +210,26 @@ impl Details {
     fn of(error: &AwaitHumanError) -> Option<Self> {
         use AwaitHumanError as E;
         Some(match error {
-            E::TaskTimeout { task, timeout_seconds } => {
-                Self::TaskTimeout { task: task.clone(), timeout_seconds: *timeout_seconds }
-            }
+            E::TaskTimeout {
+                task,
+                timeout_seconds,
+            } => Self::TaskTimeout {
+                task: task.clone(),
+                timeout_seconds: *timeout_seconds,
+            },
             E::TaskCancelled { task } => Self::TaskCancelled { task: task.clone() },
-            E::VerificationExhausted { task, attempts } => {
-                Self::VerificationExhausted { task: task.clone(), attempts: *attempts }
-            }
-            E::SchemaValidation { field, details } => {
-                Self::SchemaValidation { field: field.clone(), details: details.clone() }
-            }
-            E::UnknownStatus { task, status } => {
-                Self::UnknownStatus { task: task.clone(), status: status.clone() }
-            }
+            E::VerificationExhausted { task, attempts } => Self::VerificationExhausted {
+                task: task.clone(),
+                attempts: *attempts,
+            },
+            E::SchemaValidation { field, details } => Self::SchemaValidation {
+                field: field.clone(),
+                details: details.clone(),
+            },
+            E::UnknownStatus { task, status } => Self::UnknownStatus {
+                task: task.clone(),
+                status: status.clone(),
+            },
             _ => return None,
         })
     }
@@ -229,9 +238,13 @@ impl Details {
 impl From<Details> for AwaitHumanError {
     fn from(details: Details) -> Self {
         match details {
-            Details::TaskTimeout { task, timeout_seconds } => {
-                Self::TaskTimeout { task, timeout_seconds }
-            }
+            Details::TaskTimeout {
+                task,
+                timeout_seconds,
+            } => Self::TaskTimeout {
+                task,
+                timeout_seconds,
+            },
             Details::TaskCancelled { task } => Self::TaskCancelled { task },
             Details::VerificationExhausted { task, attempts } => {
                 Self::VerificationExhausted { task, attempts }
@@ -259,7 +272,10 @@ mod tests {
              an admin or another agent before a human completed it.\n\n\
              Docs: https://docs.awaithumans.dev/troubleshooting#task-cancelled"
         );
-        let error = AwaitHumanError::VerificationExhausted { task: task.clone(), attempts: 7 };
+        let error = AwaitHumanError::VerificationExhausted {
+            task: task.clone(),
+            attempts: 7,
+        };
         assert_eq!(
             error.full_message(),
             "Task \"Approve $250 refund for cus_demo?\" failed verification 7 times.\n\nThe \
@@ -268,7 +284,10 @@ mod tests {
              the verification criteria.\n\n\
              Docs: https://docs.awaithumans.dev/troubleshooting#verification-exhausted"
         );
-        let error = AwaitHumanError::TaskTimeout { task, timeout_seconds: 60 };
+        let error = AwaitHumanError::TaskTimeout {
+            task,
+            timeout_seconds: 60,
+        };
         assert_eq!(
             error.full_message(),
             "Task \"Approve $250 refund for cus_demo?\" timed out after 60 seconds.\n\nNo human \
@@ -281,12 +300,18 @@ mod tests {
 
     #[test]
     fn a_failure_keeps_type_and_data() {
-        let error = AwaitHumanError::VerificationExhausted { task: "t".to_owned(), attempts: 3 };
+        let error = AwaitHumanError::VerificationExhausted {
+            task: "t".to_owned(),
+            attempts: 3,
+        };
         let details = Details::of(&error).expect("it has details");
         let failure = ApplicationFailure::from(error);
         assert_eq!(failure.type_name(), Some("VerificationExhaustedError"));
         assert!(failure.is_non_retryable());
         let back: AwaitHumanError = details.into();
-        assert!(matches!(back, AwaitHumanError::VerificationExhausted { attempts: 3, .. }));
+        assert!(matches!(
+            back,
+            AwaitHumanError::VerificationExhausted { attempts: 3, .. }
+        ));
     }
 }

@@ -116,23 +116,26 @@ where
     }
 }
 
-type Output = Result<Box<dyn WorkflowOutputValue>, WorkflowError>;
+type Output = Box<dyn WorkflowOutputValue>;
 type Decode = fn(Vec<Payload>, &PayloadConverter) -> Result<Box<dyn Any>, WorkflowError>;
+type Read<W, T> = Box<dyn Fn(&W, &WorkflowContextView, Box<dyn Any>) -> Result<T, WorkflowError>>;
+type Change<W, T> =
+    Box<dyn Fn(&mut W, &WorkflowContextView, Box<dyn Any>) -> Result<T, WorkflowError>>;
 
 pub(super) struct SignalHandler<W> {
     pub(super) decode: Decode,
-    pub(super) handle: Box<dyn Fn(&mut W, &WorkflowContextView, Box<dyn Any>) -> Result<(), WorkflowError>>,
+    pub(super) handle: Change<W, ()>,
 }
 
 pub(super) struct QueryHandler<W> {
     pub(super) decode: Decode,
-    pub(super) handle: Box<dyn Fn(&W, &WorkflowContextView, Box<dyn Any>) -> Output>,
+    pub(super) handle: Read<W, Output>,
 }
 
 pub(super) struct UpdateHandler<W> {
     pub(super) decode: Decode,
-    pub(super) validate: Option<Box<dyn Fn(&W, &WorkflowContextView, Box<dyn Any>) -> Result<(), WorkflowError>>>,
-    pub(super) handle: Box<dyn Fn(&mut W, &WorkflowContextView, Box<dyn Any>) -> Output>,
+    pub(super) validate: Option<Read<W, ()>>,
+    pub(super) handle: Change<W, Output>,
 }
 
 /// Where [`HumanWorkflow::handlers`] registers what the workflow answers to. Of two handlers with
@@ -161,13 +164,16 @@ impl<W: HumanWorkflow> Handlers<W> {
         signal: HumanSignal<W, I>,
         handle: impl Fn(&mut W, &WorkflowContextView, I) + 'static,
     ) -> &mut Self {
-        self.signals.insert(signal.name, SignalHandler {
-            decode: decode::<I>,
-            handle: Box::new(move |workflow, ctx, input| {
-                handle(workflow, ctx, *downcast::<I>(input)?);
-                Ok(())
-            }),
-        });
+        self.signals.insert(
+            signal.name,
+            SignalHandler {
+                decode: decode::<I>,
+                handle: Box::new(move |workflow, ctx, input| {
+                    handle(workflow, ctx, *downcast::<I>(input)?);
+                    Ok(())
+                }),
+            },
+        );
         self
     }
 
@@ -181,12 +187,15 @@ impl<W: HumanWorkflow> Handlers<W> {
         I: TemporalSerializable + TemporalDeserializable + 'static,
         O: TemporalSerializable + TemporalDeserializable + 'static,
     {
-        self.queries.insert(query.name, QueryHandler {
-            decode: decode::<I>,
-            handle: Box::new(move |workflow, ctx, input| {
-                output(handle(workflow, ctx, *downcast::<I>(input)?))
-            }),
-        });
+        self.queries.insert(
+            query.name,
+            QueryHandler {
+                decode: decode::<I>,
+                handle: Box::new(move |workflow, ctx, input| {
+                    output(handle(workflow, ctx, *downcast::<I>(input)?))
+                }),
+            },
+        );
         self
     }
 
@@ -200,13 +209,16 @@ impl<W: HumanWorkflow> Handlers<W> {
         I: TemporalSerializable + TemporalDeserializable + 'static,
         O: TemporalSerializable + TemporalDeserializable + 'static,
     {
-        self.updates.insert(update.name, UpdateHandler {
-            decode: decode::<I>,
-            validate: None,
-            handle: Box::new(move |workflow, ctx, input| {
-                output(handle(workflow, ctx, *downcast::<I>(input)?))
-            }),
-        });
+        self.updates.insert(
+            update.name,
+            UpdateHandler {
+                decode: decode::<I>,
+                validate: None,
+                handle: Box::new(move |workflow, ctx, input| {
+                    output(handle(workflow, ctx, *downcast::<I>(input)?))
+                }),
+            },
+        );
         self
     }
 
@@ -261,7 +273,8 @@ fn decode<I: Data>(
     converter: &PayloadConverter,
 ) -> Result<Box<dyn Any>, WorkflowError> {
     let data = SerializationContextData::Workflow(WorkflowSerializationContext::new());
-    let input: I = converter.from_payloads(&SerializationContext::new(&data, converter), payloads)?;
+    let input: I =
+        converter.from_payloads(&SerializationContext::new(&data, converter), payloads)?;
     Ok(Box::new(input))
 }
 
@@ -273,7 +286,7 @@ fn downcast<I: 'static>(input: Box<dyn Any>) -> Result<Box<I>, WorkflowError> {
     })
 }
 
-fn output<O: Data>(result: Result<O, HandlerError>) -> Output {
+fn output<O: Data>(result: Result<O, HandlerError>) -> Result<Output, WorkflowError> {
     match result {
         Ok(output) => Ok(Box::new(output)),
         Err(error) => Err(WorkflowError::Execution(error)),

@@ -49,7 +49,10 @@ impl Outcome {
                 task: task(),
                 attempts: self.verification_attempt,
             }),
-            _ => Err(AwaitHumanError::UnknownStatus { task: task(), status: self.status }),
+            _ => Err(AwaitHumanError::UnknownStatus {
+                task: task(),
+                status: self.status,
+            }),
         }
     }
 }
@@ -82,7 +85,10 @@ pub(crate) struct Inbox(BTreeMap<String, Outcome>);
 impl Inbox {
     pub(crate) fn deliver(&mut self, idempotency_key: &str, body: &Value) {
         let Some(outcome) = Outcome::from_webhook(body) else {
-            tracing::warn!(idempotency_key, "ignored a signal whose argument is no ended task");
+            tracing::warn!(
+                idempotency_key,
+                "ignored a signal whose argument is no ended task"
+            );
             return;
         };
         self.0.entry(idempotency_key.to_owned()).or_insert(outcome);
@@ -111,17 +117,27 @@ mod tests {
     #[test]
     fn every_row_of_the_error_contract() {
         for (body, result) in [
-            (json!({"status": "completed", "response": {"a": 1}}), Ok(json!({"a": 1}))),
+            (
+                json!({"status": "completed", "response": {"a": 1}}),
+                Ok(json!({"a": 1})),
+            ),
             (json!({"status": "completed"}), Ok(Value::Null)),
             (json!({"status": "timed_out"}), Err("TaskTimeoutError")),
             (json!({"status": "cancelled"}), Err("TaskCancelledError")),
-            (json!({"status": "verification_exhausted"}), Err("VerificationExhaustedError")),
+            (
+                json!({"status": "verification_exhausted"}),
+                Err("VerificationExhaustedError"),
+            ),
             (json!({"status": "created"}), Err("RuntimeError")),
             (json!({"status": 7}), Err("RuntimeError")),
         ] {
             let outcome = Outcome::from_webhook(&body).expect("an end");
             let response = outcome.into_response(&request());
-            assert_eq!(response.map_err(|error| error.error_type()), result, "{body}");
+            assert_eq!(
+                response.map_err(|error| error.error_type()),
+                result,
+                "{body}"
+            );
         }
     }
 
@@ -134,13 +150,22 @@ mod tests {
             .expect("an end")
             .into_response(&request())
             .expect_err("exhausted");
-        assert!(matches!(error, AwaitHumanError::VerificationExhausted { attempts: 3, .. }));
+        assert!(matches!(
+            error,
+            AwaitHumanError::VerificationExhausted { attempts: 3, .. }
+        ));
     }
 
     #[test]
     fn what_ends_no_wait_is_ignored_and_the_first_end_stands() {
         let mut inbox = Inbox::default();
-        for body in [json!(null), json!([]), json!("x"), json!({}), json!({"status": null})] {
+        for body in [
+            json!(null),
+            json!([]),
+            json!("x"),
+            json!({}),
+            json!({"status": null}),
+        ] {
             inbox.deliver("k", &body);
             assert_eq!(inbox.get("k"), None, "{body}");
         }

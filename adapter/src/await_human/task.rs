@@ -14,6 +14,8 @@ use crate::{
 
 const TIMEOUT_SECONDS: std::ops::RangeInclusive<u64> = 60..=2_592_000;
 const CREATE_ACTIVITY_TIMEOUT: Duration = Duration::from_secs(30);
+const CREATE_ACTIVITY_TIMEOUT_MILLISECONDS: std::ops::RangeInclusive<u64> =
+    1..=366 * 24 * 60 * 60 * 1000;
 /// The query parameter of the callback URL that names the workflow to signal.
 const WORKFLOW_PARAMETER: &str = "wf";
 
@@ -173,7 +175,10 @@ impl<R> HumanTask<R> {
     /// - `callback`: the workflow to signal.
     pub(crate) fn prepare(self, default_key: String) -> Result<Question, AwaitHumanError> {
         let timeout_seconds = self.timeout_seconds()?;
-        for (field, value) in [("server_url", &self.server_url), ("callback_url", &self.callback_url)] {
+        for (field, value) in [
+            ("server_url", &self.server_url),
+            ("callback_url", &self.callback_url),
+        ] {
             if value.is_empty() {
                 return Err(invalid(field, "is required"));
             }
@@ -185,8 +190,18 @@ impl<R> HumanTask<R> {
         if let Some(verifier) = &self.verifier
             && !(1..=10).contains(&verifier.max_attempts)
         {
-            return Err(invalid("verifier_config.max_attempts", "must be between 1 and 10"));
+            return Err(invalid(
+                "verifier_config.max_attempts",
+                "must be between 1 and 10",
+            ));
         }
+        let create_activity_timeout_milliseconds =
+            u64::try_from(self.create_activity_timeout.as_millis())
+                .ok()
+                .filter(|milliseconds| CREATE_ACTIVITY_TIMEOUT_MILLISECONDS.contains(milliseconds))
+                .ok_or_else(|| {
+                    invalid("create_activity_timeout", "must be 1 millisecond to 1 year")
+                })?;
         let request = CreateTaskRequest {
             task: self.task,
             payload,
@@ -202,8 +217,12 @@ impl<R> HumanTask<R> {
             callback_url: self.callback_url,
         };
         Ok(Question {
-            create: CreateTaskInput { server_url: self.server_url, api_key: self.api_key, request },
-            create_activity_timeout_seconds: self.create_activity_timeout.as_secs_f64(),
+            create: CreateTaskInput {
+                server_url: self.server_url,
+                api_key: self.api_key,
+                request,
+            },
+            create_activity_timeout_milliseconds,
         })
     }
 
@@ -215,7 +234,9 @@ impl<R> HumanTask<R> {
         if TIMEOUT_SECONDS.contains(&timeout.as_secs()) {
             return Err(invalid("timeout_seconds", "must be whole seconds"));
         }
-        Err(AwaitHumanError::TimeoutRange { timeout_seconds: timeout.as_secs_f64() })
+        Err(AwaitHumanError::TimeoutRange {
+            timeout_seconds: timeout.as_secs_f64(),
+        })
     }
 }
 
@@ -223,7 +244,7 @@ impl<R> HumanTask<R> {
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Question {
     pub(crate) create: CreateTaskInput,
-    pub(crate) create_activity_timeout_seconds: f64,
+    pub(crate) create_activity_timeout_milliseconds: u64,
 }
 
 impl Question {
@@ -265,7 +286,9 @@ impl AssignTo {
             Self::Email(email) => json!({"email": email}),
             Self::Emails(emails) => json!({"emails": emails}),
             Self::Pool(pool) => json!({"pool": pool}),
-            Self::Role { role, access_level } => json!({"role": role, "access_level": access_level}),
+            Self::Role { role, access_level } => {
+                json!({"role": role, "access_level": access_level})
+            }
             Self::User(user_id) => json!({"user_id": user_id}),
             Self::Json(json) => json,
         }
@@ -353,11 +376,16 @@ impl VerifierConfig {
 }
 
 fn schema_of<T: JsonSchema>() -> Value {
-    SchemaGenerator::default().into_root_schema_for::<T>().to_value()
+    SchemaGenerator::default()
+        .into_root_schema_for::<T>()
+        .to_value()
 }
 
 fn invalid(field: &str, message: &str) -> AwaitHumanError {
-    AwaitHumanError::InvalidTask { field: field.to_owned(), message: message.to_owned() }
+    AwaitHumanError::InvalidTask {
+        field: field.to_owned(),
+        message: message.to_owned(),
+    }
 }
 
 /// Sets `wf` in a URL's query and leaves every other byte of it alone.
@@ -373,10 +401,12 @@ fn with_workflow_parameter(url: &str, workflow_id: &str, replace: bool) -> Strin
     if named && !replace {
         return url.to_owned();
     }
-    pairs.retain(|pair| !is_workflow(&pair));
+    pairs.retain(|pair| !is_workflow(pair));
     let own = format!("{WORKFLOW_PARAMETER}={}", percent_encode(workflow_id));
     pairs.push(&own);
-    let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
+    let fragment = fragment
+        .map(|fragment| format!("#{fragment}"))
+        .unwrap_or_default();
     format!("{base}?{}{fragment}", pairs.join("&"))
 }
 

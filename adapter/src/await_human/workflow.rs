@@ -1,8 +1,13 @@
 //! The inline form: workflows whose `awaithumans:*` signals the adapter routes.
 
-use std::{any::Any, cell::Cell, future::Future, marker::PhantomData, ops::Deref, pin::pin, time::Duration};
+use std::{
+    any::Any, cell::Cell, future::Future, marker::PhantomData, ops::Deref, pin::pin, time::Duration,
+};
 
-use futures_util::{FutureExt as _, future::{FusedFuture, LocalBoxFuture}};
+use futures_util::{
+    FutureExt as _,
+    future::{FusedFuture, LocalBoxFuture},
+};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -26,10 +31,7 @@ use super::{
     task::{HumanTask, Question},
 };
 use crate::{
-    activity::CreateTaskDefinition,
-    client::TaskRecord,
-    dispatch::SIGNAL_PREFIX,
-    wire::json::Json,
+    activity::CreateTaskDefinition, client::TaskRecord, dispatch::SIGNAL_PREFIX, wire::json::Json,
 };
 
 /// A workflow that can wait for people by itself.
@@ -211,7 +213,8 @@ impl<W: HumanWorkflow> HumanContext<W> {
         &'a self,
         mut condition: impl FnMut(&W) -> bool + 'a,
     ) -> impl FusedFuture<Output = Result<(), WorkflowCancellationError>> + 'a {
-        self.inner.wait_condition(move |human| condition(&human.workflow))
+        self.inner
+            .wait_condition(move |human| condition(&human.workflow))
     }
 
     pub(super) async fn ask(&self, question: &Question) -> Result<Value, AwaitHumanError> {
@@ -219,7 +222,10 @@ impl<W: HumanWorkflow> HumanContext<W> {
         let record = self.create_task(question).await?;
         let outcome = match record {
             Some(record) if record.is_terminal() => Some(self.short_circuit(record)),
-            _ => self.wait_for_signal(&request.idempotency_key, request.timeout_seconds).await?,
+            _ => {
+                self.wait_for_signal(&request.idempotency_key, request.timeout_seconds)
+                    .await?
+            }
         };
         match outcome {
             Some(outcome) => outcome.into_response(request),
@@ -234,7 +240,7 @@ impl<W: HumanWorkflow> HumanContext<W> {
         &self,
         question: &Question,
     ) -> Result<Option<TaskRecord>, AwaitHumanError> {
-        let timeout = Duration::from_secs_f64(question.create_activity_timeout_seconds);
+        let timeout = Duration::from_millis(question.create_activity_timeout_milliseconds);
         let record = self
             .inner
             .execute_activity(
@@ -257,7 +263,10 @@ impl<W: HumanWorkflow> HumanContext<W> {
             tracing::warn!(
                 idempotency_key = record.idempotency_key,
                 status = record.status,
-                ended_at = record.completed_at.as_deref().or(record.timed_out_at.as_deref()),
+                ended_at = record
+                    .completed_at
+                    .as_deref()
+                    .or(record.timed_out_at.as_deref()),
                 "the idempotency key already has a task, which has ended: its answer counts. \
                  Give a fresh idempotency_key for a new attempt"
             );
@@ -271,13 +280,17 @@ impl<W: HumanWorkflow> HumanContext<W> {
         idempotency_key: &str,
         timeout_seconds: u64,
     ) -> Result<Option<Outcome>, AwaitHumanError> {
-        let outcome =
-            || self.inner.state(|human| human.inbox.get(idempotency_key).cloned());
+        let outcome = || {
+            self.inner
+                .state(|human| human.inbox.get(idempotency_key).cloned())
+        };
         if let Some(outcome) = outcome() {
             return Ok(Some(outcome));
         }
-        let mut signal =
-            pin!(self.inner.wait_condition(|human| human.inbox.get(idempotency_key).is_some()));
+        let mut signal = pin!(
+            self.inner
+                .wait_condition(|human| human.inbox.get(idempotency_key).is_some())
+        );
         let mut timer = pin!(self.inner.timer(Duration::from_secs(timeout_seconds)));
         select! {
             signalled = signal => {
@@ -308,7 +321,9 @@ impl<W: HumanWorkflow> Deref for HumanContext<W> {
 
 impl<W: HumanWorkflow> Clone for HumanContext<W> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone() }
+        Self {
+            inner: self.inner.clone(),
+        }
     }
 }
 
@@ -333,7 +348,8 @@ impl<W: HumanWorkflow> WorkflowImplementation for Human<W> {
 
     fn definition() -> WorkflowDefinitionDescriptor {
         let handlers = Handlers::<W>::of_workflow();
-        let names = |names: Vec<&&'static str>| names.into_iter().map(ToString::to_string).collect();
+        let names =
+            |names: Vec<&&'static str>| names.into_iter().map(ToString::to_string).collect();
         WorkflowDefinitionDescriptor {
             workflow_type: W::NAME.to_owned(),
             has_init: Self::HAS_INIT,
@@ -349,7 +365,11 @@ impl<W: HumanWorkflow> WorkflowImplementation for Human<W> {
         if let Some(input) = &input {
             workflow.init(&ctx, input);
         }
-        Self { workflow, input: Cell::new(input), inbox: Inbox::default() }
+        Self {
+            workflow,
+            input: Cell::new(input),
+            inbox: Inbox::default(),
+        }
     }
 
     fn run(
@@ -387,7 +407,10 @@ impl<W: HumanWorkflow> WorkflowImplementation for Human<W> {
     ) -> LocalBoxFuture<'static, Result<(), WorkflowError>> {
         let result = match name.strip_prefix(SIGNAL_PREFIX) {
             Some(idempotency_key) => {
-                let body = input.downcast::<Value>().map(|body| *body).unwrap_or_default();
+                let body = input
+                    .downcast::<Value>()
+                    .map(|body| *body)
+                    .unwrap_or_default();
                 ctx.state_mut(|human| human.inbox.deliver(idempotency_key, &body));
                 Ok(())
             }
@@ -458,7 +481,11 @@ impl<W: HumanWorkflow> WorkflowImplementation for Human<W> {
         input: Box<dyn Any>,
     ) -> Result<(), WorkflowError> {
         let handlers = Handlers::<W>::of_workflow();
-        match handlers.updates.get(name).and_then(|handler| handler.validate.as_ref()) {
+        match handlers
+            .updates
+            .get(name)
+            .and_then(|handler| handler.validate.as_ref())
+        {
             Some(validate) => validate(&self.workflow, &ctx, input),
             None => Ok(()),
         }

@@ -17,7 +17,7 @@ use crate::wire::json::Json;
 pub use self::reqwest_transport::ReqwestTransport;
 pub use self::{
     request::{CreateTaskRequest, TaskRecord},
-    transport::{BoxFuture, Transport, TransportError},
+    transport::{BoxFuture, Transport, TransportError, transport_fn},
 };
 
 /// How much of a refusal's body goes into the error text, in characters; as the Python adapter.
@@ -37,12 +37,12 @@ impl Awaithumans {
     pub fn new(
         server_url: impl Into<String>,
         api_key: Option<String>,
-        transport: Arc<dyn Transport>,
+        transport: impl Transport,
     ) -> Self {
         Self {
             server_url: server_url.into().trim_end_matches('/').to_owned(),
             api_key: api_key.filter(|key| !key.is_empty()),
-            transport,
+            transport: Arc::new(transport),
         }
     }
 
@@ -77,9 +77,14 @@ impl Awaithumans {
     ///
     /// # Errors
     /// As [`Awaithumans::get_task`].
-    pub async fn poll_task(&self, task_id: &str, timeout_seconds: u32) -> Result<Value, ClientError> {
+    pub async fn poll_task(
+        &self,
+        task_id: &str,
+        timeout_seconds: u32,
+    ) -> Result<Value, ClientError> {
         let id = percent_encode(task_id);
-        self.get(&format!("/api/tasks/{id}/poll?timeout={timeout_seconds}")).await
+        self.get(&format!("/api/tasks/{id}/poll?timeout={timeout_seconds}"))
+            .await
     }
 
     async fn get(&self, path: &str) -> Result<Value, ClientError> {
@@ -109,10 +114,12 @@ impl Awaithumans {
         if let Some(api_key) = &self.api_key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {api_key}"));
         }
-        let request = request.body(Bytes::from(body)).map_err(|error| ClientError::BadUrl {
-            server_url: self.server_url.clone(),
-            reason: error.to_string(),
-        })?;
+        let request = request
+            .body(Bytes::from(body))
+            .map_err(|error| ClientError::BadUrl {
+                server_url: self.server_url.clone(),
+                reason: error.to_string(),
+            })?;
         let response = self.transport.send(request).await;
         let response = response.map_err(|source| ClientError::Unreachable {
             server_url: self.server_url.clone(),

@@ -65,8 +65,8 @@ impl TaskRecord {
     /// # Errors
     /// [`ClientError::Answer`] if `json` is not an object.
     pub fn from_json(json: Value) -> Result<Self, ClientError> {
-        let mut fields: Map<String, Value> = serde_json::from_value(json)
-            .map_err(|error| ClientError::Answer(error.to_string()))?;
+        let mut fields: Map<String, Value> =
+            serde_json::from_value(json).map_err(|error| ClientError::Answer(error.to_string()))?;
         let mut text = |name: &str| match fields.remove(name) {
             Some(Value::String(text)) => Some(text),
             _ => None,

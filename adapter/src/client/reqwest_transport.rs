@@ -20,7 +20,9 @@ pub struct ReqwestTransport {
 impl ReqwestTransport {
     /// Uses a client that you built, with its own timeouts, proxies and certificates.
     pub fn with_client(client: reqwest::Client) -> Self {
-        Self { client: Some(client) }
+        Self {
+            client: Some(client),
+        }
     }
 }
 
@@ -36,11 +38,17 @@ impl Transport for ReqwestTransport {
                 None => default_client()?,
             };
             let request = request.try_into().map_err(TransportError::from_source)?;
-            let response = client.execute(request).await.map_err(TransportError::from_source)?;
+            let response = client
+                .execute(request)
+                .await
+                .map_err(TransportError::from_source)?;
             let mut answer = Response::new(Bytes::new());
             *answer.status_mut() = response.status();
             *answer.headers_mut() = response.headers().clone();
-            *answer.body_mut() = response.bytes().await.map_err(TransportError::from_source)?;
+            *answer.body_mut() = response
+                .bytes()
+                .await
+                .map_err(TransportError::from_source)?;
             Ok(answer)
         })
     }

@@ -1,6 +1,5 @@
 use std::sync::Mutex;
 
-use futures_util::FutureExt as _;
 use http::Response;
 use serde_json::json;
 
@@ -11,11 +10,13 @@ fn canned(
     status: u16,
     body: &'static str,
     seen: Arc<Mutex<Vec<Request<Bytes>>>>,
-) -> Arc<dyn Transport> {
-    Arc::new(move |request: Request<Bytes>| {
+) -> impl Transport {
+    transport_fn(move |request| {
         seen.lock().expect("not poisoned").push(request);
-        let answer = Response::builder().status(status).body(Bytes::from_static(body.as_bytes()));
-        std::future::ready(answer.map_err(TransportError::from_source)).boxed()
+        Response::builder()
+            .status(status)
+            .body(Bytes::from_static(body.as_bytes()))
+            .map_err(TransportError::from_source)
     })
 }
 
@@ -38,7 +39,7 @@ fn request() -> CreateTaskRequest {
 
 #[tokio::test]
 async fn a_task_is_created_with_the_python_adapters_bytes() {
-    let seen = Arc::default();
+    let seen: Arc<Mutex<Vec<Request<Bytes>>>> = Arc::default();
     let transport = canned(201, r#"{"id":"1","status":"created"}"#, Arc::clone(&seen));
     let client = Awaithumans::new("http://server:3001/", Some("secret".to_owned()), transport);
     let task = client.create_task(&request()).await.expect("created");
@@ -61,7 +62,11 @@ async fn a_task_is_created_with_the_python_adapters_bytes() {
 
 #[tokio::test]
 async fn a_refusal_has_pythons_text() {
-    let transport = canned(401, r#"{"detail":"Authentication required."}"#, Arc::default());
+    let transport = canned(
+        401,
+        r#"{"detail":"Authentication required."}"#,
+        Arc::default(),
+    );
     let client = Awaithumans::new("http://server", None, transport);
     let error = client.create_task(&request()).await.expect_err("refused");
     assert_eq!(
@@ -78,9 +83,7 @@ async fn no_answer_and_no_json_are_told_apart() {
     let error = client.create_task(&request()).await.expect_err("no JSON");
     assert!(matches!(error, ClientError::Answer(_)), "{error}");
 
-    let down: Arc<dyn Transport> = Arc::new(|_: Request<Bytes>| {
-        std::future::ready(Err(TransportError::new("connection refused"))).boxed()
-    });
+    let down = transport_fn(|_| Err(TransportError::new("connection refused")));
     let client = Awaithumans::new("http://server", None, down);
     let error = client.create_task(&request()).await.expect_err("no answer");
     assert_eq!(

@@ -1,5 +1,7 @@
 //! The seam between the client and the network.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Request, Response};
 
@@ -21,18 +23,34 @@ pub trait Transport: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>>;
 }
 
-impl<F> Transport for F
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        (**self).send(request)
+    }
+}
+
+/// Makes a transport of a function, for tests.
+pub fn transport_fn<F>(answer: F) -> impl Transport
 where
-    F: Fn(Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>>
-        + Send
-        + Sync
-        + 'static,
+    F: Fn(Request<Bytes>) -> Result<Response<Bytes>, TransportError> + Send + Sync + 'static,
+{
+    TransportFn(answer)
+}
+
+struct TransportFn<F>(F);
+
+impl<F> Transport for TransportFn<F>
+where
+    F: Fn(Request<Bytes>) -> Result<Response<Bytes>, TransportError> + Send + Sync + 'static,
 {
     fn send(
         &self,
         request: Request<Bytes>,
     ) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
-        self(request)
+        Box::pin(std::future::ready((self.0)(request)))
     }
 }
 
@@ -47,7 +65,10 @@ pub struct TransportError {
 impl TransportError {
     /// An error with a text of its own.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None }
+        Self {
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// An error that wraps another one; its text is the whole chain's.
@@ -59,6 +80,9 @@ impl TransportError {
             message.push_str(&error.to_string());
             cause = error.source();
         }
-        Self { message, source: Some(Box::new(source)) }
+        Self {
+            message,
+            source: Some(Box::new(source)),
+        }
     }
 }

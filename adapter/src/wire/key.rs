@@ -200,7 +200,11 @@ mod tests {
             "+/8CAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
             "+/8CAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
         ] {
-            assert_eq!(PayloadKey::from_base64(text), Ok(PayloadKey(bytes)), "{text}");
+            assert_eq!(
+                PayloadKey::from_base64(text),
+                Ok(PayloadKey(bytes)),
+                "{text}"
+            );
         }
     }
 
@@ -239,7 +243,10 @@ mod tests {
     #[test]
     fn debug_keeps_the_secret() {
         let key = PayloadKey::from_bytes([7; 32]);
-        assert_eq!(format!("{key:?} {:?}", key.webhook_key()), "PayloadKey(..) WebhookKey(..)");
+        assert_eq!(
+            format!("{key:?} {:?}", key.webhook_key()),
+            "PayloadKey(..) WebhookKey(..)"
+        );
     }
 
     proptest! {
