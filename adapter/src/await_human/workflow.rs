@@ -99,7 +99,32 @@ pub trait HumanWorkflow: Default + Sized + 'static {
     fn handlers(_handlers: &mut Handlers<Self>) {}
 }
 
-/// What is registered with a worker for the [`HumanWorkflow`] `W`.
+/// What is registered with a worker for the [`HumanWorkflow`] `W`, and what a client starts.
+///
+/// ```no_run
+/// # use awaithumans_temporal::*;
+/// # use temporalio_client::{Client, WorkflowSignalOptions, WorkflowStartOptions};
+/// # use temporalio_sdk::WorkflowResult;
+/// # #[derive(Default)] struct Refund { notes: Vec<String> }
+/// const NOTE: HumanSignal<Refund, String> = HumanSignal::new("note");
+///
+/// # impl HumanWorkflow for Refund {
+/// #     type Input = u32;
+/// #     type Output = bool;
+/// #     const NAME: &'static str = "refund";
+/// #     async fn run(_: HumanContext<Self>, _: u32) -> WorkflowResult<bool> { Ok(true) }
+/// // In `impl HumanWorkflow for Refund`:
+/// fn handlers(handlers: &mut Handlers<Self>) {
+///     handlers.signal(NOTE, |refund, _ctx, note| refund.notes.push(note));
+/// }
+/// # }
+///
+/// # async fn start(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let options = WorkflowStartOptions::new("refunds", "refund-1").build();
+/// let handle = client.start_workflow(Human::<Refund>::run, 250, options).await?;
+/// handle.signal(NOTE, "a good customer".to_owned(), WorkflowSignalOptions::default()).await?;
+/// # Ok(()) }
+/// ```
 pub struct Human<W: HumanWorkflow> {
     workflow: W,
     input: Cell<Option<W::Input>>,
