@@ -22,4 +22,4 @@ mod txn;
 pub use engine::{Answer, Call, Engine, HandOut};
 pub use reject::Reject;
 pub use rpc::{Rpc, Support, table};
-pub use txn::Ticket;
+pub use txn::{Note, Ticket};

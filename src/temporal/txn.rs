@@ -11,6 +11,7 @@ use super::run::{ParentLink, RunRef, StartRun};
 use super::timer::Timer;
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
+use crate::journal::Party;
 
 /// Names one RPC in flight, so that its answer finds the way back.
 pub type Ticket = u64;
@@ -29,7 +30,34 @@ pub(crate) struct Effects {
     /// A run that goes on where this one ended.
     pub(crate) next_run: Option<Box<StartRun>>,
     /// Lines for the timeline.
-    pub(crate) notes: Vec<String>,
+    pub(crate) notes: Vec<Note>,
+}
+
+/// A line for the timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Who did it.
+    pub party: Party,
+    /// What happened, in plain words.
+    pub what: String,
+}
+
+impl Note {
+    /// Something that the server did.
+    pub(crate) fn temporal(what: String) -> Self {
+        Self {
+            party: Party::Temporal,
+            what,
+        }
+    }
+
+    /// Something that a worker did.
+    pub(crate) fn worker(what: String) -> Self {
+        Self {
+            party: Party::Worker,
+            what,
+        }
+    }
 }
 
 /// What one run tells another. Delivered after the writer's step is applied, first in first out.

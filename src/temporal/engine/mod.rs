@@ -23,7 +23,7 @@ use super::reject::Reject;
 use super::rpc;
 use super::run::{Run, RunRef};
 use super::timer::{Timer, TimerTable};
-use super::txn::{Effects, Letter, Ticket};
+use super::txn::{Effects, Letter, Note, Ticket};
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 
@@ -68,9 +68,11 @@ pub struct Engine {
     hand_out: HandOut,
     /// After the grace: don't wait for polls that were expected.
     ignore_expected_polls: bool,
+    /// Seeded ids in the place of random ones that clients make: see [`Self::stable_id`].
+    stable_ids: BTreeMap<String, String>,
     mail: VecDeque<Letter>,
     answers: VecDeque<Answer>,
-    notes: Vec<String>,
+    notes: Vec<Note>,
 }
 
 /// An RPC that waits, and where.
@@ -93,6 +95,9 @@ pub(crate) enum ParkedAt {
     Query(RunRef),
 }
 
+/// The length of a UUID in its usual form.
+const UUID_LENGTH: usize = 36;
+
 impl Engine {
     /// A server with the namespace `default` and nothing in it.
     pub fn new(mut entropy: Entropy, hand_out: HandOut) -> Self {
@@ -106,6 +111,7 @@ impl Engine {
             parked: BTreeMap::new(),
             hand_out,
             ignore_expected_polls: false,
+            stable_ids: BTreeMap::new(),
             mail: VecDeque::new(),
             answers: VecDeque::new(),
             notes: Vec::new(),
@@ -184,7 +190,7 @@ impl Engine {
     }
 
     /// Lines for the timeline, since the last call.
-    pub fn take_notes(&mut self) -> Vec<String> {
+    pub fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
     }
 
@@ -209,6 +215,27 @@ impl Engine {
             .any(|parked| matches!(parked.at, ParkedAt::History { close: true, .. } | ParkedAt::Update(_)))
     }
 
+    /// Refuses every client that waits for a result: nothing can move any more.
+    pub fn refuse_waiting(&mut self, report: &str) {
+        let tickets: Vec<Ticket> = self
+            .parked
+            .iter()
+            .filter(|(_, parked)| matches!(parked.at, ParkedAt::History { close: true, .. } | ParkedAt::Update(_)))
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in tickets {
+            let now = Timestamp::default();
+            self.forget(now, ticket);
+            self.answers
+                .push_back((ticket, Err(Reject::FailedPrecondition(report.to_owned()))));
+        }
+    }
+
+    /// Whether an RPC waits for something that hasn't come.
+    pub fn is_parked(&self, ticket: Ticket) -> bool {
+        self.parked.contains_key(&ticket)
+    }
+
     /// How many polls of a connection wait for tasks: workflow tasks (any queue), activity tasks.
     pub fn parked_polls(&self, connection: u64) -> (usize, usize) {
         let mut counts = (0, 0);
@@ -224,6 +251,22 @@ impl Engine {
     /// All runs, in the order in which they were started.
     pub(crate) fn runs(&self) -> impl Iterator<Item = &Run> {
         self.runs.iter()
+    }
+
+    /// A seeded id in the place of a random one, the same for the same: SDKs make request ids, update ids and the ends of
+    /// sticky queues' names from the operating system's randomness, and histories show them. Only with serial
+    /// hand-out, where the same seed must give the same bytes; other ids pass as they are.
+    pub(crate) fn stable_id(&mut self, id: String) -> String {
+        let start = id.len().saturating_sub(UUID_LENGTH);
+        if self.hand_out == HandOut::Parallel || !id.is_char_boundary(start) || !runs::is_uuid(&id[start..]) {
+            return id;
+        }
+        if let Some(stable) = self.stable_ids.get(&id) {
+            return stable.clone();
+        }
+        let stable = format!("{}{}", &id[..start], self.entropy.uuid());
+        self.stable_ids.insert(id, stable.clone());
+        stable
     }
 
     /// An RPC waits.

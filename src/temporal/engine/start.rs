@@ -8,7 +8,7 @@ use super::Engine;
 use crate::clock::Timestamp;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Context, Run, RunRef, StartRun};
-use crate::temporal::txn::Effects;
+use crate::temporal::txn::{Effects, Note};
 
 /// What a start came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +50,10 @@ impl Engine {
             start.run_id = self.entropy.uuid();
         }
         let run_ref = self.runs.next_ref();
-        self.notes.push(format!(
+        self.notes.push(Note::temporal(format!(
             "workflow {} started ({})",
             start.workflow_id, start.workflow_type
-        ));
+        )));
         let mut effects = Effects::default();
         let mut context = Context {
             now,

@@ -21,12 +21,13 @@ pub(super) fn signal(
         .runs
         .find(&request.namespace, request.workflow_execution.as_ref())?
         .run;
+    let request_id = engine.stable_id(request.request_id);
     let signal = Signal {
         name: request.signal_name,
         input: request.input,
         header: request.header,
         identity: request.identity,
-        request_id: request.request_id,
+        request_id,
         links: request.links,
         from: None,
     };

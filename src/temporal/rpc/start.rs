@@ -47,7 +47,7 @@ pub(super) fn signal_with_start(
         input: request.signal_input.clone(),
         header: request.header.clone(),
         identity: request.identity.clone(),
-        request_id: request.request_id.clone(),
+        request_id: engine.stable_id(request.request_id.clone()),
         links: request.links.clone(),
         ..Default::default()
     };

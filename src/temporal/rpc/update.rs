@@ -36,6 +36,7 @@ pub(super) fn update(
     if meta.update_id.is_empty() {
         meta.update_id = engine.entropy.uuid();
     }
+    meta.update_id = engine.stable_id(std::mem::take(&mut meta.update_id));
     let update_id = meta.update_id.clone();
     let waiter = Waiter {
         ticket: call.ticket,
@@ -69,11 +70,10 @@ pub(super) fn poll(
             .map_or(Stage::Unspecified, |policy| policy.lifecycle_stage()),
         rpc: UpdateRpc::Poll,
     };
+    let update_id = engine.stable_id(update_ref.update_id);
     engine.park(call, ParkedAt::Update(run));
     engine
-        .with_run(call.now, run, |run, context| {
-            run.poll_update(context, waiter, &update_ref.update_id)
-        })
+        .with_run(call.now, run, |run, context| run.poll_update(context, waiter, &update_id))
         .unwrap_or_else(|| Err(Reject::workflow_completed()))?;
     Ok(Answer::Later)
 }

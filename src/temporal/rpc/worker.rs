@@ -20,7 +20,7 @@ pub(super) fn shutdown(
     let sticky = QueueKey {
         namespace: request.namespace,
         kind: Kind::Workflow,
-        name: request.sticky_task_queue,
+        name: engine.stable_id(request.sticky_task_queue),
     };
     engine.matching.retire(call.connection, Some(&sticky));
     engine.matching.abandon(&sticky);

@@ -31,10 +31,14 @@ pub(super) fn poll(
     }
     #[allow(deprecated)]
     let worker_version = stamp(request.worker_version_capabilities, request.binary_checksum);
+    let name = match queue.kind == TaskQueueKind::Sticky as i32 {
+        true => engine.stable_id(queue.name),
+        false => queue.name,
+    };
     let key = QueueKey {
         namespace: request.namespace,
         kind: Kind::Workflow,
-        name: queue.name,
+        name,
     };
     let poller = Poller {
         ticket: call.ticket,
@@ -51,13 +55,18 @@ pub(super) fn poll(
 pub(super) fn completed(
     engine: &mut Engine,
     call: &Call<'_>,
-    request: wire::RespondWorkflowTaskCompletedRequest,
+    mut request: wire::RespondWorkflowTaskCompletedRequest,
 ) -> Result<Answer<wire::RespondWorkflowTaskCompletedResponse>, Reject> {
     let run = started_task(engine, &request.task_token)?;
     let identity = request.identity.clone();
     let wants_next = request.return_new_workflow_task;
     #[allow(deprecated)]
     let worker_version = request.worker_version_stamp.clone();
+    if let Some(sticky) = request.sticky_attributes.as_mut()
+        && let Some(queue) = sticky.worker_task_queue.as_mut()
+    {
+        queue.name = engine.stable_id(std::mem::take(&mut queue.name));
+    }
     let hand = engine.hands.remove(&HandKey::Workflow(run));
     let completion = engine
         .with_run(call.now, run, |run, context| run.complete_workflow_task(context, request))

@@ -17,7 +17,7 @@ use crate::temporal::command::Close;
 use crate::temporal::history::NewEvent;
 use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::retry::{self, Next};
-use crate::temporal::txn::{ChildOutcome, ChildRun, Letter};
+use crate::temporal::txn::{Note, ChildOutcome, ChildRun, Letter};
 
 impl Run {
     /// The workflow ends itself.
@@ -282,11 +282,11 @@ impl Run {
         self.machines.timers.clear();
         self.machines.timer_ids.clear();
         self.machines.externals.clear();
-        context.effects.notes.push(format!(
+        context.effects.notes.push(Note::temporal(format!(
             "workflow {} {}",
             self.start.workflow_id,
             status_words(status)
-        ));
+        )));
     }
 
     fn tell_children(&mut self, context: &mut Context<'_>) {

@@ -9,6 +9,7 @@ use temporalio_protos::temporal::api::failure::v1::{ApplicationFailureInfo, Fail
 use temporalio_protos::temporal::api::protocol::v1::Message;
 use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
 
+use crate::temporal::txn::Note;
 use super::{Context, Run};
 use crate::temporal::command::{self, BadCommand, Command};
 use crate::temporal::machine::update::State as UpdateState;
@@ -94,10 +95,10 @@ impl Run {
     ) {
         let queue = self.start.task_queue.clone();
         let message = failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default();
-        context.effects.notes.push(format!(
+        context.effects.notes.push(Note::temporal(format!(
             "workflow task of {} failed: {message}",
             self.start.workflow_id
-        ));
+        )));
         let (machines, mut txn) = self.open(context);
         machines.workflow_task.fail(&mut txn, cause, failure, identity, &queue);
         self.unsend_updates();

@@ -1,0 +1,334 @@
+//! One lock around the world. It is never held across an `.await`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::clock::Timestamp;
+use crate::human::{AttemptId, DeliveryOutcome};
+use crate::journal::Party;
+use crate::temporal::{Reject, Ticket};
+use crate::world::{Input, Output, World};
+
+/// The answer to a gRPC call.
+pub(crate) type RpcAnswer = Result<Vec<u8>, Reject>;
+
+/// How long, in real time, somebody may take who doesn't depend on the world: an activity that blocks on something
+/// else, a client that computes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grace(pub(crate) Duration);
+
+/// What moving time came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// One thing happened.
+    Moved,
+    /// Nothing is due before the moment that was named.
+    NothingDue,
+}
+
+/// A webhook on its way out.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) attempt: AttemptId,
+    pub(crate) task_id: String,
+    pub(crate) request: http::Request<Bytes>,
+}
+
+/// A handle to the world; clones share it.
+#[derive(Clone)]
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+    deliveries: mpsc::UnboundedSender<Delivery>,
+    grace: Grace,
+}
+
+struct State {
+    world: World,
+    rpc: HashMap<Ticket, oneshot::Sender<RpcAnswer>>,
+    http: HashMap<Ticket, oneshot::Sender<Option<http::Response<Bytes>>>>,
+    /// Calls whose future lives: one that isn't parked has an answer that its client hasn't taken yet.
+    in_flight: BTreeSet<Ticket>,
+    next_ticket: Ticket,
+    next_connection: u64,
+    /// Workers that had to be left behind: the run can't be repeated byte for byte.
+    unreproducible: Vec<String>,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    /// Takes the world over. Webhooks come out of the receiver.
+    pub(crate) fn new(world: World, grace: Grace) -> (Self, mpsc::UnboundedReceiver<Delivery>) {
+        let (deliveries, outgoing) = mpsc::unbounded_channel();
+        let state = State {
+            world,
+            rpc: HashMap::new(),
+            http: HashMap::new(),
+            in_flight: BTreeSet::new(),
+            next_ticket: 0,
+            next_connection: 0,
+            unreproducible: Vec::new(),
+        };
+        let shared = Shared {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            deliveries,
+            grace,
+        };
+        let driver = Self {
+            shared: Arc::new(shared),
+        };
+        (driver, outgoing)
+    }
+
+    /// Looks at the world.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.lock().world)
+    }
+
+    /// Changes the world, and carries out what follows.
+    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let mut state = self.lock();
+        let given = change(&mut state.world);
+        self.carry_out(&mut state);
+        given
+    }
+
+    /// A name for a new connection.
+    pub(crate) fn connect(&self) -> u64 {
+        let mut state = self.lock();
+        state.next_connection += 1;
+        state.next_connection
+    }
+
+    /// Makes one gRPC call. Dropping the future abandons it.
+    pub(crate) async fn rpc(&self, connection: u64, service: &str, method: &str, request: &[u8]) -> RpcAnswer {
+        let (sender, answer) = oneshot::channel();
+        let in_flight = {
+            let mut state = self.lock();
+            let ticket = state.take_ticket();
+            state.rpc.insert(ticket, sender);
+            state.world.handle(Input::Rpc {
+                ticket,
+                connection,
+                service,
+                method,
+                request,
+            });
+            self.carry_out(&mut state);
+            InFlight {
+                driver: self.clone(),
+                ticket,
+                kind: Kind::Rpc,
+            }
+        };
+        let answer = answer.await;
+        drop(in_flight);
+        answer.unwrap_or_else(|_| Err(Reject::FailedPrecondition("the testkit has been dropped".to_owned())))
+    }
+
+    /// Makes one request to the fake awaithumans server; `None` if it is down.
+    pub(crate) async fn http(&self, request: http::Request<Bytes>) -> Option<http::Response<Bytes>> {
+        let (sender, answer) = oneshot::channel();
+        let in_flight = {
+            let mut state = self.lock();
+            let ticket = state.take_ticket();
+            state.http.insert(ticket, sender);
+            state.world.handle(Input::Http { ticket, request });
+            self.carry_out(&mut state);
+            InFlight {
+                driver: self.clone(),
+                ticket,
+                kind: Kind::Http,
+            }
+        };
+        let answer = answer.await.ok().flatten();
+        drop(in_flight);
+        answer
+    }
+
+    /// A webhook has been delivered, or couldn't be.
+    pub(crate) fn delivered(&self, attempt: AttemptId, outcome: DeliveryOutcome) {
+        self.write(|world| world.handle(Input::Delivered { attempt, outcome }));
+    }
+
+    /// Waits until nothing moves by itself. Whoever takes longer than the grace is left behind, and the journal says so.
+    pub(crate) async fn settle(&self) {
+        loop {
+            let changed = self.shared.changed.notified();
+            tokio::pin!(changed);
+            // Registered before the look, so that no change falls between the two.
+            changed.as_mut().enable();
+            if self.lock().is_quiet() {
+                return;
+            }
+            if tokio::time::timeout(self.shared.grace.0, changed).await.is_err() {
+                self.leave_behind();
+            }
+        }
+    }
+
+    /// Waits until the look at the world gives something.
+    pub(crate) async fn wait_for<T>(&self, mut look: impl FnMut(&World) -> Option<T>) -> T {
+        loop {
+            let changed = self.shared.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(found) = look(&self.lock().world) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until the world changes, or for the grace; `false` if the grace is over.
+    pub(crate) async fn changed_within_grace(&self) -> bool {
+        let changed = self.shared.changed.notified();
+        tokio::time::timeout(self.shared.grace.0, changed).await.is_ok()
+    }
+
+    /// Whether nothing moves by itself.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.lock().is_quiet()
+    }
+
+    /// Fires the one thing that is due next, if it is due at `until` or before.
+    pub(crate) fn fire_next(&self, until: Timestamp) -> Pace {
+        match self.write(|world| world.handle_timeout(until)) {
+            true => Pace::Moved,
+            false => Pace::NothingDue,
+        }
+    }
+
+    /// Workers that had to be left behind.
+    pub(crate) fn unreproducible(&self) -> Vec<String> {
+        self.lock().unreproducible.clone()
+    }
+
+    fn leave_behind(&self) {
+        let mut state = self.lock();
+        let blocked = state.world.release_blocked();
+        let grace = self.shared.grace.0;
+        for who in blocked {
+            let line = format!(
+                "went on without {who}, which took longer than {grace:?} of real time: this run may not repeat exactly"
+            );
+            state.world.note(Party::Test, line.clone());
+            state.unreproducible.push(line);
+        }
+        // Answers that nobody takes don't hold up the world either.
+        let State { world, in_flight, .. } = &mut *state;
+        in_flight.retain(|ticket| world.temporal().is_parked(*ticket));
+        self.carry_out(&mut state);
+    }
+
+    fn carry_out(&self, state: &mut State) {
+        while let Some(output) = state.world.poll_output() {
+            match output {
+                Output::Rpc((ticket, answer)) => {
+                    if let Some(sender) = state.rpc.remove(&ticket) {
+                        // A client that went away meanwhile is no error.
+                        let _ = sender.send(answer);
+                    }
+                }
+                Output::Http { ticket, response } => {
+                    if let Some(sender) = state.http.remove(&ticket) {
+                        let _ = sender.send(Some(response));
+                    }
+                }
+                Output::HttpDropped { ticket } => {
+                    if let Some(sender) = state.http.remove(&ticket) {
+                        let _ = sender.send(None);
+                    }
+                }
+                Output::Deliver {
+                    attempt,
+                    task_id,
+                    request,
+                } => {
+                    let delivery = Delivery {
+                        attempt,
+                        task_id,
+                        request,
+                    };
+                    // The sender's end lives as long as the testkit.
+                    let _ = self.shared.deliveries.send(delivery);
+                }
+            }
+        }
+        self.shared.changed.notify_waiters();
+    }
+
+    fn abandon(&self, ticket: Ticket, kind: Kind) {
+        let mut state = self.lock();
+        state.in_flight.remove(&ticket);
+        match kind {
+            Kind::Rpc => {
+                if state.rpc.remove(&ticket).is_some() {
+                    state.world.handle(Input::RpcAbandoned { ticket });
+                }
+            }
+            Kind::Http => {
+                if state.http.remove(&ticket).is_some() {
+                    state.world.handle(Input::HttpAbandoned { ticket });
+                }
+            }
+        }
+        self.carry_out(&mut state);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock is a bug of ours; others may still look at what is there.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take_ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        self.in_flight.insert(self.next_ticket);
+        self.next_ticket
+    }
+
+    /// Nothing moves in the world, and every client has taken the answers that it got.
+    fn is_quiet(&self) -> bool {
+        self.world.is_quiet()
+            && self
+                .in_flight
+                .iter()
+                .all(|ticket| self.rpc.contains_key(ticket) || self.http.contains_key(ticket))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Rpc,
+    Http,
+}
+
+/// A call whose future lives.
+struct InFlight {
+    driver: Driver,
+    ticket: Ticket,
+    kind: Kind,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.driver.abandon(self.ticket, self.kind);
+    }
+}

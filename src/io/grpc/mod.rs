@@ -1,0 +1,125 @@
+//! gRPC without a socket: the SDK's own client, with this world behind it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt;
+use http::HeaderMap;
+use temporalio_client::callback_based::{CallbackBasedGrpcService, GrpcRequest, GrpcSuccessResponse};
+use tonic::Status;
+
+use super::driver::Driver;
+use crate::temporal::Reject;
+use crate::world::Input;
+
+/// Decides, before a call is carried out, whether the connection breaks first.
+pub(crate) type TripWire = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// One client's or one worker's connection, which can be cut.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    driver: Driver,
+    id: u64,
+    cut: AtomicBool,
+    trip_wires: std::sync::Mutex<Vec<TripWire>>,
+    on_cut: tokio::sync::Notify,
+}
+
+impl Connection {
+    /// A new connection to this world.
+    pub(crate) fn new(driver: Driver) -> Self {
+        let id = driver.connect();
+        Self {
+            inner: Arc::new(Inner {
+                driver,
+                id,
+                cut: AtomicBool::new(false),
+                trip_wires: std::sync::Mutex::new(Vec::new()),
+                on_cut: tokio::sync::Notify::new(),
+            }),
+        }
+    }
+
+    /// By which the world knows it.
+    pub(crate) fn id(&self) -> u64 {
+        self.inner.id
+    }
+
+    /// What the SDK's `service_override` takes.
+    pub(crate) fn service(&self) -> CallbackBasedGrpcService {
+        let connection = self.clone();
+        CallbackBasedGrpcService {
+            callback: Arc::new(move |request| {
+                let connection = connection.clone();
+                async move { connection.call(request).await }.boxed()
+            }),
+        }
+    }
+
+    /// Breaks the connection: no call goes in or out any more, and what its worker held is nobody's.
+    pub(crate) fn cut(&self) {
+        if !self.inner.cut.swap(true, Ordering::SeqCst) {
+            self.inner.driver.write(|world| {
+                world.handle(Input::Disconnected {
+                    connection: self.inner.id,
+                });
+            });
+            self.inner.on_cut.notify_waiters();
+        }
+    }
+
+    /// Whether it has been cut.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.inner.cut.load(Ordering::SeqCst)
+    }
+
+    /// Cuts the connection before the first call for whose method the wire says so.
+    pub(crate) fn cut_before(&self, wire: TripWire) {
+        if let Ok(mut wires) = self.inner.trip_wires.lock() {
+            wires.push(wire);
+        }
+    }
+
+    async fn call(&self, request: GrpcRequest) -> Result<GrpcSuccessResponse, Status> {
+        let tripped = self
+            .inner
+            .trip_wires
+            .lock()
+            .is_ok_and(|wires| wires.iter().any(|wire| wire(&request.rpc)));
+        if tripped {
+            self.cut();
+        }
+        let cut = self.inner.on_cut.notified();
+        tokio::pin!(cut);
+        cut.as_mut().enable();
+        if self.is_cut() {
+            return lost().await;
+        }
+        let answer = self
+            .inner
+            .driver
+            .rpc(self.inner.id, &request.service, &request.rpc, &request.proto);
+        tokio::select! {
+            biased;
+            () = cut => lost().await,
+            answer = answer => answer.map_err(status).map(|proto| GrpcSuccessResponse {
+                headers: HeaderMap::new(),
+                proto,
+            }),
+        }
+    }
+}
+
+/// A dead process gets no answer, not even an error: whoever asked is gone, too.
+async fn lost() -> Result<GrpcSuccessResponse, Status> {
+    std::future::pending().await
+}
+
+/// A refusal as gRPC sends it.
+fn status(reject: Reject) -> Status {
+    Status::with_details(reject.code(), reject.message(), reject.details().into())
+}

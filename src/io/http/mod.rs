@@ -1,0 +1,38 @@
+//! HTTP, with and without a socket: requests to the fake awaithumans server, and webhooks to receivers.
+
+mod face;
+mod receiver;
+
+use awaithumans_temporal::{Transport, TransportError};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+
+pub(crate) use face::router;
+pub(crate) use receiver::Receiver;
+
+use super::driver::Driver;
+
+/// The adapter's way to the fake awaithumans server, without a socket.
+#[derive(Clone, Debug)]
+pub(crate) struct InProcess {
+    driver: Driver,
+}
+
+impl InProcess {
+    pub(crate) fn new(driver: Driver) -> Self {
+        Self { driver }
+    }
+}
+
+impl Transport for InProcess {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        let driver = self.driver.clone();
+        Box::pin(async move {
+            driver
+                .http(request)
+                .await
+                .ok_or_else(|| TransportError::new("All connection attempts failed"))
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! Where webhooks go: the testkit's own callback route, or a real one over the network.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use awaithumans_temporal::wire::SIGNATURE_HEADER;
+use awaithumans_temporal::{DispatchError, ReqwestTransport, Transport, WebhookKey, dispatch_signal};
+use bytes::Bytes;
+use http::Request;
+use temporalio_client::Client;
+use tokio::sync::mpsc;
+
+use super::super::driver::{Delivery, Driver};
+use crate::human::DeliveryOutcome;
+use crate::journal::Party;
+
+/// The host of the testkit's own callback route; it never leaves the process.
+pub(crate) const HOST: &str = "receiver.test";
+
+/// How long, in real time, a receiver on the network may take. The real server gives it ten seconds.
+const NETWORK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The callback route: verifies the signature, reads `?wf=`, signals the workflow.
+#[derive(Clone, Debug)]
+pub(crate) struct Receiver {
+    driver: Driver,
+    client: Client,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    key: WebhookKey,
+    down: bool,
+}
+
+impl Receiver {
+    pub(crate) fn new(driver: Driver, client: Client, key: WebhookKey) -> Self {
+        let state = State { key, down: false };
+        Self {
+            driver,
+            client,
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// Takes the route off the air, or puts it back on.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.lock().down = down;
+    }
+
+    /// Verifies with another key from now on.
+    pub(crate) fn set_key(&self, key: WebhookKey) {
+        self.lock().key = key;
+    }
+
+    /// Sends webhooks until the testkit is gone.
+    pub(crate) async fn run(self, mut outgoing: mpsc::UnboundedReceiver<Delivery>) {
+        while let Some(delivery) = outgoing.recv().await {
+            let outcome = match delivery.request.uri().host() {
+                Some(HOST) => self.receive(&delivery.request).await,
+                _ => send(delivery.request).await,
+            };
+            self.driver.delivered(delivery.attempt, outcome);
+        }
+    }
+
+    /// One webhook comes in.
+    pub(crate) async fn receive(&self, request: &Request<Bytes>) -> DeliveryOutcome {
+        let (down, key) = {
+            let state = self.lock();
+            (state.down, state.key.clone())
+        };
+        if down {
+            return DeliveryOutcome::Failed("ConnectError: All connection attempts failed".to_owned());
+        }
+        let Some(workflow_id) = workflow_id(request) else {
+            self.note("400: the callback URL has no ?wf=".to_owned());
+            return DeliveryOutcome::Answered(400);
+        };
+        let signature = request
+            .headers()
+            .get(SIGNATURE_HEADER)
+            .and_then(|value| value.to_str().ok());
+        match dispatch_signal(&self.client, &key, &workflow_id, request.body(), signature).await {
+            Ok(dispatched) => {
+                self.note(format!(
+                    "signature verified; signals {} to workflow {workflow_id}",
+                    dispatched.signal
+                ));
+                DeliveryOutcome::Answered(200)
+            }
+            Err(error) => {
+                self.note(refusal(&error, &workflow_id));
+                DeliveryOutcome::Answered(error.http_status())
+            }
+        }
+    }
+
+    fn note(&self, what: String) {
+        self.driver.write(|world| world.note(Party::Receiver, what));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the timeline says of a webhook that was refused.
+fn refusal(error: &DispatchError, workflow_id: &str) -> String {
+    let status = error.http_status();
+    match error {
+        DispatchError::Signature(_) => format!(
+            "{status}: the signature doesn't verify. Server and receiver must have the same AWAITHUMANS_PAYLOAD_KEY; \
+             workflow {workflow_id} is not signalled"
+        ),
+        _ => format!("{status}: {error}; workflow {workflow_id} is not signalled"),
+    }
+}
+
+/// The workflow that the callback URL names.
+fn workflow_id(request: &Request<Bytes>) -> Option<String> {
+    let query = request.uri().query()?;
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
+    pairs.into_iter().find(|(name, _)| name == "wf").map(|(_, value)| value)
+}
+
+/// A receiver on the network, such as a wiremock server.
+async fn send(request: Request<Bytes>) -> DeliveryOutcome {
+    let transport = ReqwestTransport::default();
+    match tokio::time::timeout(NETWORK_TIMEOUT, transport.send(request)).await {
+        Ok(Ok(response)) => DeliveryOutcome::Answered(response.status().as_u16()),
+        Ok(Err(error)) => DeliveryOutcome::Failed(format!("ConnectError: {error}")),
+        Err(_) => DeliveryOutcome::Failed("ReadTimeout: ".to_owned()),
+    }
+}

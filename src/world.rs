@@ -1,0 +1,290 @@
+//! The world: sole owner of all state. Inputs go in, outputs come out, and time is an argument.
+//!
+//! Call [`World::handle`] for what comes from outside, then [`World::poll_output`] until it gives nothing. When the world
+//! [is quiet](World::is_quiet), time may move: [`World::poll_timeout`] says to when, and [`World::handle_timeout`] fires
+//! one thing. The world settles between two of them.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use crate::clock::{HoldId, Holds, Timestamp};
+use crate::entropy::Entropy;
+use crate::human::{self, AttemptId, DeliveryOutcome, Human};
+use crate::journal::{Journal, Party};
+use crate::temporal::{Answer, Call, Engine, HandOut, Ticket};
+
+/// Something that comes from outside.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// A gRPC call.
+    Rpc {
+        /// By which its answer finds its way back.
+        ticket: Ticket,
+        /// The connection it came by.
+        connection: u64,
+        /// The full name of the service.
+        service: &'a str,
+        /// The name of the method.
+        method: &'a str,
+        /// The encoded message.
+        request: &'a [u8],
+    },
+    /// The client of a gRPC call went away.
+    RpcAbandoned {
+        /// The call.
+        ticket: Ticket,
+    },
+    /// A connection is gone, with all that a worker held by it.
+    Disconnected {
+        /// The connection.
+        connection: u64,
+    },
+    /// A request to the awaithumans server.
+    Http {
+        /// By which its answer finds its way back.
+        ticket: Ticket,
+        /// The request.
+        request: http::Request<Bytes>,
+    },
+    /// The client of an awaithumans request went away.
+    HttpAbandoned {
+        /// The request.
+        ticket: Ticket,
+    },
+    /// A webhook has been delivered, or couldn't be.
+    Delivered {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// How it went.
+        outcome: DeliveryOutcome,
+    },
+}
+
+/// Something for the driver to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// The answer to a gRPC call.
+    Rpc(Answer),
+    /// The answer to an awaithumans request.
+    Http {
+        /// The request.
+        ticket: Ticket,
+        /// The answer.
+        response: http::Response<Bytes>,
+    },
+    /// The awaithumans server is down, or went down: the request gets no answer.
+    HttpDropped {
+        /// The request.
+        ticket: Ticket,
+    },
+    /// A webhook to send.
+    Deliver {
+        /// Names the attempt in [`Input::Delivered`].
+        attempt: AttemptId,
+        /// The task that ended.
+        task_id: String,
+        /// The request, with its absolute URL.
+        request: http::Request<Bytes>,
+    },
+}
+
+/// All parties on one clock.
+#[derive(Debug)]
+pub struct World {
+    now: Timestamp,
+    temporal: Engine,
+    human: Human,
+    journal: Journal,
+    holds: Holds,
+    deliveries: BTreeSet<AttemptId>,
+}
+
+/// The streams of randomness, so that one party's draws don't shift another's.
+const TEMPORAL_STREAM: u64 = 1;
+const HUMAN_STREAM: u64 = 2;
+
+impl World {
+    /// A world at `config.started_at`, with nothing in it.
+    pub fn new(seed: u64, hand_out: HandOut, config: human::Config) -> Self {
+        Self {
+            now: config.started_at,
+            temporal: Engine::new(Entropy::stream(seed, TEMPORAL_STREAM), hand_out),
+            human: Human::new(config, Entropy::stream(seed, HUMAN_STREAM)),
+            journal: Journal::default(),
+            holds: Holds::default(),
+            deliveries: BTreeSet::new(),
+        }
+    }
+
+    // Getters.
+
+    /// Virtual time.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The in-memory Temporal.
+    pub fn temporal(&self) -> &Engine {
+        &self.temporal
+    }
+
+    /// The fake awaithumans server.
+    pub fn human(&self) -> &Human {
+        &self.human
+    }
+
+    /// The record of what happened.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Whether nothing moves by itself, so that time may.
+    pub fn is_quiet(&self) -> bool {
+        self.holds.is_empty() && self.deliveries.is_empty() && self.temporal.is_idle()
+    }
+
+    /// What keeps time from moving, in plain words.
+    pub fn busy_with(&self) -> Vec<String> {
+        let holds = self.holds.reasons().map(|reason| format!("a hold: {reason}"));
+        let deliveries = self.deliveries.iter().map(|_| "a webhook on its way".to_owned());
+        holds.chain(deliveries).chain(self.temporal.busy_with()).collect()
+    }
+
+    // Handlers.
+
+    /// Takes something from outside and lets everything happen that follows from it.
+    pub fn handle(&mut self, input: Input<'_>) {
+        match input {
+            Input::Rpc {
+                ticket,
+                connection,
+                service,
+                method,
+                request,
+            } => {
+                let call = Call {
+                    now: self.now,
+                    ticket,
+                    connection,
+                    service,
+                    method,
+                };
+                self.temporal.handle_rpc(call, request);
+            }
+            Input::RpcAbandoned { ticket } => self.temporal.handle_abandoned(self.now, ticket),
+            Input::Disconnected { connection } => self.temporal.handle_disconnected(self.now, connection),
+            Input::Http { ticket, request } => {
+                self.human
+                    .handle_request(self.now, &mut self.journal, ticket, request);
+            }
+            Input::HttpAbandoned { ticket } => self.human.handle_abandoned(ticket),
+            Input::Delivered { attempt, outcome } => {
+                if self.deliveries.remove(&attempt) {
+                    self.human
+                        .handle_delivered(self.now, &mut self.journal, attempt, outcome);
+                }
+            }
+        }
+        self.take_notes();
+    }
+
+    /// Moves time to the next deadline and fires the one thing that is due first there. Nothing happens if `until` comes
+    /// before it. Gives whether something fired.
+    ///
+    /// At one moment Temporal's timers come before awaithumans' schedulers.
+    pub fn handle_timeout(&mut self, until: Timestamp) -> bool {
+        let Some(deadline) = self.poll_timeout().filter(|deadline| *deadline <= until) else {
+            return false;
+        };
+        self.now = self.now.max(deadline);
+        if self.temporal.poll_timeout().is_some_and(|due| due <= self.now) {
+            self.temporal.handle_timeout(self.now);
+        } else {
+            self.human.handle_timeout(self.now, &mut self.journal);
+        }
+        self.take_notes();
+        true
+    }
+
+    /// Moves time forward to `moment` when nothing is due before.
+    pub fn set_time(&mut self, moment: Timestamp) {
+        let earliest_due = self.poll_timeout().unwrap_or(Timestamp::MAX);
+        self.now = self.now.max(moment.min(earliest_due));
+    }
+
+    /// The grace is over: goes on without those who don't answer. Gives who they are.
+    pub fn release_blocked(&mut self) -> Vec<String> {
+        let blocked = self.temporal.release_blocked(self.now);
+        self.take_notes();
+        blocked
+    }
+
+    /// Refuses every client that waits for a result: nothing can move any more.
+    pub fn refuse_waiting(&mut self, report: &str) {
+        self.temporal.refuse_waiting(report);
+    }
+
+    // Mutators.
+
+    /// Stops time.
+    pub fn hold(&mut self, reason: impl Into<String>) -> HoldId {
+        self.holds.take(reason)
+    }
+
+    /// Lets time go on, as far as this hold is concerned.
+    pub fn release(&mut self, hold: HoldId) -> bool {
+        self.holds.release(hold)
+    }
+
+    /// Writes a line of the timeline.
+    pub fn note(&mut self, party: Party, what: impl Into<String>) {
+        self.journal.headline(self.now, party, what);
+    }
+
+    /// The fake awaithumans server, with the time and the journal that its methods want.
+    pub fn human_mut(&mut self) -> (&mut Human, Timestamp, &mut Journal) {
+        (&mut self.human, self.now, &mut self.journal)
+    }
+
+    // Polling.
+
+    /// The next thing to do, until there is none.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(answer) = self.temporal.poll_output() {
+            return Some(Output::Rpc(answer));
+        }
+        match self.human.poll_output()? {
+            human::Output::Reply { ticket, response } => Some(Output::Http { ticket, response }),
+            human::Output::Dropped { ticket } => Some(Output::HttpDropped { ticket }),
+            human::Output::Deliver {
+                attempt,
+                task_id,
+                request,
+            } => {
+                self.deliveries.insert(attempt);
+                Some(Output::Deliver {
+                    attempt,
+                    task_id,
+                    request,
+                })
+            }
+        }
+    }
+
+    /// When the next thing is due.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        [self.temporal.poll_timeout(), self.human.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn take_notes(&mut self) {
+        for note in self.temporal.take_notes() {
+            self.journal.headline(self.now, note.party, note.what);
+        }
+    }
+}
