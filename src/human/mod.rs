@@ -26,7 +26,8 @@ mod task;
 mod verifier;
 
 pub use outbox::{
-    AttemptId, BATCH_SIZE, DELIVERY_TIMEOUT, Delivery, DeliveryOutcome, DeliveryStatus, RETRY_BACKOFF_SECONDS, RETRY_MAX_AGE,
+    AttemptId, BATCH_SIZE, DELIVERY_TIMEOUT, Delivery, DeliveryOutcome, DeliveryStatus, RETRY_BACKOFF_SECONDS,
+    RETRY_MAX_AGE,
 };
 pub use people::{Matcher, On, People, SOMEBODY};
 pub use profile::Profile;
@@ -170,7 +171,13 @@ impl Human {
     }
 
     /// Takes a request. The reply comes out of [`Human::poll_output`] under the same ticket.
-    pub fn handle_request(&mut self, now: Timestamp, journal: &mut Journal, ticket: u64, request: http::Request<Bytes>) {
+    pub fn handle_request(
+        &mut self,
+        now: Timestamp,
+        journal: &mut Journal,
+        ticket: u64,
+        request: http::Request<Bytes>,
+    ) {
         if !self.running {
             self.outputs.push_back(Output::Dropped { ticket });
             return;
@@ -188,7 +195,13 @@ impl Human {
     }
 
     /// Takes the outcome of an [`Output::Deliver`]. One that the server no longer waits for, since it was restarted, is ignored.
-    pub fn handle_delivered(&mut self, now: Timestamp, journal: &mut Journal, delivery: AttemptId, outcome: DeliveryOutcome) {
+    pub fn handle_delivered(
+        &mut self,
+        now: Timestamp,
+        journal: &mut Journal,
+        delivery: AttemptId,
+        outcome: DeliveryOutcome,
+    ) {
         self.record_delivery(now, journal, delivery, &outcome);
         self.send_next(now, journal);
     }
@@ -234,7 +247,11 @@ impl Human {
             return;
         }
         let open = self.expiries.len();
-        journal.headline(now, Party::Awaithumans, format!("server started: {open} open tasks, schedulers resume"));
+        journal.headline(
+            now,
+            Party::Awaithumans,
+            format!("server started: {open} open tasks, schedulers resume"),
+        );
         self.resume_schedulers(now);
     }
 
@@ -291,10 +308,29 @@ impl Human {
     ///
     /// # Errors
     /// The body of the server's refusal: an unknown task, a terminal one, or a verifier that fails.
-    pub fn complete(&mut self, now: Timestamp, journal: &mut Journal, id: &str, response: Json, email: &str) -> Result<(), Json> {
+    pub fn complete(
+        &mut self,
+        now: Timestamp,
+        journal: &mut Journal,
+        id: &str,
+        response: Json,
+        email: &str,
+    ) -> Result<(), Json> {
         let submission = self.submission(response, email.to_owned(), None);
         let outcome = self.submit(now, journal, id, submission, None);
         self.send_next(now, journal);
+        outcome.map_err(|reject| reject.body().unwrap_or_default())
+    }
+
+    /// An operator takes a task from the dashboard now.
+    ///
+    /// # Errors
+    /// The body of the server's refusal: an unknown task, a terminal one, or one that is taken.
+    pub fn claim(&mut self, now: Timestamp, journal: &mut Journal, id: &str, email: &str) -> Result<(), Json> {
+        let entropy = &mut self.entropy;
+        let user_id = self.people.user_id(email, || entropy.uuid_hex());
+        let email = Some(email.to_owned());
+        let outcome = self.apply(now, journal, id, Event::Claim { user_id, email });
         outcome.map_err(|reject| reject.body().unwrap_or_default())
     }
 
@@ -349,9 +385,9 @@ impl Human {
         journal.headline(now, Party::Awaithumans, line);
         let audit_id = self.entropy.uuid_hex();
         self.set_expiry(now, &task);
-        self.unplanned.insert(task.id.clone());
+        let id = task.id.clone();
         self.store.insert(task, audit_id);
-        self.plan_people();
+        self.plan_person(id);
     }
 
     /// An answer comes in: it goes through the verifier, if the task has one.
@@ -363,7 +399,10 @@ impl Human {
         submission: Submission,
         forced: Option<Verdict>,
     ) -> Result<(), Reject> {
-        let task = self.store.get(id).ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
+        let task = self
+            .store
+            .get(id)
+            .ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
         let event = match task.is_verified() && !task.status.is_terminal() {
             false => Event::Complete(submission),
             true => {
@@ -381,7 +420,10 @@ impl Human {
 
     /// Moves a task, and does what follows from where it got.
     fn apply(&mut self, now: Timestamp, journal: &mut Journal, id: &str, event: Event) -> Result<(), Reject> {
-        let task = self.store.get_mut(id).ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
+        let task = self
+            .store
+            .get_mut(id)
+            .ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
         let Some(audit) = task.apply(now, event)? else {
             return Ok(());
         };
@@ -410,7 +452,10 @@ impl Human {
 
     /// Removes a task; callbacks that are queued for it still go out, as from the real server.
     fn remove_task(&mut self, now: Timestamp, journal: &mut Journal, id: &str) -> Result<(), Reject> {
-        let task = self.store.remove(id).ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
+        let task = self
+            .store
+            .remove(id)
+            .ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
         journal.headline(now, Party::Awaithumans, format!("task {} deleted", short(&task.id)));
         self.forget_open_task(id);
         self.wake_polls(now, id);
@@ -428,14 +473,29 @@ impl Human {
 /// What the journal says when a task has moved.
 fn describe(task: &Task, action: &str) -> String {
     let id = short(&task.id);
-    let reason = task.verifier_result.as_ref().map_or("", |result| result.reason.as_str());
+    let reason = task
+        .verifier_result
+        .as_ref()
+        .map_or("", |result| result.reason.as_str());
     let attempt = task.verification_attempt;
     match action {
-        "claimed" => format!("task {id} claimed by {}", task.assigned_to_email.as_deref().unwrap_or("an operator")),
-        "verified" => format!("task {id} completed: the verifier accepted attempt {attempt} ({reason})"),
-        "rejected" => format!("task {id} rejected: the verifier refused attempt {attempt} ({reason})"),
-        "verification_exhausted" => format!("task {id} verification_exhausted after {attempt} attempts ({reason})"),
-        "timed_out" => format!("task {id} timed_out: nobody answered within {}", seconds_in_words(task.timeout_seconds)),
+        "claimed" => format!(
+            "task {id} claimed by {}",
+            task.assigned_to_email.as_deref().unwrap_or("an operator")
+        ),
+        "verified" => {
+            format!("task {id} completed: the verifier accepted attempt {attempt} ({reason})")
+        }
+        "rejected" => {
+            format!("task {id} rejected: the verifier refused attempt {attempt} ({reason})")
+        }
+        "verification_exhausted" => {
+            format!("task {id} verification_exhausted after {attempt} attempts ({reason})")
+        }
+        "timed_out" => format!(
+            "task {id} timed_out: nobody answered within {}",
+            seconds_in_words(task.timeout_seconds)
+        ),
         _ => format!("task {id} {}", task.status.as_str()),
     }
 }
@@ -448,7 +508,10 @@ fn short(id: &str) -> String {
 /// A duration in its largest whole unit, such as `7 d` or `90 s`.
 fn seconds_in_words(seconds: u64) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
-    match units.into_iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length)) {
+    match units
+        .into_iter()
+        .find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length))
+    {
         Some((length, unit)) => format!("{} {unit}", seconds / length),
         None => format!("{seconds} s"),
     }

@@ -156,7 +156,13 @@ impl Outbox {
 
     /// One tick: takes what is due. Within a tick callbacks go out in the order of their ids, as SQLite gives them back.
     pub(crate) fn tick(&mut self, now: Timestamp) {
-        let claimed: Vec<_> = self.due.iter().take_while(|(due, _)| *due <= now).take(BATCH_SIZE).copied().collect();
+        let claimed: Vec<_> = self
+            .due
+            .iter()
+            .take_while(|(due, _)| *due <= now)
+            .take(BATCH_SIZE)
+            .copied()
+            .collect();
         if claimed.len() == BATCH_SIZE {
             self.not_before = now + Profile::TICK;
         }
@@ -185,7 +191,12 @@ impl Outbox {
     }
 
     /// Records how an attempt ended; `None` if it isn't the one under way.
-    pub(crate) fn record(&mut self, now: Timestamp, attempt: AttemptId, outcome: &DeliveryOutcome) -> Option<(Verdict, &Delivery)> {
+    pub(crate) fn record(
+        &mut self,
+        now: Timestamp,
+        attempt: AttemptId,
+        outcome: &DeliveryOutcome,
+    ) -> Option<(Verdict, &Delivery)> {
         let (_, sequence) = self.in_flight.take_if(|(current, _)| *current == attempt)?;
         let row = self.rows.get_mut(&sequence)?;
         row.attempt_count += 1;

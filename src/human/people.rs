@@ -32,13 +32,17 @@ impl Matcher {
     /// Tasks whose title contains this.
     pub fn title_contains(part: &str) -> Self {
         let wanted = part.to_owned();
-        Self::custom(&format!("title with “{part}”"), move |task| task.title.contains(&wanted))
+        Self::custom(&format!("title with “{part}”"), move |task| {
+            task.title.contains(&wanted)
+        })
     }
 
     /// The task of this idempotency key.
     pub fn key(idempotency_key: &str) -> Self {
         let wanted = idempotency_key.to_owned();
-        Self::custom(&format!("key {idempotency_key}"), move |task| task.idempotency_key == wanted)
+        Self::custom(&format!("key {idempotency_key}"), move |task| {
+            task.idempotency_key == wanted
+        })
     }
 
     /// Tasks that went to this address.
@@ -154,7 +158,10 @@ impl People {
     /// The display name of a user: without another name, the address.
     pub(crate) fn display_name(&self, user_id: Option<&str>) -> Option<&str> {
         let wanted = user_id?;
-        self.user_ids.iter().find(|(_, id)| *id == wanted).map(|(email, _)| email.as_str())
+        self.user_ids
+            .iter()
+            .find(|(_, id)| *id == wanted)
+            .map(|(email, _)| email.as_str())
     }
 
     /// The id of a user that exists.

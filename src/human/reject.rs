@@ -13,23 +13,41 @@ pub(crate) enum Reject {
     /// No such path.
     NotFound,
     /// A path that exists, for another method.
-    MethodNotAllowed { allow: &'static str },
+    MethodNotAllowed {
+        allow: &'static str,
+    },
     /// A path that exists without its last slash.
-    Redirect { location: String },
+    Redirect {
+        location: String,
+    },
     /// The body isn't even decodable.
     UnreadableBody,
     /// Fields that pydantic refuses.
     Invalid(Vec<Problem>),
     /// A bearer token has no identity to claim with.
     ClaimNeedsSession,
-    TaskNotFound { id: String },
-    TaskAlreadyTerminal { id: String, status: Status },
-    TaskAlreadyClaimed { id: String },
+    TaskNotFound {
+        id: String,
+    },
+    TaskAlreadyTerminal {
+        id: String,
+        status: Status,
+    },
+    TaskAlreadyClaimed {
+        id: String,
+    },
     DeliveryNotFound,
     /// `verifier_config` as stored isn't one.
-    VerifierConfigInvalid { detail: String },
-    VerifierProviderUnknown { provider: String },
-    VerifierProviderError { provider: String, detail: String },
+    VerifierConfigInvalid {
+        detail: String,
+    },
+    VerifierProviderUnknown {
+        provider: String,
+    },
+    VerifierProviderError {
+        provider: String,
+        detail: String,
+    },
     /// The real server raises something that it doesn't expect.
     Internal,
 }

@@ -56,7 +56,12 @@ impl Human {
     pub(super) fn set_expiry(&mut self, now: Timestamp, task: &Task) {
         let tick = self.tick_from(task.timeout_at().max(now));
         let task_id = task.id.clone();
-        let timer = self.timers.set(tick, Timer::Expire { task_id: task_id.clone() });
+        let timer = self.timers.set(
+            tick,
+            Timer::Expire {
+                task_id: task_id.clone(),
+            },
+        );
         if let Some(before) = self.expiries.insert(task_id, timer) {
             self.timers.cancel(before);
         }
@@ -76,7 +81,12 @@ impl Human {
     /// The schedulers of a new process tick from its start on.
     pub(super) fn resume_schedulers(&mut self, now: Timestamp) {
         self.config.started_at = now;
-        let open: Vec<Task> = self.expiries.keys().filter_map(|id| self.store.get(id)).cloned().collect();
+        let open: Vec<Task> = self
+            .expiries
+            .keys()
+            .filter_map(|id| self.store.get(id))
+            .cloned()
+            .collect();
         for task in open {
             self.set_expiry(now, &task);
         }
@@ -96,7 +106,14 @@ impl Human {
 /// Long polls.
 impl Human {
     /// Parks a long poll until its task is over, at most for `limit`.
-    pub(super) fn park_poll(&mut self, now: Timestamp, ticket: u64, task_id: String, limit: Duration, reply: api::Envelope) {
+    pub(super) fn park_poll(
+        &mut self,
+        now: Timestamp,
+        ticket: u64,
+        task_id: String,
+        limit: Duration,
+        reply: api::Envelope,
+    ) {
         let timer = self.timers.set(now + limit, Timer::Poll { ticket });
         let poll = ParkedPoll {
             task_id,
@@ -135,18 +152,27 @@ impl Human {
 impl Human {
     /// Finds a behaviour for each open task that has none.
     pub(super) fn plan_people(&mut self) {
-        let ids: Vec<String> = self.unplanned.iter().cloned().collect();
-        for id in ids {
-            let Some(task) = self.store.get(&id) else { continue };
-            let Some(place) = self.people.plan(task) else { continue };
-            self.unplanned.remove(&id);
-            let created_at = task.created_at;
-            self.set_person(created_at, id, place);
+        for id in std::mem::take(&mut self.unplanned) {
+            self.plan_person(id);
+        }
+    }
+
+    /// Finds a behaviour for a task; without one, it waits for a script that has.
+    pub(super) fn plan_person(&mut self, id: String) {
+        let Some(task) = self.store.get(&id) else {
+            return;
+        };
+        match self.people.plan(task) {
+            Some(place) => self.set_person(task.created_at, id, place),
+            None => drop(self.unplanned.insert(id)),
         }
     }
 
     fn set_person(&mut self, from: Timestamp, task_id: String, place: usize) {
-        let behaviour = self.people.behaviour(place).filter(|behaviour| behaviour.act != Act::Never);
+        let behaviour = self
+            .people
+            .behaviour(place)
+            .filter(|behaviour| behaviour.act != Act::Never);
         if let Some(behaviour) = behaviour {
             let person = Timer::Person {
                 task_id,

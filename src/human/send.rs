@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT,
+};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
 use super::api::percent_decode;
@@ -20,12 +22,18 @@ const TASK_ID: HeaderName = HeaderName::from_static("x-awaithumans-task-id");
 impl Human {
     /// Queues the callback of a task that has ended, if it wants one. Body and signature are fixed from here on.
     pub(super) fn queue_webhook(&mut self, now: Timestamp, journal: &mut Journal, task_id: &str) {
-        let Some(task) = self.store.get(task_id) else { return };
+        let Some(task) = self.store.get(task_id) else {
+            return;
+        };
         let Some(url) = task.callback_url.clone().filter(|url| !url.is_empty()) else {
             return;
         };
         let body = Bytes::from(task.webhook().to_bytes());
-        let line = format!("webhook for task {} queued ({} → {url})", short(task_id), task.status.as_str());
+        let line = format!(
+            "webhook for task {} queued ({} → {url})",
+            short(task_id),
+            task.status.as_str()
+        );
         journal.detail(now, Party::Awaithumans, line);
         self.outbox.enqueue(Delivery {
             id: self.entropy.uuid_hex(),
@@ -80,9 +88,19 @@ impl Human {
         self.set_webhook_tick(now);
     }
 
-    pub(super) fn record_delivery(&mut self, now: Timestamp, journal: &mut Journal, attempt: AttemptId, outcome: &DeliveryOutcome) {
+    pub(super) fn record_delivery(
+        &mut self,
+        now: Timestamp,
+        journal: &mut Journal,
+        attempt: AttemptId,
+        outcome: &DeliveryOutcome,
+    ) {
         let Some((verdict, delivery)) = self.outbox.record(now, attempt, outcome) else {
-            journal.detail(now, Party::Awaithumans, "the outcome of a callback came after a restart: ignored");
+            journal.detail(
+                now,
+                Party::Awaithumans,
+                "the outcome of a callback came after a restart: ignored",
+            );
             return;
         };
         let task_id = delivery.task_id.clone();
@@ -120,7 +138,9 @@ fn describe(verdict: Verdict, delivery: &Delivery, outcome: &DeliveryOutcome, st
             format!("webhook for task {id} failed ({how}, attempt {attempt}): next attempt in {delay}")
         }
         Verdict::Abandoned => {
-            format!("webhook for task {id} ABANDONED ({how}) after {attempt} attempts: the task is {status} but undelivered")
+            format!(
+                "webhook for task {id} ABANDONED ({how}) after {attempt} attempts: the task is {status} but undelivered"
+            )
         }
         Verdict::NotRetried => format!(
             "webhook for task {id} FAILED ({how}): not retried by profile {profile}; the task is {status} but undelivered"
@@ -174,13 +194,17 @@ fn target(url: &str) -> Result<Target, Unsendable> {
     let refused = |text: String| Unsendable::Refused(format!("UnsupportedProtocol: {text}"));
     let missing = || refused("Request URL is missing an 'http://' or 'https://' protocol.".to_owned());
     let (scheme, rest) = url.split_once("://").ok_or_else(missing)?;
-    let well_formed = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let well_formed = scheme
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     if !well_formed || scheme.is_empty() {
         return Err(missing());
     }
     let scheme = scheme.to_ascii_lowercase();
     if scheme != "http" && scheme != "https" {
-        return Err(refused(format!("Request URL has an unsupported protocol '{scheme}://'.")));
+        return Err(refused(format!(
+            "Request URL has an unsupported protocol '{scheme}://'."
+        )));
     }
     let rest = rest.split('#').next().unwrap_or_default();
     let (authority, path_and_query) = match rest.find(['/', '?']) {
@@ -195,7 +219,9 @@ fn target(url: &str) -> Result<Target, Unsendable> {
         && port.parse::<u16>().is_err()
         && !port.is_empty()
     {
-        return Err(Unsendable::BreaksTheTick(format!("httpx.InvalidURL: Invalid port: '{port}'")));
+        return Err(Unsendable::BreaksTheTick(format!(
+            "httpx.InvalidURL: Invalid port: '{port}'"
+        )));
     }
     let slash = if path_and_query.starts_with('/') { "" } else { "/" };
     let spelled = format!("{scheme}://{host}{slash}{}", percent_encode(path_and_query));
@@ -208,7 +234,9 @@ fn target(url: &str) -> Result<Target, Unsendable> {
         uri,
         host: host.strip_suffix(default_port).unwrap_or(host).to_owned(),
         userinfo: userinfo.map(|user| match user.split_once(':') {
-            Some((name, password)) => format!("{}:{}", percent_decode(name), percent_decode(password)),
+            Some((name, password)) => {
+                format!("{}:{}", percent_decode(name), percent_decode(password))
+            }
             None => format!("{}:", percent_decode(user)),
         }),
     })
@@ -236,17 +264,29 @@ mod tests {
     #[test]
     fn urls_are_treated_as_httpx_treats_them() {
         let sent = target("http://127.0.0.1:17210/cb/q?wf=order-1%2F2&x=a b&é=ü#frag").unwrap();
-        assert_eq!(sent.uri, "http://127.0.0.1:17210/cb/q?wf=order-1%2F2&x=a%20b&%C3%A9=%C3%BC");
+        assert_eq!(
+            sent.uri,
+            "http://127.0.0.1:17210/cb/q?wf=order-1%2F2&x=a%20b&%C3%A9=%C3%BC"
+        );
         assert_eq!(sent.host, "127.0.0.1:17210");
-        assert_eq!(target("http://user:p%40ss@h/").unwrap().userinfo.as_deref(), Some("user:p@ss"));
+        assert_eq!(
+            target("http://user:p%40ss@h/").unwrap().userinfo.as_deref(),
+            Some("user:p@ss")
+        );
         assert_eq!(target("http://h").unwrap().uri, "http://h/");
         let missing = "UnsupportedProtocol: Request URL is missing an 'http://' or 'https://' protocol.";
         for url in ["not a url", "/relative", ""] {
             assert_eq!(target(url), Err(Unsendable::Refused(missing.to_owned())));
         }
         let unsupported = "UnsupportedProtocol: Request URL has an unsupported protocol 'ftp://'.";
-        assert_eq!(target("ftp://127.0.0.1/x"), Err(Unsendable::Refused(unsupported.to_owned())));
+        assert_eq!(
+            target("ftp://127.0.0.1/x"),
+            Err(Unsendable::Refused(unsupported.to_owned()))
+        );
         let invalid = "httpx.InvalidURL: Invalid port: 'abc'";
-        assert_eq!(target("http://127.0.0.1:abc/x"), Err(Unsendable::BreaksTheTick(invalid.to_owned())));
+        assert_eq!(
+            target("http://127.0.0.1:abc/x"),
+            Err(Unsendable::BreaksTheTick(invalid.to_owned()))
+        );
     }
 }

@@ -9,7 +9,8 @@ use crate::clock::Timestamp;
 
 use Move::{Ignored, Refused, Stays, To};
 use Status::{
-    Assigned, Cancelled, Completed, Created, InProgress, Notified, Rejected, Submitted, TimedOut, VerificationExhausted, Verified,
+    Assigned, Cancelled, Completed, Created, InProgress, Notified, Rejected, Submitted, TimedOut,
+    VerificationExhausted, Verified,
 };
 
 /// What each action does to a task in each status, columns in the order of [`Action::ALL`].
@@ -62,7 +63,16 @@ pub enum Status {
 impl Status {
     /// All statuses, in the order in which awaithumans declares them.
     pub const ALL: [Self; 11] = [
-        Created, Notified, Assigned, InProgress, Submitted, Verified, Completed, Rejected, TimedOut, Cancelled,
+        Created,
+        Notified,
+        Assigned,
+        InProgress,
+        Submitted,
+        Verified,
+        Completed,
+        Rejected,
+        TimedOut,
+        Cancelled,
         VerificationExhausted,
     ];
 
@@ -272,7 +282,10 @@ impl Task {
 
     /// Whether answers go through the verifier. Those of redacted tasks never do.
     pub(crate) fn is_verified(&self) -> bool {
-        self.verifier_config.as_object().is_some_and(|config| !config.is_empty()) && !self.redact_payload
+        self.verifier_config
+            .as_object()
+            .is_some_and(|config| !config.is_empty())
+            && !self.redact_payload
     }
 
     /// Moves the task as the table says. An error leaves it as it was; `None` means that nothing happened.
@@ -427,7 +440,11 @@ mod tests {
                 To(status) => status,
                 Stays | Refused | Ignored => from,
             };
-            assert_eq!(after.as_str(), cell["to"].as_str().unwrap().trim_end_matches('*'), "{cell}");
+            assert_eq!(
+                after.as_str(),
+                cell["to"].as_str().unwrap().trim_end_matches('*'),
+                "{cell}"
+            );
             let already_claimed = claimed && action == Action::Claim;
             let refused = moved == Refused || already_claimed;
             assert_eq!(cell["http"] == 409, refused, "{cell}");

@@ -15,7 +15,15 @@ pub const DEFAULT_MAX_ATTEMPTS: i64 = 3;
 pub const MAX_MAX_ATTEMPTS: i64 = 10;
 
 /// Names and aliases of the providers that awaithumans knows. Source: `verification/runner.py`.
-const PROVIDERS: [&str; 7] = ["anthropic", "azure", "azure_openai", "claude", "gemini", "google", "openai"];
+const PROVIDERS: [&str; 7] = [
+    "anthropic",
+    "azure",
+    "azure_openai",
+    "claude",
+    "gemini",
+    "google",
+    "openai",
+];
 
 /// What the verifier says of one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +37,16 @@ pub enum Verdict {
     Outage(String),
 }
 
+/// A verdict from the answer itself.
+type Decide = Box<dyn FnMut(&Json) -> Option<Verdict> + Send>;
+
 /// The verifier of the fake server. It passes everything, unless told otherwise.
 ///
 /// A verdict is looked for in this order: those queued by [`Verifier::next`], the closure of [`Verifier::decide`], the
 /// provider's own, the default.
 pub struct Verifier {
     queued: VecDeque<Verdict>,
-    decide: Option<Box<dyn FnMut(&Json) -> Option<Verdict> + Send>>,
+    decide: Option<Decide>,
     of_provider: BTreeMap<String, Verdict>,
     default: Verdict,
 }
@@ -66,7 +77,12 @@ impl Verifier {
     }
 
     /// The verdict on an answer, or the refusal that the real server gives.
-    pub(crate) fn judge(&mut self, config: &Config, response: &Json, forced: Option<Verdict>) -> Result<VerifierResult, Reject> {
+    pub(crate) fn judge(
+        &mut self,
+        config: &Config,
+        response: &Json,
+        forced: Option<Verdict>,
+    ) -> Result<VerifierResult, Reject> {
         let provider = canonical(&config.provider);
         if !PROVIDERS.contains(&provider.as_str()) {
             return Err(Reject::VerifierProviderUnknown {
@@ -268,6 +284,11 @@ mod tests {
         );
         assert!(detail(r#"{"provider":"claude","instructions":"x","max_attempts":11}"#).contains("less_than_equal"));
         assert!(detail(r#"{"provider":"claude","instructions":"x","max_attempts":0}"#).contains("greater_than_equal"));
-        assert_eq!(config(r#"{"provider":"claude","instructions":"x","max_attempts":"2"}"#).unwrap().max_attempts, 2);
+        assert_eq!(
+            config(r#"{"provider":"claude","instructions":"x","max_attempts":"2"}"#)
+                .unwrap()
+                .max_attempts,
+            2
+        );
     }
 }

@@ -154,13 +154,9 @@ impl From<serde_json::Value> for Json {
             serde_json::Value::Null => Self::Null,
             serde_json::Value::Bool(value) => Self::Bool(value),
             // By its text, since a build with serde_json's `arbitrary_precision` holds more than i64, u64 and f64.
-            serde_json::Value::Number(number) => {
-                Self::parse(number.to_string().as_bytes()).unwrap_or_default()
-            }
+            serde_json::Value::Number(number) => Self::parse(number.to_string().as_bytes()).unwrap_or_default(),
             serde_json::Value::String(value) => Self::String(value.into()),
-            serde_json::Value::Array(values) => {
-                Self::Array(values.into_iter().map(Self::from).collect())
-            }
+            serde_json::Value::Array(values) => Self::Array(values.into_iter().map(Self::from).collect()),
             serde_json::Value::Object(map) => Self::Object(
                 map.into_iter()
                     .map(|(key, value)| (Text::from(key), Self::from(value)))

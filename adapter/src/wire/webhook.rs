@@ -51,14 +51,8 @@ impl Webhook {
             .with("idempotency_key", self.idempotency_key.as_str())
             .with("status", self.status.as_str())
             .with("response", self.response.clone())
-            .with(
-                "completed_at",
-                self.completed_at.map(|moment| moment.to_string()),
-            )
-            .with(
-                "timed_out_at",
-                self.timed_out_at.map(|moment| moment.to_string()),
-            )
+            .with("completed_at", self.completed_at.map(|moment| moment.to_string()))
+            .with("timed_out_at", self.timed_out_at.map(|moment| moment.to_string()))
             .with("completed_by_email", self.completed_by_email.clone())
             .with("completed_via_channel", self.completed_via_channel.clone())
             .with("verification_attempt", self.verification_attempt)
@@ -183,15 +177,8 @@ impl fmt::Display for Moment {
         let seconds = self.microseconds / 1_000_000;
         let (year, month, day) = date_of_day(seconds / SECONDS_OF_A_DAY);
         let second_of_day = seconds % SECONDS_OF_A_DAY;
-        let (hour, minute, second) = (
-            second_of_day / 3600,
-            second_of_day / 60 % 60,
-            second_of_day % 60,
-        );
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
-        )?;
+        let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         match self.microseconds % 1_000_000 {
             0 => Ok(()),
             fraction => write!(f, ".{fraction:06}"),
@@ -220,10 +207,7 @@ impl FromStr for Moment {
         };
         let bytes = date_and_time.as_bytes();
         let separators = [4, 7, 10, 13, 16].map(|at| bytes.get(at).copied());
-        if bytes.len() != 19
-            || separators != [b'-', b'-', b'T', b':', b':'].map(Some)
-            || !date_and_time.is_ascii()
-        {
+        if bytes.len() != 19 || separators != [b'-', b'-', b'T', b':', b':'].map(Some) || !date_and_time.is_ascii() {
             return Err(NotAMoment);
         }
         let part = |from: usize, to: usize| number(&date_and_time[from..to]);
@@ -250,8 +234,7 @@ fn number(digits: &str) -> Result<u64, NotAMoment> {
 fn date_of_day(day: u64) -> (u64, u64, u64) {
     let since_year_zero = day + 719_468;
     let (era, day_of_era) = (since_year_zero / 146_097, since_year_zero % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
@@ -260,11 +243,7 @@ fn date_of_day(day: u64) -> (u64, u64, u64) {
     } else {
         month_from_march - 9
     };
-    (
-        era * 400 + year_of_era + u64::from(month <= 2),
-        month,
-        day_of_month,
-    )
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day_of_month)
 }
 
 /// Days since the Unix epoch; the inverse of [`date_of_day`].
@@ -276,9 +255,7 @@ fn day_of_date(year: u64, month: u64, day: u64) -> Result<u64, NotAMoment> {
     let month_from_march = (month + 9) % 12;
     let (era, year_of_era) = (year_from_march / 400, year_from_march % 400);
     let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100
-        + day_of_year
-        - 719_468;
+    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
     // A day that its month doesn't have comes out as one of the next month.
     (date_of_day(days) == (year, month, day))
         .then_some(days)
@@ -298,24 +275,13 @@ mod tests {
         for line in lines {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();
             let body = row["body"].as_str().unwrap();
-            let webhook = Webhook::parse(body.as_bytes())
-                .unwrap_or_else(|error| panic!("{}: {error}", row["name"]));
-            assert_eq!(
-                String::from_utf8(webhook.to_bytes()).unwrap(),
-                body,
-                "{}",
-                row["name"]
-            );
+            let webhook = Webhook::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{}: {error}", row["name"]));
+            assert_eq!(String::from_utf8(webhook.to_bytes()).unwrap(), body, "{}", row["name"]);
             statuses.insert(webhook.status);
         }
         assert_eq!(
             statuses.iter().map(String::as_str).collect::<Vec<_>>(),
-            [
-                "cancelled",
-                "completed",
-                "timed_out",
-                "verification_exhausted"
-            ]
+            ["cancelled", "completed", "timed_out", "verification_exhausted"]
         );
     }
 
@@ -329,9 +295,7 @@ mod tests {
         assert_eq!(refusal("[]"), "webhook body is not a JSON object");
         assert_eq!(refusal("{}"), "webhook field `task_id` is not a string");
         assert_eq!(
-            refusal(
-                r#"{"task_id":"t","idempotency_key":"k","status":"completed","completed_at":"yesterday"}"#
-            ),
+            refusal(r#"{"task_id":"t","idempotency_key":"k","status":"completed","completed_at":"yesterday"}"#),
             "webhook field `completed_at` is not a date as Python's isoformat() writes it"
         );
         assert_eq!(

@@ -19,11 +19,16 @@ pub(super) fn complete(human: &mut Human, call: &mut Call<'_>) -> Result<Answer,
     let by_email = fields.optional_string("completed_by_email");
     let via_channel = fields.optional_string("completed_via_channel");
     fields.finish()?;
-    let storable = |text: &awaithumans_temporal::wire::json::Text| text.as_str().map(str::to_owned).ok_or(Reject::Internal);
+    let storable =
+        |text: &awaithumans_temporal::wire::json::Text| text.as_str().map(str::to_owned).ok_or(Reject::Internal);
     let submission = Submission {
         response,
         // An empty address counts as none, and a bearer token has no address of its own.
-        by_email: by_email.as_ref().map(storable).transpose()?.filter(|email| !email.is_empty()),
+        by_email: by_email
+            .as_ref()
+            .map(storable)
+            .transpose()?
+            .filter(|email| !email.is_empty()),
         by_user_id: None,
         via_channel: via_channel.as_ref().map(storable).transpose()?,
     };
@@ -54,7 +59,10 @@ pub(super) fn poll(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
     let mut query = Query::parse(call.query.as_deref());
     let seconds = query.integer("timeout", DEFAULT_POLL_SECONDS, 1, Some(MAX_POLL_SECONDS));
     query.finish()?;
-    let task = human.store.get(&call.id).ok_or_else(|| Reject::TaskNotFound { id: call.id.clone() })?;
+    let task = human
+        .store
+        .get(&call.id)
+        .ok_or_else(|| Reject::TaskNotFound { id: call.id.clone() })?;
     if task.status.is_terminal() {
         return poll_answer(human, &call.id);
     }
@@ -65,7 +73,10 @@ pub(super) fn poll(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
 
 /// What a poll says of a task now.
 pub(in crate::human) fn poll_answer(human: &Human, id: &str) -> Result<Answer, Reject> {
-    let task = human.store.get(id).ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
+    let task = human
+        .store
+        .get(id)
+        .ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
     Ok(Answer::Json {
         status: 200,
         body: view::poll(task),

@@ -82,7 +82,8 @@ impl Fields {
         let value = self.optional_dictionary(field);
         for (key, value) in value.as_object().into_iter().flat_map(Object::iter) {
             if !matches!(value, Json::String(_)) {
-                self.problems.push(not_a_string(field, value.clone()).under(key.clone()));
+                self.problems
+                    .push(not_a_string(field, value.clone()).under(key.clone()));
             }
         }
         value
@@ -149,14 +150,16 @@ impl Fields {
     fn check_dictionary(&mut self, field: &str, value: Json) -> Json {
         if !value.is_object() {
             let message = "Input should be a valid dictionary";
-            self.problems.push(Problem::in_body(field, "dict_type", message, value.clone()));
+            self.problems
+                .push(Problem::in_body(field, "dict_type", message, value.clone()));
         }
         value
     }
 
     fn missing<T>(&mut self, field: &str) -> Option<T> {
         let body = self.body.clone().into();
-        self.problems.push(Problem::in_body(field, "missing", "Field required", body));
+        self.problems
+            .push(Problem::in_body(field, "missing", "Field required", body));
         None
     }
 }
@@ -167,10 +170,18 @@ fn not_a_string(field: &str, input: Json) -> Problem {
 
 /// FastAPI reads a body as JSON only if its type says so.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(content_type) = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+    let Some(content_type) = headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
         return false;
     };
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     let subtype = essence.strip_prefix("application/");
     subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }
@@ -210,7 +221,9 @@ pub(crate) fn integer(value: &Json) -> Result<i64, Refusal> {
     match value {
         Json::Int(number) => Ok(number.as_i64().unwrap_or_else(|| saturated(&number.to_string()))),
         Json::Bool(value) => Ok((*value).into()),
-        Json::Float(number) if !number.is_finite() => Err(Refusal::new("finite_number", "Input should be a finite number")),
+        Json::Float(number) if !number.is_finite() => {
+            Err(Refusal::new("finite_number", "Input should be a finite number"))
+        }
         // Exact: a float without fraction that fits an i64 converts without loss, others saturate.
         Json::Float(number) if number.fract() == 0.0 => Ok(*number as i64),
         Json::Float(_) => Err(Refusal::new(
@@ -218,7 +231,9 @@ pub(crate) fn integer(value: &Json) -> Result<i64, Refusal> {
             "Input should be a valid integer, got a number with a fractional part",
         )),
         Json::String(text) => integer_from_text(&text.to_string_lossy()),
-        Json::Null | Json::Array(_) | Json::Object(_) => Err(Refusal::new("int_type", "Input should be a valid integer")),
+        Json::Null | Json::Array(_) | Json::Object(_) => {
+            Err(Refusal::new("int_type", "Input should be a valid integer"))
+        }
     }
 }
 
@@ -242,7 +257,9 @@ pub(crate) fn integer_from_text(text: &str) -> Result<i64, Refusal> {
         None => digits,
     };
     let well_formed = !whole.is_empty()
-        && whole.split('_').all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()));
+        && whole
+            .split('_')
+            .all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()));
     match well_formed {
         true => Ok(saturated(&format!("{sign}{}", whole.replace('_', "")))),
         false => Err(refusal()),
@@ -250,7 +267,9 @@ pub(crate) fn integer_from_text(text: &str) -> Result<i64, Refusal> {
 }
 
 fn saturated(digits: &str) -> i64 {
-    digits.parse().unwrap_or(if digits.starts_with('-') { i64::MIN } else { i64::MAX })
+    digits
+        .parse()
+        .unwrap_or(if digits.starts_with('-') { i64::MIN } else { i64::MAX })
 }
 
 /// Refuses what lies outside of a range; `most` may be open.
@@ -269,7 +288,10 @@ pub(crate) fn in_range(number: i64, least: i64, most: Option<i64>) -> Result<i64
 
 /// pydantic's lax `bool`.
 pub(crate) fn boolean(value: &Json) -> Result<bool, (&'static str, &'static str)> {
-    const NOT_PARSED: (&str, &str) = ("bool_parsing", "Input should be a valid boolean, unable to interpret input");
+    const NOT_PARSED: (&str, &str) = (
+        "bool_parsing",
+        "Input should be a valid boolean, unable to interpret input",
+    );
     const WRONG_TYPE: (&str, &str) = ("bool_type", "Input should be a valid boolean");
     match value {
         Json::Bool(value) => Ok(*value),
@@ -356,7 +378,13 @@ impl Query {
                 _ => names.concat(),
             };
             let context = Object::new().with("expected", expected.as_str());
-            self.refuse(name, "enum", format!("Input should be {expected}"), &text, Some(context));
+            self.refuse(
+                name,
+                "enum",
+                format!("Input should be {expected}"),
+                &text,
+                Some(context),
+            );
         }
         found
     }

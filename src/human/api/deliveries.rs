@@ -30,7 +30,10 @@ pub(super) fn list(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
 
 /// `POST /api/admin/webhook-deliveries/{id}/redeliver`.
 pub(super) fn redeliver(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reject> {
-    let row = human.outbox.redeliver(call.now, &call.id).ok_or(Reject::DeliveryNotFound)?;
+    let row = human
+        .outbox
+        .redeliver(call.now, &call.id)
+        .ok_or(Reject::DeliveryNotFound)?;
     let line = format!("webhook for task {} is due again, by hand", short(&row.task_id));
     call.journal.headline(call.now, Party::Awaithumans, line);
     Ok(Answer::Json {

@@ -36,7 +36,11 @@ const ROUTES: [Route; 15] = [
     route("GET", "/api/health", meta::health),
     route("GET", "/api/version", meta::version),
     route("GET", "/api/admin/webhook-deliveries", deliveries::list),
-    route("POST", "/api/admin/webhook-deliveries/{id}/redeliver", deliveries::redeliver),
+    route(
+        "POST",
+        "/api/admin/webhook-deliveries/{id}/redeliver",
+        deliveries::redeliver,
+    ),
     route("GET", "/api/setup/status", meta::setup_status),
 ];
 
@@ -72,7 +76,11 @@ struct Route {
 type Handler = fn(&mut Human, &mut Call<'_>) -> Result<Answer, Reject>;
 
 const fn route(method: &'static str, pattern: &'static str, handler: Handler) -> Route {
-    Route { method, pattern, handler }
+    Route {
+        method,
+        pattern,
+        handler,
+    }
 }
 
 /// A request on its way to its route.
@@ -150,8 +158,13 @@ fn authenticate(human: &Human, path: &str, headers: &HeaderMap) -> Result<(), Re
     if public {
         return Ok(());
     }
-    let authorization = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-    let bearer = authorization.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
+    let authorization = headers
+        .get(AUTHORIZATION)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    let bearer = authorization
+        .get(..7)
+        .filter(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
     let supplied = match bearer {
         Some(_) => authorization[7..].trim_ascii(),
         None => headers.get(ADMIN_TOKEN).map(HeaderValue::as_bytes).unwrap_or_default(),
@@ -171,7 +184,9 @@ fn authenticate(human: &Human, path: &str, headers: &HeaderMap) -> Result<(), Re
 fn find(human: &Human, method: &Method, path: &str, uri: &Uri, call: &mut Call<'_>) -> Result<Handler, Reject> {
     let mut allow = None;
     for route in &ROUTES {
-        let Some(id) = matches(route.pattern, path) else { continue };
+        let Some(id) = matches(route.pattern, path) else {
+            continue;
+        };
         if route.method == method.as_str() {
             call.id = id;
             return Ok(route.handler);
@@ -234,7 +249,10 @@ fn preflight(now: Timestamp, envelope: &Envelope, method: &Method, headers: &Hea
     out.insert(ALLOW_ORIGIN, HeaderValue::from_static("*"));
     let methods = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, QUERY");
     out.insert(HeaderName::from_static("access-control-allow-methods"), methods);
-    out.insert(HeaderName::from_static("access-control-max-age"), HeaderValue::from_static("600"));
+    out.insert(
+        HeaderName::from_static("access-control-max-age"),
+        HeaderValue::from_static("600"),
+    );
     if let Some(asked) = headers.get(REQUEST_HEADERS) {
         out.insert(HeaderName::from_static("access-control-allow-headers"), asked.clone());
     }
@@ -266,7 +284,10 @@ impl Envelope {
         };
         // The 500 comes from outside of the middlewares: neither `vary` nor `x-request-id`.
         written.unwrap_or_else(|| {
-            let body = Reject::Internal.body().and_then(|body| body.to_utf8().ok()).unwrap_or_default();
+            let body = Reject::Internal
+                .body()
+                .and_then(|body| body.to_utf8().ok())
+                .unwrap_or_default();
             let mut response = start(now, 500);
             set_json(&mut response, body);
             response
@@ -284,7 +305,9 @@ impl Envelope {
             set_json(&mut response, body.to_response().ok()?);
         }
         if replayed {
-            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            response
+                .headers_mut()
+                .insert(REPLAYED, HeaderValue::from_static("true"));
         }
         Some(self.finish(response))
     }
@@ -354,7 +377,10 @@ mod tests {
 
     #[test]
     fn paths_fit_patterns_segment_by_segment() {
-        assert_eq!(matches("/api/tasks/{id}/poll", "/api/tasks/ä b/poll").as_deref(), Some("ä b"));
+        assert_eq!(
+            matches("/api/tasks/{id}/poll", "/api/tasks/ä b/poll").as_deref(),
+            Some("ä b")
+        );
         assert_eq!(matches("/api/tasks", "/api/tasks").as_deref(), Some(""));
         for path in ["/api/tasks/", "/api/tasks/a/b", "/api//tasks", "/api/tasks//poll", ""] {
             assert_eq!(matches("/api/tasks/{id}", path), None, "{path}");

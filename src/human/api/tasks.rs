@@ -29,7 +29,7 @@ pub(super) fn create(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, R
         });
     }
     let id = human.entropy.uuid_hex();
-    let task = wanted.into_task(human, id.clone(), call);
+    let task = wanted.into_task(human, id.clone(), call)?;
     human.add_task(call.now, call.journal, task);
     Ok(Answer::Json {
         status: 201,
@@ -170,10 +170,12 @@ impl NewTask {
         })
     }
 
-    fn into_task(self, human: &Human, id: String, call: &Call<'_>) -> Task {
-        let assigned_to_email = self.assignee();
-        let user_id = assigned_to_email.as_deref().and_then(|email| human.people.known_user_id(email));
-        Task {
+    fn into_task(self, human: &Human, id: String, call: &Call<'_>) -> Result<Task, Reject> {
+        let assigned_to_email = self.assignee()?;
+        let user_id = assigned_to_email
+            .as_deref()
+            .and_then(|email| human.people.known_user_id(email));
+        Ok(Task {
             id,
             idempotency_key: self.idempotency_key,
             title: self.title,
@@ -204,20 +206,29 @@ impl NewTask {
             completed_by_email: None,
             completed_by_user_id: None,
             completed_via_channel: None,
-        }
+        })
     }
 
     /// The address that the task goes to: the one in `assign_to`, or the only one in `notify`. Source: `task_router.py`;
     /// roles and pools pick from a directory of users, which the fake server doesn't have yet.
-    fn assignee(&self) -> Option<String> {
-        let explicit = self.assign_to.get("email").and_then(Json::as_str).filter(|email| !email.is_empty());
-        if let Some(email) = explicit {
-            return Some(email.to_owned());
+    fn assignee(&self) -> Result<Option<String>, Reject> {
+        match self.assign_to.get("email").unwrap_or(&Json::Null) {
+            Json::String(email) if email.as_str() != Some("") => return storable(email).map(Some),
+            // The column of the database turns a number into text, and can't hold a list or an object (recorded).
+            number @ (Json::Int(_) | Json::Float(_)) if number.to_compact() != "0" => {
+                return Ok(Some(number.to_compact()));
+            }
+            Json::Array(values) if !values.is_empty() => return Err(Reject::Internal),
+            Json::Object(object) if !object.is_empty() => return Err(Reject::Internal),
+            _ => {}
         }
-        let [only] = self.notify.as_deref()? else { return None };
-        let (channel, target) = only.split_once(':')?;
-        let is_email = channel == "email" || channel.starts_with("email+");
-        (is_email && !target.is_empty()).then(|| target.to_owned())
+        let only = match self.notify.as_deref() {
+            Some([only]) => only.split_once(':'),
+            _ => None,
+        };
+        let email = only
+            .filter(|(channel, target)| (*channel == "email" || channel.starts_with("email+")) && !target.is_empty());
+        Ok(email.map(|(_, target)| target.to_owned()))
     }
 }
 

@@ -44,7 +44,10 @@ fn task_with_payload(human: &Human, task: &Task, payload: Json) -> Json {
         .with("response", task.response.clone())
         .with("response_redacted_at", task.response_redacted_at.map(zulu))
         .with("redact_response_after_submit", task.redact_response_after_submit)
-        .with("verifier_result", task.verifier_result.as_ref().map(|result| result.to_json()))
+        .with(
+            "verifier_result",
+            task.verifier_result.as_ref().map(|result| result.to_json()),
+        )
         .with("verification_attempt", task.verification_attempt)
         .with("timeout_seconds", timeout_seconds)
         .with("redact_payload", task.redact_payload)

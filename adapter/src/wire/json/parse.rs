@@ -37,9 +37,7 @@ pub enum JsonError {
     #[error("maximum recursion depth exceeded: more than {MAX_DEPTH} nested arrays and objects")]
     TooDeep,
     /// An integer of more than [`MAX_INTEGER_DIGITS`] digits: Python's `ValueError`.
-    #[error(
-        "Exceeds the limit ({MAX_INTEGER_DIGITS} digits) for integer string conversion: value has {digits} digits"
-    )]
+    #[error("Exceeds the limit ({MAX_INTEGER_DIGITS} digits) for integer string conversion: value has {digits} digits")]
     IntegerTooLong {
         /// How many digits it has.
         digits: usize,
@@ -287,9 +285,7 @@ impl Parser<'_> {
             return Ok(Json::Float(spelled.parse().unwrap_or(f64::NAN)));
         }
         match whole_digits > MAX_INTEGER_DIGITS {
-            true => Err(JsonError::IntegerTooLong {
-                digits: whole_digits,
-            }),
+            true => Err(JsonError::IntegerTooLong { digits: whole_digits }),
             false => Ok(Json::Int(Integer::from_digits(spelled))),
         }
     }
@@ -356,8 +352,7 @@ impl Parser<'_> {
         let high = self.four_digits(self.at)?;
         self.at += 4;
         // CPython looks for the second half only if at least one more character follows it.
-        let pair_may_follow =
-            self.text.len() > self.at + 6 && self.text[self.at..].starts_with(b"\\u");
+        let pair_may_follow = self.text.len() > self.at + 6 && self.text[self.at..].starts_with(b"\\u");
         if !(0xd800..0xdc00).contains(&high) || !pair_may_follow {
             return Ok(high);
         }
@@ -372,9 +367,7 @@ impl Parser<'_> {
     fn four_digits(&self, start: usize) -> Result<u32, JsonError> {
         // The character behind the digits must exist, as in CPython: a string always ends with a quote.
         let digits = match self.text.get(start..start + 5) {
-            Some([digits @ .., _]) if digits.iter().all(u8::is_ascii_hexdigit) => {
-                std::str::from_utf8(digits).ok()
-            }
+            Some([digits @ .., _]) if digits.iter().all(u8::is_ascii_hexdigit) => std::str::from_utf8(digits).ok(),
             _ => None,
         };
         digits
@@ -408,9 +401,7 @@ impl Parser<'_> {
 }
 
 fn count_code_points(text: &[u8]) -> usize {
-    text.iter()
-        .filter(|byte| !(0x80..0xc0).contains(*byte))
-        .count()
+    text.iter().filter(|byte| !(0x80..0xc0).contains(*byte)).count()
 }
 
 /// Appends the code points of a chunk of the decoded document.

@@ -8,17 +8,10 @@ fn reads_and_writes_as_python_does() {
     assert!(table.len() > 130);
     for row in table {
         let document = bytes_from_hex(row["hex"].as_str().unwrap());
-        let shown = String::from_utf8_lossy(&document)
-            .chars()
-            .take(60)
-            .collect::<String>();
+        let shown = String::from_utf8_lossy(&document).chars().take(60).collect::<String>();
         match (Json::parse(&document), row.get("error"), row.get("refused")) {
             (Ok(value), None, None) => {
-                assert_eq!(
-                    value.to_compact(),
-                    row["compact"].as_str().unwrap(),
-                    "{shown}"
-                );
+                assert_eq!(value.to_compact(), row["compact"].as_str().unwrap(), "{shown}");
                 assert_eq!(
                     value.to_utf8().ok().as_deref(),
                     row.get("utf8").map(|text| text.as_str().unwrap()),
@@ -43,10 +36,7 @@ fn reads_and_writes_as_python_does() {
 fn spells_floats_as_python_does() {
     for row in rows(include_str!("../../../fixtures/json/floats.json")) {
         let bits = u64::from_str_radix(row[0].as_str().unwrap(), 16).unwrap();
-        assert_eq!(
-            Json::Float(f64::from_bits(bits)).to_compact(),
-            row[1].as_str().unwrap()
-        );
+        assert_eq!(Json::Float(f64::from_bits(bits)).to_compact(), row[1].as_str().unwrap());
     }
 }
 
@@ -73,14 +63,8 @@ fn spells_floats_as_the_recorded_answers_do() {
 fn nesting_has_a_limit_for_reading_and_one_for_answers() {
     let nested = |depth| ["[".repeat(depth), "]".repeat(depth)].concat();
     assert!(Json::parse(nested(MAX_DEPTH).as_bytes()).is_ok());
-    assert_eq!(
-        Json::parse(nested(MAX_DEPTH + 1).as_bytes()),
-        Err(JsonError::TooDeep)
-    );
-    assert_eq!(
-        Json::parse("[".repeat(1_000_000).as_bytes()),
-        Err(JsonError::TooDeep)
-    );
+    assert_eq!(Json::parse(nested(MAX_DEPTH + 1).as_bytes()), Err(JsonError::TooDeep));
+    assert_eq!(Json::parse("[".repeat(1_000_000).as_bytes()), Err(JsonError::TooDeep));
     let response = |depth| Json::parse(nested(depth).as_bytes()).unwrap().to_response();
     assert!(response(MAX_RESPONSE_DEPTH).is_ok());
     assert_eq!(response(MAX_RESPONSE_DEPTH + 1), Err(WriteError::TooDeep));
@@ -88,9 +72,7 @@ fn nesting_has_a_limit_for_reading_and_one_for_answers() {
 
 #[test]
 fn a_large_object_with_repeated_keys_is_read_in_reasonable_time() {
-    let entries: Vec<_> = (0..60_000)
-        .map(|n| format!("\"{}\":{n}", n % 30_000))
-        .collect();
+    let entries: Vec<_> = (0..60_000).map(|n| format!("\"{}\":{n}", n % 30_000)).collect();
     let object = Json::parse(format!("{{{}}}", entries.join(",")).as_bytes()).unwrap();
     assert_eq!(object.as_object().unwrap().len(), 30_000);
     assert_eq!(object.get("0"), Some(&Json::from(30_000)));
@@ -108,20 +90,17 @@ fn goes_to_serde_json_and_back() {
 
 fn any_json() -> impl Strategy<Value = Json> {
     let text = || {
-        proptest::collection::vec(
-            prop_oneof![any::<char>().prop_map(u32::from), 0xd800..0xe000_u32],
-            0..6,
-        )
-        .prop_filter_map(
-            // Escapes would join the halves of a pair, in Python too.
-            "a pair",
-            |points| {
-                let pair = points.windows(2).any(|two| {
-                    (0xd800..0xdc00).contains(&two[0]) && (0xdc00..0xe000).contains(&two[1])
-                });
-                (!pair).then(|| Text::from_code_points(points))
-            },
-        )
+        proptest::collection::vec(prop_oneof![any::<char>().prop_map(u32::from), 0xd800..0xe000_u32], 0..6)
+            .prop_filter_map(
+                // Escapes would join the halves of a pair, in Python too.
+                "a pair",
+                |points| {
+                    let pair = points
+                        .windows(2)
+                        .any(|two| (0xd800..0xdc00).contains(&two[0]) && (0xdc00..0xe000).contains(&two[1]));
+                    (!pair).then(|| Text::from_code_points(points))
+                },
+            )
     };
     let leaf = prop_oneof![
         Just(Json::Null),

@@ -44,10 +44,7 @@ impl Text {
             Repr::Unicode(text) => (text.as_str(), &[][..]),
             Repr::WithSurrogates(code_points) => ("", code_points.as_slice()),
         };
-        unicode
-            .chars()
-            .map(u32::from)
-            .chain(surrogates.iter().copied())
+        unicode.chars().map(u32::from).chain(surrogates.iter().copied())
     }
 }
 

@@ -67,13 +67,11 @@ impl Writer {
             Json::Float(float) => self.float(*float)?,
             Json::String(text) => self.string(text)?,
             Json::Array(values) => self.container('[', ']', values.iter(), Self::value)?,
-            Json::Object(object) => {
-                self.container('{', '}', object.iter(), |writer, (key, value)| {
-                    writer.string(key)?;
-                    writer.out.push(':');
-                    writer.value(value)
-                })?
-            }
+            Json::Object(object) => self.container('{', '}', object.iter(), |writer, (key, value)| {
+                writer.string(key)?;
+                writer.out.push(':');
+                writer.value(value)
+            })?,
         }
         Ok(())
     }
@@ -187,11 +185,7 @@ fn spell(float: f64, spelling: Spelling) -> String {
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (spelling.least_plain_exponent..LEAST_LARGE_EXPONENT).contains(&exponent) || float == 0.0 {
         let plain = format!("{float}");
-        return if plain.contains('.') {
-            plain
-        } else {
-            plain + ".0"
-        };
+        return if plain.contains('.') { plain } else { plain + ".0" };
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     let width = spelling.exponent_digits;
