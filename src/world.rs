@@ -153,6 +153,11 @@ impl World {
         holds.chain(deliveries).chain(self.temporal.busy_with()).collect()
     }
 
+    /// Why the test holds time, if it does.
+    pub fn held_by(&self) -> impl Iterator<Item = String> {
+        self.holds.reasons().map(str::to_owned)
+    }
+
     // Handlers.
 
     /// Takes something from outside and lets everything happen that follows from it.
@@ -177,8 +182,7 @@ impl World {
             Input::RpcAbandoned { ticket } => self.temporal.handle_abandoned(self.now, ticket),
             Input::Disconnected { connection } => self.temporal.handle_disconnected(self.now, connection),
             Input::Http { ticket, request } => {
-                self.human
-                    .handle_request(self.now, &mut self.journal, ticket, request);
+                self.human.handle_request(self.now, &mut self.journal, ticket, request);
             }
             Input::HttpAbandoned { ticket } => self.human.handle_abandoned(ticket),
             Input::Delivered { attempt, outcome } => {

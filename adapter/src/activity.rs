@@ -6,9 +6,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use temporalio_common::{ActivityDefinition, ActivityError, error::ApplicationFailure};
-use temporalio_sdk::activities::{
-    ActivityContext, ActivityDefinitions, ActivityImplementer, ExecutableActivity,
-};
+use temporalio_sdk::activities::{ActivityContext, ActivityDefinitions, ActivityImplementer, ExecutableActivity};
 
 #[cfg(feature = "reqwest")]
 use crate::client::ReqwestTransport;
@@ -126,9 +124,8 @@ impl ExecutableActivity for CreateTaskDefinition {
         input: CreateTaskInput,
     ) -> BoxFuture<'static, Result<Value, ActivityError>> {
         async move {
-            let activity = receiver.ok_or_else(|| {
-                ActivityError::application(ApplicationFailure::new("CreateTask has no instance"))
-            })?;
+            let activity = receiver
+                .ok_or_else(|| ActivityError::application(ApplicationFailure::new("CreateTask has no instance")))?;
             activity.run(input).await.map_err(activity_failure)
         }
         .boxed()

@@ -1,11 +1,7 @@
 //! The receiver's half: from a webhook request to a signal.
 
-use temporalio_client::{
-    Client, UntypedSignal, WorkflowSignalOptions, errors::WorkflowInteractionError,
-};
-use temporalio_common::{
-    UntypedWorkflow, data_converters::RawValue, protos::temporal::api::common::v1::Payload,
-};
+use temporalio_client::{Client, UntypedSignal, WorkflowSignalOptions, errors::WorkflowInteractionError};
+use temporalio_common::{UntypedWorkflow, data_converters::RawValue, protos::temporal::api::common::v1::Payload};
 
 use crate::wire::{
     json::{Json, JsonError},
@@ -72,11 +68,7 @@ impl VerifiedWebhook {
     ///
     /// # Errors
     /// [`DispatchError::Signature`] or [`DispatchError::Body`].
-    pub fn parse(
-        key: &WebhookKey,
-        body: &[u8],
-        signature_header: Option<&str>,
-    ) -> Result<Self, DispatchError> {
+    pub fn parse(key: &WebhookKey, body: &[u8], signature_header: Option<&str>) -> Result<Self, DispatchError> {
         key.verify(body, signature_header)?;
         let json = Json::parse(body).map_err(BodyError::NotJson)?;
         if !json.is_object() {
@@ -123,11 +115,7 @@ impl VerifiedWebhook {
     ///
     /// # Errors
     /// [`DispatchError::Signal`].
-    pub async fn signal(
-        self,
-        client: &Client,
-        workflow_id: &str,
-    ) -> Result<Dispatched, DispatchError> {
+    pub async fn signal(self, client: &Client, workflow_id: &str) -> Result<Dispatched, DispatchError> {
         let signal_name = signal_name(&self.idempotency_key);
         let argument = RawValue::new(vec![self.payload()]);
         let mut options = WorkflowSignalOptions::default();
@@ -209,11 +197,7 @@ impl DispatchError {
             Self::Body(_) => 400,
             Self::Signal { source, .. } => match source.as_ref() {
                 WorkflowInteractionError::NotFound(_) => 404,
-                WorkflowInteractionError::Rpc(status)
-                    if status.code() as i32 == GRPC_INVALID_ARGUMENT =>
-                {
-                    400
-                }
+                WorkflowInteractionError::Rpc(status) if status.code() as i32 == GRPC_INVALID_ARGUMENT => 400,
                 _ => 503,
             },
         }
@@ -277,8 +261,7 @@ mod tests {
             .expect("the golden key")
             .webhook_key();
         let cases: Vec<Case> =
-            serde_json::from_str(include_str!("../fixtures/dispatch/dispatch.json"))
-                .expect("fixture");
+            serde_json::from_str(include_str!("../fixtures/dispatch/dispatch.json")).expect("fixture");
         assert_eq!(cases.len(), 30);
         for case in cases {
             let body: Vec<u8> = case.body.chars().map(|byte| byte as u32 as u8).collect();
@@ -291,18 +274,10 @@ mod tests {
                 }
                 Some("builtins.PermissionError" | "builtins.TypeError") => {
                     let error = verdict.expect_err(&case.name);
-                    assert!(
-                        matches!(error, DispatchError::Signature(_)),
-                        "{}",
-                        case.name
-                    );
+                    assert!(matches!(error, DispatchError::Signature(_)), "{}", case.name);
                     assert_eq!(error.http_status(), 401);
                 }
-                Some(
-                    "builtins.ValueError"
-                    | "builtins.UnicodeDecodeError"
-                    | "builtins.AttributeError",
-                ) => {
+                Some("builtins.ValueError" | "builtins.UnicodeDecodeError" | "builtins.AttributeError") => {
                     let error = verdict.expect_err(&case.name);
                     assert!(matches!(error, DispatchError::Body(_)), "{}", case.name);
                     assert_eq!(error.http_status(), 400);
@@ -320,10 +295,8 @@ mod tests {
     #[test]
     fn the_signal_carries_the_whole_body() {
         let key = PayloadKey::from_bytes([1; 32]).webhook_key();
-        let body =
-            br#"{"idempotency_key":"","task_id":"7","response":123456789012345678901234567890.5}"#;
-        let webhook = VerifiedWebhook::parse(&key, body, Some(&key.sign(body).to_string()))
-            .expect("it is one");
+        let body = br#"{"idempotency_key":"","task_id":"7","response":123456789012345678901234567890.5}"#;
+        let webhook = VerifiedWebhook::parse(&key, body, Some(&key.sign(body).to_string())).expect("it is one");
         assert_eq!(
             webhook.payload().data,
             br#"{"idempotency_key":"","task_id":"7","response":1.2345678901234568e+29}"#

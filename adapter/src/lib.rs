@@ -93,18 +93,14 @@ pub use client::ReqwestTransport;
 pub use {
     activity::{CREATE_TASK_ACTIVITY, CreateTask, CreateTaskDefinition, CreateTaskInput},
     await_human::{
-        AWAIT_HUMAN_WORKFLOW, AssignTo, AwaitHumanError, HandlerError, Handlers, Human,
-        HumanContext, HumanQuery, HumanRun, HumanSignal, HumanTask, HumanUpdate, HumanWorkflow,
-        RegisterAwaitHuman, VerifierConfig, await_human, register,
+        AWAIT_HUMAN_WORKFLOW, AssignTo, AwaitHumanError, HandlerError, Handlers, Human, HumanContext, HumanQuery,
+        HumanRun, HumanSignal, HumanTask, HumanUpdate, HumanWorkflow, RegisterAwaitHuman, VerifierConfig, await_human,
+        register,
     },
     client::{
-        Awaithumans, BoxFuture, ClientError, CreateTaskRequest, TaskRecord, Transport,
-        TransportError, transport_fn,
+        Awaithumans, BoxFuture, ClientError, CreateTaskRequest, TaskRecord, Transport, TransportError, transport_fn,
     },
-    dispatch::{
-        BodyError, DispatchError, Dispatched, SIGNAL_PREFIX, VerifiedWebhook, dispatch_signal,
-        signal_name,
-    },
+    dispatch::{BodyError, DispatchError, Dispatched, SIGNAL_PREFIX, VerifiedWebhook, dispatch_signal, signal_name},
     wire::{
         key::{PAYLOAD_KEY_VARIABLE, PayloadKey, PayloadKeyError, WebhookKey},
         signature::{SIGNATURE_HEADER, Signature, SignatureError, TASK_ID_HEADER},

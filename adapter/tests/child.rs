@@ -10,8 +10,8 @@ mod support;
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use awaithumans_temporal::{
-    AWAIT_HUMAN_WORKFLOW, AwaitHumanError, Handlers, Human, HumanContext, HumanQuery, HumanSignal,
-    HumanTask, HumanUpdate, HumanWorkflow, await_human,
+    AWAIT_HUMAN_WORKFLOW, AwaitHumanError, Handlers, Human, HumanContext, HumanQuery, HumanSignal, HumanTask,
+    HumanUpdate, HumanWorkflow, await_human,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -146,10 +146,7 @@ fn parent_with_child(workflow_id: &str, result: Result<&Value, Failure>) -> Hist
 #[tokio::test]
 async fn a_childs_answer_is_the_parents() {
     let history = parent_with_child("answered", Ok(&json!({"approved": true})));
-    assert_eq!(
-        replay("answered", history.completed()).await,
-        json!({"approved": true})
-    );
+    assert_eq!(replay("answered", history.completed()).await, json!({"approved": true}));
     let history = parent_with_child("odd", Ok(&json!({"approved": "maybe"})));
     let result = replay("odd", history.failed()).await;
     assert_eq!(result[0], "SchemaValidationError");
@@ -213,10 +210,7 @@ async fn a_key_that_is_already_awaited_is_a_typed_error() {
     let result = replay("twice", history.failed()).await;
     assert_eq!(result[0], "KeyInUseError");
     assert!(
-        result[1]
-            .as_str()
-            .expect("a text")
-            .contains("\"temporal:twice\""),
+        result[1].as_str().expect("a text").contains("\"temporal:twice\""),
         "{result}"
     );
 }
@@ -237,10 +231,7 @@ async fn a_signal_that_comes_while_the_task_is_created_counts() {
     history.activity_ended(activity, Ok(&created()));
     history.task();
     // No timer: there is nothing left to wait for.
-    assert_eq!(
-        replay("early", history.completed()).await,
-        json!({"approved": true})
-    );
+    assert_eq!(replay("early", history.completed()).await, json!({"approved": true}));
 }
 
 #[tokio::test]
@@ -261,17 +252,11 @@ async fn bad_signals_and_those_of_other_keys_do_not_wake() {
         history.signal(name, &argument);
         history.task();
     }
-    history.signal(
-        "awaithumans:temporal:noise",
-        &json!({"status": "cancelled"}),
-    );
+    history.signal("awaithumans:temporal:noise", &json!({"status": "cancelled"}));
     history.task();
     history.timer_cancelled("1", timer);
     let result = replay("noise", history.failed()).await;
-    assert_eq!(
-        result,
-        json!(["TaskCancelledError", "Task 'Approve?' was cancelled."])
-    );
+    assert_eq!(result, json!(["TaskCancelledError", "Task 'Approve?' was cancelled."]));
 }
 
 #[tokio::test]
@@ -285,10 +270,7 @@ async fn signals_reach_the_workflows_own_handlers() {
     let ended = json!({"status": "completed", "response": {"approved": false}});
     history.activity_ended(activity, Ok(&ended));
     history.task();
-    assert_eq!(
-        replay("notes", history.completed()).await,
-        json!({"approved": false})
-    );
+    assert_eq!(replay("notes", history.completed()).await, json!({"approved": false}));
 }
 
 #[tokio::test]

@@ -55,10 +55,7 @@ impl HumanWorkflow for Flow {
         let result = match params.mode.as_str() {
             "uncaught" => serde_json::to_value(ask(&ctx, &params, None).await?).expect("JSON"),
             "sequential" => {
-                json!([
-                    caught(&ctx, &params, None).await,
-                    caught(&ctx, &params, None).await
-                ])
+                json!([caught(&ctx, &params, None).await, caught(&ctx, &params, None).await])
             }
             "concurrent" => {
                 let (a, b) = join!(caught(&ctx, &params, None), caught(&ctx, &params, None));
@@ -73,10 +70,7 @@ impl HumanWorkflow for Flow {
             }
             _ => caught(&ctx, &params, None).await,
         };
-        RESULTS
-            .lock()
-            .expect("not poisoned")
-            .insert(id, result.clone());
+        RESULTS.lock().expect("not poisoned").insert(id, result.clone());
         Ok(result)
     }
 }
@@ -132,9 +126,7 @@ fn history(name: &str) -> History {
 /// The id of the workflow that the history is of.
 fn workflow_id(history: &mut History) -> &mut String {
     match &mut history.events[0].attributes {
-        Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
-            &mut started.workflow_id
-        }
+        Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => &mut started.workflow_id,
         other => panic!("a history begins with {other:?}"),
     }
 }
@@ -153,8 +145,7 @@ const DIFFERENT: [(&str, &str); 2] = [
 
 #[tokio::test]
 async fn pythons_histories_replay_clean() {
-    let recorded: BTreeMap<String, Value> =
-        serde_json::from_slice(&read("results.json")).expect("fixture");
+    let recorded: BTreeMap<String, Value> = serde_json::from_slice(&read("results.json")).expect("fixture");
     assert_eq!(recorded.len(), 31);
     for (name, flow) in &recorded {
         let mut history = history(name);
@@ -174,10 +165,7 @@ async fn pythons_histories_replay_clean() {
 fn compare(name: &str, ours: Option<&Value>, pythons: &Value) {
     match (ours, pythons) {
         // Still waiting for the activity when the recording ended, or failed: nothing returned.
-        (None, python) => assert!(
-            python.get("returned").is_none() && !python.is_array(),
-            "{name}"
-        ),
+        (None, python) => assert!(python.get("returned").is_none() && !python.is_array(), "{name}"),
         (Some(Value::Array(ours)), Value::Array(pythons)) => {
             for (ours, python) in ours.iter().zip(pythons) {
                 compare(name, Some(ours), python);
@@ -208,10 +196,7 @@ fn compare_one(name: &str, ours: &Value, python: &Value) {
         // Python reads the number from the wrong place; ours is what the server said.
         "VerificationExhaustedError" if !name.starts_with("replayed") => {
             let text = ours["message"].as_str().expect("a text");
-            assert!(
-                text.contains("failed verification 2 times."),
-                "{name}: {text}"
-            );
+            assert!(text.contains("failed verification 2 times."), "{name}: {text}");
         }
         _ => assert_eq!(ours["message"], python["message"], "{name}"),
     }

@@ -6,4 +6,4 @@ mod http;
 
 pub(crate) use driver::{Driver, Grace, Pace};
 pub(crate) use grpc::Connection;
-pub(crate) use http::{InProcess, Receiver, router};
+pub(crate) use http::{HOST as RECEIVER_HOST, InProcess, Receiver, router};

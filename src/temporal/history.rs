@@ -111,12 +111,15 @@ impl Log {
 
     /// Where a timer's fired event is held back, and its started event's id.
     pub(crate) fn held_back_timer(&self, timer_id: &str) -> Option<(usize, i64)> {
-        self.held_back.iter().enumerate().find_map(|(index, event)| match &event.attributes {
-            Some(Attributes::TimerFiredEventAttributes(fired)) if fired.timer_id == timer_id => {
-                Some((index, fired.started_event_id))
-            }
-            _ => None,
-        })
+        self.held_back
+            .iter()
+            .enumerate()
+            .find_map(|(index, event)| match &event.attributes {
+                Some(Attributes::TimerFiredEventAttributes(fired)) if fired.timer_id == timer_id => {
+                    Some((index, fired.started_event_id))
+                }
+                _ => None,
+            })
     }
 
     /// Drops what is held back: the run has been closed from outside.

@@ -117,10 +117,7 @@ impl Reject {
                     ..Default::default()
                 },
             )),
-            Self::WorkflowNotReady(_) => Some(any(
-                "WorkflowNotReadyFailure",
-                &details::WorkflowNotReadyFailure {},
-            )),
+            Self::WorkflowNotReady(_) => Some(any("WorkflowNotReadyFailure", &details::WorkflowNotReadyFailure {})),
             Self::QueryFailed { failure, .. } => Some(any(
                 "QueryFailedFailure",
                 &details::QueryFailedFailure {

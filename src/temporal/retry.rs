@@ -85,7 +85,9 @@ fn backoff(policy: &RetryPolicy, attempt: i32) -> Duration {
     let initial = duration(policy.initial_interval.as_ref()).unwrap_or(Duration::from_secs(1));
     let maximum = duration(policy.maximum_interval.as_ref()).unwrap_or(Duration::MAX);
     let seconds = initial.as_secs_f64() * policy.backoff_coefficient.powi(attempt.max(1) - 1);
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(maximum)
+    Duration::try_from_secs_f64(seconds)
+        .unwrap_or(Duration::MAX)
+        .min(maximum)
 }
 
 fn asked_for_delay(failure: Option<&Failure>) -> Option<Duration> {
@@ -163,13 +165,22 @@ mod tests {
             r#type: "Fatal".to_owned(),
             ..Default::default()
         });
-        assert_eq!(next(&policy, 1, Some(&fatal), now, None), Next::Stop(RetryState::NonRetryableFailure));
-        assert_eq!(next(&policy, 2, None, now, None), Next::Stop(RetryState::MaximumAttemptsReached));
+        assert_eq!(
+            next(&policy, 1, Some(&fatal), now, None),
+            Next::Stop(RetryState::NonRetryableFailure)
+        );
+        assert_eq!(
+            next(&policy, 2, None, now, None),
+            Next::Stop(RetryState::MaximumAttemptsReached)
+        );
         assert_eq!(next(&policy, 1, None, now, Some(now)), Next::Stop(RetryState::Timeout));
         let patient = failure(ApplicationFailureInfo {
             next_retry_delay: Some(proto_duration(Duration::from_secs(3600))),
             ..Default::default()
         });
-        assert_eq!(next(&policy, 1, Some(&patient), now, None), Next::Retry(Duration::from_secs(3600)));
+        assert_eq!(
+            next(&policy, 1, Some(&patient), now, None),
+            Next::Retry(Duration::from_secs(3600))
+        );
     }
 }

@@ -140,7 +140,15 @@ mod tests {
 
     #[test]
     fn hostile_tokens_are_no_tokens() {
-        for bytes in [&b""[..], b"w", b"w:1", b"a:1:2:3:4", b"\xff\xfe", b"w:-1:2:3:4", b"z:1:2"] {
+        for bytes in [
+            &b""[..],
+            b"w",
+            b"w:1",
+            b"a:1:2:3:4",
+            b"\xff\xfe",
+            b"w:-1:2:3:4",
+            b"z:1:2",
+        ] {
             assert_eq!(TaskToken::decode(bytes), None, "{bytes:?}");
         }
         assert_eq!(HistoryToken::decode(b"x:1"), None);

@@ -6,12 +6,9 @@ use serde_json::Value;
 use temporalio_common::error::{
     ActivityExecutionError, ChildWorkflowExecutionError, ChildWorkflowStartError, IncomingError,
 };
-use temporalio_sdk::{
-    WorkerOptions, WorkerOptionsBuilder, error::WorkflowRegistrationError, worker_options_builder,
-};
+use temporalio_sdk::{WorkerOptions, WorkerOptionsBuilder, error::WorkflowRegistrationError, worker_options_builder};
 use temporalio_workflow::{
-    ChildWorkflowOptions, ParentClosePolicy, StartChildWorkflowExecutionFailedCause,
-    WorkflowContext, WorkflowResult,
+    ChildWorkflowOptions, ParentClosePolicy, StartChildWorkflowExecutionFailedCause, WorkflowContext, WorkflowResult,
 };
 
 use super::{
@@ -53,10 +50,7 @@ pub const AWAIT_HUMAN_WORKFLOW: &str = "awaithumans_await_human";
 ///
 /// # Errors
 /// [`AwaitHumanError`]; `?` ends the workflow with a failure of the same type as in Python.
-pub async fn await_human<W, R>(
-    ctx: &WorkflowContext<W>,
-    task: HumanTask<R>,
-) -> Result<R, AwaitHumanError>
+pub async fn await_human<W, R>(ctx: &WorkflowContext<W>, task: HumanTask<R>) -> Result<R, AwaitHumanError>
 where
     R: DeserializeOwned + JsonSchema,
 {
@@ -68,11 +62,7 @@ where
         .parent_close_policy(ParentClosePolicy::Terminate)
         .build();
     let child = ctx
-        .start_child_workflow(
-            Human::<AwaitHuman>::run,
-            question.call_back(&child_id, true),
-            options,
-        )
+        .start_child_workflow(Human::<AwaitHuman>::run, question.call_back(&child_id, true), options)
         .await
         .map_err(|error| start_error(error, idempotency_key))?;
     let response = child.result().await.map_err(execution_error)?;

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use temporalio_common::error::{
-    ActivityExecutionError, ApplicationFailure, ChildWorkflowExecutionError,
-    ChildWorkflowStartError,
+    ActivityExecutionError, ApplicationFailure, ChildWorkflowExecutionError, ChildWorkflowStartError,
 };
 use temporalio_workflow::WorkflowTermination;
 
@@ -61,9 +60,7 @@ pub enum AwaitHumanError {
         status: String,
     },
     /// The timeout is out of range; no task was created.
-    #[error(
-        "timeout_seconds must be between 60 (1 minute) and 2,592,000 (30 days). Got: {timeout_seconds}."
-    )]
+    #[error("timeout_seconds must be between 60 (1 minute) and 2,592,000 (30 days). Got: {timeout_seconds}.")]
     TimeoutRange {
         /// The timeout as given; 0 if there was none.
         timeout_seconds: f64,
@@ -210,10 +207,7 @@ impl Details {
     fn of(error: &AwaitHumanError) -> Option<Self> {
         use AwaitHumanError as E;
         Some(match error {
-            E::TaskTimeout {
-                task,
-                timeout_seconds,
-            } => Self::TaskTimeout {
+            E::TaskTimeout { task, timeout_seconds } => Self::TaskTimeout {
                 task: task.clone(),
                 timeout_seconds: *timeout_seconds,
             },
@@ -238,20 +232,10 @@ impl Details {
 impl From<Details> for AwaitHumanError {
     fn from(details: Details) -> Self {
         match details {
-            Details::TaskTimeout {
-                task,
-                timeout_seconds,
-            } => Self::TaskTimeout {
-                task,
-                timeout_seconds,
-            },
+            Details::TaskTimeout { task, timeout_seconds } => Self::TaskTimeout { task, timeout_seconds },
             Details::TaskCancelled { task } => Self::TaskCancelled { task },
-            Details::VerificationExhausted { task, attempts } => {
-                Self::VerificationExhausted { task, attempts }
-            }
-            Details::SchemaValidation { field, details } => {
-                Self::SchemaValidation { field, details }
-            }
+            Details::VerificationExhausted { task, attempts } => Self::VerificationExhausted { task, attempts },
+            Details::SchemaValidation { field, details } => Self::SchemaValidation { field, details },
             Details::UnknownStatus { task, status } => Self::UnknownStatus { task, status },
         }
     }

@@ -24,10 +24,7 @@ pub(super) fn derive(schema: &Value) -> Option<Value> {
             field.insert("kind".to_owned(), json!(kind));
             field.insert("label".to_owned(), json!(humanize(name)));
             field.insert("hint".to_owned(), Value::Null);
-            field.insert(
-                "required".to_owned(),
-                json!(required.contains(&name.as_str())),
-            );
+            field.insert("required".to_owned(), json!(required.contains(&name.as_str())));
             Value::Object(field)
         })
         .collect();
@@ -38,10 +35,7 @@ pub(super) fn derive(schema: &Value) -> Option<Value> {
 fn field_of(root: &Value, schema: &Value) -> (&'static str, Map<String, Value>) {
     let format = schema.get("format").and_then(Value::as_str);
     if let Some(options) = options_of(schema) {
-        return (
-            "single_select",
-            fields(json!({"options": options, "default": null})),
-        );
+        return ("single_select", fields(json!({"options": options, "default": null})));
     }
     match (type_of(schema), format) {
         (Some("boolean"), _) => (
@@ -60,16 +54,11 @@ fn field_of(root: &Value, schema: &Value) -> (&'static str, Map<String, Value>) 
         ),
         (Some("string"), Some("time" | "partial-time")) => (
             "time",
-            fields(
-                json!({"min_time": null, "max_time": null, "step_minutes": 15, "default": null}),
-            ),
+            fields(json!({"min_time": null, "max_time": null, "step_minutes": 15, "default": null})),
         ),
         (Some("string"), _) => ("short_text", short_text("plain")),
         (Some("integer" | "number"), _) => ("short_text", short_text("number")),
-        (Some("array"), _) => match schema
-            .get("items")
-            .and_then(|items| options_of(resolve(root, items)))
-        {
+        (Some("array"), _) => match schema.get("items").and_then(|items| options_of(resolve(root, items))) {
             Some(options) => (
                 "multi_select",
                 fields(json!({
@@ -108,9 +97,7 @@ fn resolve<'a>(root: &'a Value, mut schema: &'a Value) -> &'a Value {
     for _ in 0..REFERENCES_FOLLOWED {
         let alternatives = schema.get("anyOf").and_then(Value::as_array);
         let only = alternatives.and_then(|alternatives| {
-            let mut real = alternatives
-                .iter()
-                .filter(|one| type_of(one) != Some("null"));
+            let mut real = alternatives.iter().filter(|one| type_of(one) != Some("null"));
             real.next().filter(|_| real.next().is_none())
         });
         let reference = schema.get("$ref").and_then(Value::as_str);
@@ -130,10 +117,7 @@ fn type_of(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::String(name) => Some(name),
         Value::Array(names) => {
-            let mut real = names
-                .iter()
-                .filter_map(Value::as_str)
-                .filter(|name| *name != "null");
+            let mut real = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
             real.next().filter(|_| real.next().is_none())
         }
         _ => None,
@@ -145,10 +129,7 @@ fn type_of(schema: &Value) -> Option<&str> {
 fn options_of(schema: &Value) -> Option<Vec<Value>> {
     let members: Vec<&Value> = match (schema.get("enum"), schema.get("oneOf")) {
         (Some(Value::Array(members)), _) => members.iter().filter(|one| !one.is_null()).collect(),
-        (None, Some(Value::Array(members))) => members
-            .iter()
-            .map(|one| one.get("const"))
-            .collect::<Option<_>>()?,
+        (None, Some(Value::Array(members))) => members.iter().map(|one| one.get("const")).collect::<Option<_>>()?,
         _ => return None,
     };
     members
@@ -202,15 +183,8 @@ mod tests {
 
     fn kind(form: &Value, name: &str) -> String {
         let fields = form["fields"].as_array().expect("fields");
-        let field = fields
-            .iter()
-            .find(|field| field["name"] == name)
-            .expect(name);
-        format!(
-            "{} {}",
-            field["kind"].as_str().expect("kind"),
-            field["required"]
-        )
+        let field = fields.iter().find(|field| field["name"] == name).expect(name);
+        format!("{} {}", field["kind"].as_str().expect("kind"), field["required"])
     }
 
     #[test]

@@ -5,9 +5,8 @@ use std::{any::Any, collections::BTreeMap, marker::PhantomData};
 use temporalio_common::{
     QueryDefinition, SignalDefinition, UpdateDefinition,
     data_converters::{
-        GenericPayloadConverter as _, PayloadConverter, SerializationContext,
-        SerializationContextData, TemporalDeserializable, TemporalSerializable,
-        WorkflowSerializationContext,
+        GenericPayloadConverter as _, PayloadConverter, SerializationContext, SerializationContextData,
+        TemporalDeserializable, TemporalSerializable, WorkflowSerializationContext,
     },
     protos::temporal::api::common::v1::Payload,
 };
@@ -119,8 +118,7 @@ where
 type Output = Box<dyn WorkflowOutputValue>;
 type Decode = fn(Vec<Payload>, &PayloadConverter) -> Result<Box<dyn Any>, WorkflowError>;
 type Read<W, T> = Box<dyn Fn(&W, &WorkflowContextView, Box<dyn Any>) -> Result<T, WorkflowError>>;
-type Change<W, T> =
-    Box<dyn Fn(&mut W, &WorkflowContextView, Box<dyn Any>) -> Result<T, WorkflowError>>;
+type Change<W, T> = Box<dyn Fn(&mut W, &WorkflowContextView, Box<dyn Any>) -> Result<T, WorkflowError>>;
 
 pub(super) struct SignalHandler<W> {
     pub(super) decode: Decode,
@@ -191,9 +189,7 @@ impl<W: HumanWorkflow> Handlers<W> {
             query.name,
             QueryHandler {
                 decode: decode::<I>,
-                handle: Box::new(move |workflow, ctx, input| {
-                    output(handle(workflow, ctx, *downcast::<I>(input)?))
-                }),
+                handle: Box::new(move |workflow, ctx, input| output(handle(workflow, ctx, *downcast::<I>(input)?))),
             },
         );
         self
@@ -214,9 +210,7 @@ impl<W: HumanWorkflow> Handlers<W> {
             UpdateHandler {
                 decode: decode::<I>,
                 validate: None,
-                handle: Box::new(move |workflow, ctx, input| {
-                    output(handle(workflow, ctx, *downcast::<I>(input)?))
-                }),
+                handle: Box::new(move |workflow, ctx, input| output(handle(workflow, ctx, *downcast::<I>(input)?))),
             },
         );
         self
@@ -268,13 +262,9 @@ pub(super) fn no_handler(kind: &str, name: &str) -> WorkflowError {
     WorkflowError::Execution(format!("no {kind} handler for {name:?}").into())
 }
 
-fn decode<I: Data>(
-    payloads: Vec<Payload>,
-    converter: &PayloadConverter,
-) -> Result<Box<dyn Any>, WorkflowError> {
+fn decode<I: Data>(payloads: Vec<Payload>, converter: &PayloadConverter) -> Result<Box<dyn Any>, WorkflowError> {
     let data = SerializationContextData::Workflow(WorkflowSerializationContext::new());
-    let input: I =
-        converter.from_payloads(&SerializationContext::new(&data, converter), payloads)?;
+    let input: I = converter.from_payloads(&SerializationContext::new(&data, converter), payloads)?;
     Ok(Box::new(input))
 }
 

@@ -33,10 +33,7 @@ impl Outcome {
     }
 
     /// The answer as JSON.
-    pub(crate) fn into_response(
-        self,
-        request: &CreateTaskRequest,
-    ) -> Result<Value, AwaitHumanError> {
+    pub(crate) fn into_response(self, request: &CreateTaskRequest) -> Result<Value, AwaitHumanError> {
         let task = || request.task.clone();
         match self.status.as_str() {
             "completed" => Ok(self.response),
@@ -85,10 +82,7 @@ pub(crate) struct Inbox(BTreeMap<String, Outcome>);
 impl Inbox {
     pub(crate) fn deliver(&mut self, idempotency_key: &str, body: &Value) {
         let Some(outcome) = Outcome::from_webhook(body) else {
-            tracing::warn!(
-                idempotency_key,
-                "ignored a signal whose argument is no ended task"
-            );
+            tracing::warn!(idempotency_key, "ignored a signal whose argument is no ended task");
             return;
         };
         self.0.entry(idempotency_key.to_owned()).or_insert(outcome);
@@ -133,11 +127,7 @@ mod tests {
         ] {
             let outcome = Outcome::from_webhook(&body).expect("an end");
             let response = outcome.into_response(&request());
-            assert_eq!(
-                response.map_err(|error| error.error_type()),
-                result,
-                "{body}"
-            );
+            assert_eq!(response.map_err(|error| error.error_type()), result, "{body}");
         }
     }
 
@@ -159,13 +149,7 @@ mod tests {
     #[test]
     fn what_ends_no_wait_is_ignored_and_the_first_end_stands() {
         let mut inbox = Inbox::default();
-        for body in [
-            json!(null),
-            json!([]),
-            json!("x"),
-            json!({}),
-            json!({"status": null}),
-        ] {
+        for body in [json!(null), json!([]), json!("x"), json!({}), json!({"status": null})] {
             inbox.deliver("k", &body);
             assert_eq!(inbox.get("k"), None, "{body}");
         }

@@ -14,8 +14,7 @@ use crate::{
 
 const TIMEOUT_SECONDS: std::ops::RangeInclusive<u64> = 60..=2_592_000;
 const CREATE_ACTIVITY_TIMEOUT: Duration = Duration::from_secs(30);
-const CREATE_ACTIVITY_TIMEOUT_MILLISECONDS: std::ops::RangeInclusive<u64> =
-    1..=366 * 24 * 60 * 60 * 1000;
+const CREATE_ACTIVITY_TIMEOUT_MILLISECONDS: std::ops::RangeInclusive<u64> = 1..=366 * 24 * 60 * 60 * 1000;
 /// The query parameter of the callback URL that names the workflow to signal.
 const WORKFLOW_PARAMETER: &str = "wf";
 
@@ -175,10 +174,7 @@ impl<R> HumanTask<R> {
     /// - `callback`: the workflow to signal.
     pub(crate) fn prepare(self, default_key: String) -> Result<Question, AwaitHumanError> {
         let timeout_seconds = self.timeout_seconds()?;
-        for (field, value) in [
-            ("server_url", &self.server_url),
-            ("callback_url", &self.callback_url),
-        ] {
+        for (field, value) in [("server_url", &self.server_url), ("callback_url", &self.callback_url)] {
             if value.is_empty() {
                 return Err(invalid(field, "is required"));
             }
@@ -190,18 +186,12 @@ impl<R> HumanTask<R> {
         if let Some(verifier) = &self.verifier
             && !(1..=10).contains(&verifier.max_attempts)
         {
-            return Err(invalid(
-                "verifier_config.max_attempts",
-                "must be between 1 and 10",
-            ));
+            return Err(invalid("verifier_config.max_attempts", "must be between 1 and 10"));
         }
-        let create_activity_timeout_milliseconds =
-            u64::try_from(self.create_activity_timeout.as_millis())
-                .ok()
-                .filter(|milliseconds| CREATE_ACTIVITY_TIMEOUT_MILLISECONDS.contains(milliseconds))
-                .ok_or_else(|| {
-                    invalid("create_activity_timeout", "must be 1 millisecond to 1 year")
-                })?;
+        let create_activity_timeout_milliseconds = u64::try_from(self.create_activity_timeout.as_millis())
+            .ok()
+            .filter(|milliseconds| CREATE_ACTIVITY_TIMEOUT_MILLISECONDS.contains(milliseconds))
+            .ok_or_else(|| invalid("create_activity_timeout", "must be 1 millisecond to 1 year"))?;
         let request = CreateTaskRequest {
             task: self.task,
             payload,
@@ -376,9 +366,7 @@ impl VerifierConfig {
 }
 
 fn schema_of<T: JsonSchema>() -> Value {
-    SchemaGenerator::default()
-        .into_root_schema_for::<T>()
-        .to_value()
+    SchemaGenerator::default().into_root_schema_for::<T>().to_value()
 }
 
 fn invalid(field: &str, message: &str) -> AwaitHumanError {
@@ -404,9 +392,7 @@ fn with_workflow_parameter(url: &str, workflow_id: &str, replace: bool) -> Strin
     pairs.retain(|pair| !is_workflow(pair));
     let own = format!("{WORKFLOW_PARAMETER}={}", percent_encode(workflow_id));
     pairs.push(&own);
-    let fragment = fragment
-        .map(|fragment| format!("#{fragment}"))
-        .unwrap_or_default();
+    let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
     format!("{base}?{}{fragment}", pairs.join("&"))
 }
 

@@ -1,8 +1,6 @@
 //! The inline form: workflows whose `awaithumans:*` signals the adapter routes.
 
-use std::{
-    any::Any, cell::Cell, future::Future, marker::PhantomData, ops::Deref, pin::pin, time::Duration,
-};
+use std::{any::Any, cell::Cell, future::Future, marker::PhantomData, ops::Deref, pin::pin, time::Duration};
 
 use futures_util::{
     FutureExt as _,
@@ -18,8 +16,8 @@ use temporalio_common::{
     protos::temporal::api::common::v1::{Payload, Payloads},
 };
 use temporalio_workflow::{
-    ActivityOptions, CancellableFuture as _, TimerResult, WorkflowCancellationError,
-    WorkflowContext, WorkflowContextView, WorkflowResult, WorkflowTermination, select,
+    ActivityOptions, CancellableFuture as _, TimerResult, WorkflowCancellationError, WorkflowContext,
+    WorkflowContextView, WorkflowResult, WorkflowTermination, select,
     workflow_interceptors::WorkflowOutputValue,
     workflows::{WorkflowDefinitionDescriptor, WorkflowError, WorkflowImplementation},
 };
@@ -30,9 +28,7 @@ use super::{
     outcome::{Inbox, Outcome, decode_response},
     task::{HumanTask, Question},
 };
-use crate::{
-    activity::CreateTaskDefinition, client::TaskRecord, dispatch::SIGNAL_PREFIX, wire::json::Json,
-};
+use crate::{activity::CreateTaskDefinition, client::TaskRecord, dispatch::SIGNAL_PREFIX, wire::json::Json};
 
 /// A workflow that can wait for people by itself.
 ///
@@ -89,10 +85,8 @@ pub trait HumanWorkflow: Default + Sized + 'static {
     ///
     /// # Errors
     /// Whatever ends it other than with a result; see [`WorkflowTermination`].
-    fn run(
-        ctx: HumanContext<Self>,
-        input: Self::Input,
-    ) -> impl Future<Output = WorkflowResult<Self::Output>> + 'static;
+    fn run(ctx: HumanContext<Self>, input: Self::Input)
+    -> impl Future<Output = WorkflowResult<Self::Output>> + 'static;
 
     /// Registers the signals, queries and updates that the workflow answers to. Called for each
     /// message, so it should only register.
@@ -238,8 +232,7 @@ impl<W: HumanWorkflow> HumanContext<W> {
         &'a self,
         mut condition: impl FnMut(&W) -> bool + 'a,
     ) -> impl FusedFuture<Output = Result<(), WorkflowCancellationError>> + 'a {
-        self.inner
-            .wait_condition(move |human| condition(&human.workflow))
+        self.inner.wait_condition(move |human| condition(&human.workflow))
     }
 
     pub(super) async fn ask(&self, question: &Question) -> Result<Value, AwaitHumanError> {
@@ -261,10 +254,7 @@ impl<W: HumanWorkflow> HumanContext<W> {
         }
     }
 
-    async fn create_task(
-        &self,
-        question: &Question,
-    ) -> Result<Option<TaskRecord>, AwaitHumanError> {
+    async fn create_task(&self, question: &Question) -> Result<Option<TaskRecord>, AwaitHumanError> {
         let timeout = Duration::from_millis(question.create_activity_timeout_milliseconds);
         let record = self
             .inner
@@ -288,10 +278,7 @@ impl<W: HumanWorkflow> HumanContext<W> {
             tracing::warn!(
                 idempotency_key = record.idempotency_key,
                 status = record.status,
-                ended_at = record
-                    .completed_at
-                    .as_deref()
-                    .or(record.timed_out_at.as_deref()),
+                ended_at = record.completed_at.as_deref().or(record.timed_out_at.as_deref()),
                 "the idempotency key already has a task, which has ended: its answer counts. \
                  Give a fresh idempotency_key for a new attempt"
             );
@@ -305,10 +292,7 @@ impl<W: HumanWorkflow> HumanContext<W> {
         idempotency_key: &str,
         timeout_seconds: u64,
     ) -> Result<Option<Outcome>, AwaitHumanError> {
-        let outcome = || {
-            self.inner
-                .state(|human| human.inbox.get(idempotency_key).cloned())
-        };
+        let outcome = || self.inner.state(|human| human.inbox.get(idempotency_key).cloned());
         if let Some(outcome) = outcome() {
             return Ok(Some(outcome));
         }
@@ -373,8 +357,7 @@ impl<W: HumanWorkflow> WorkflowImplementation for Human<W> {
 
     fn definition() -> WorkflowDefinitionDescriptor {
         let handlers = Handlers::<W>::of_workflow();
-        let names =
-            |names: Vec<&&'static str>| names.into_iter().map(ToString::to_string).collect();
+        let names = |names: Vec<&&'static str>| names.into_iter().map(ToString::to_string).collect();
         WorkflowDefinitionDescriptor {
             workflow_type: W::NAME.to_owned(),
             has_init: Self::HAS_INIT,
@@ -432,10 +415,7 @@ impl<W: HumanWorkflow> WorkflowImplementation for Human<W> {
     ) -> LocalBoxFuture<'static, Result<(), WorkflowError>> {
         let result = match name.strip_prefix(SIGNAL_PREFIX) {
             Some(idempotency_key) => {
-                let body = input
-                    .downcast::<Value>()
-                    .map(|body| *body)
-                    .unwrap_or_default();
+                let body = input.downcast::<Value>().map(|body| *body).unwrap_or_default();
                 ctx.state_mut(|human| human.inbox.deliver(idempotency_key, &body));
                 Ok(())
             }
@@ -499,18 +479,9 @@ impl<W: HumanWorkflow> WorkflowImplementation for Human<W> {
         std::future::ready(result).boxed_local()
     }
 
-    fn validate_update(
-        &self,
-        ctx: WorkflowContextView,
-        name: &str,
-        input: Box<dyn Any>,
-    ) -> Result<(), WorkflowError> {
+    fn validate_update(&self, ctx: WorkflowContextView, name: &str, input: Box<dyn Any>) -> Result<(), WorkflowError> {
         let handlers = Handlers::<W>::of_workflow();
-        match handlers
-            .updates
-            .get(name)
-            .and_then(|handler| handler.validate.as_ref())
-        {
+        match handlers.updates.get(name).and_then(|handler| handler.validate.as_ref()) {
             Some(validate) => validate(&self.workflow, &ctx, input),
             None => Ok(()),
         }

@@ -34,11 +34,7 @@ pub struct Awaithumans {
 impl Awaithumans {
     /// Talks to the server at `server_url` (`http://host:port`, without `/api`), with `api_key` as
     /// the bearer token if there is one. Opens no connection yet.
-    pub fn new(
-        server_url: impl Into<String>,
-        api_key: Option<String>,
-        transport: impl Transport,
-    ) -> Self {
+    pub fn new(server_url: impl Into<String>, api_key: Option<String>, transport: impl Transport) -> Self {
         Self {
             server_url: server_url.into().trim_end_matches('/').to_owned(),
             api_key: api_key.filter(|key| !key.is_empty()),
@@ -77,11 +73,7 @@ impl Awaithumans {
     ///
     /// # Errors
     /// As [`Awaithumans::get_task`].
-    pub async fn poll_task(
-        &self,
-        task_id: &str,
-        timeout_seconds: u32,
-    ) -> Result<Value, ClientError> {
+    pub async fn poll_task(&self, task_id: &str, timeout_seconds: u32) -> Result<Value, ClientError> {
         let id = percent_encode(task_id);
         self.get(&format!("/api/tasks/{id}/poll?timeout={timeout_seconds}"))
             .await
@@ -99,12 +91,7 @@ impl Awaithumans {
         parse_json(&body)
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<(StatusCode, Bytes), ClientError> {
+    async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), ClientError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.server_url));
@@ -114,12 +101,10 @@ impl Awaithumans {
         if let Some(api_key) = &self.api_key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {api_key}"));
         }
-        let request = request
-            .body(Bytes::from(body))
-            .map_err(|error| ClientError::BadUrl {
-                server_url: self.server_url.clone(),
-                reason: error.to_string(),
-            })?;
+        let request = request.body(Bytes::from(body)).map_err(|error| ClientError::BadUrl {
+            server_url: self.server_url.clone(),
+            reason: error.to_string(),
+        })?;
         let response = self.transport.send(request).await;
         let response = response.map_err(|source| ClientError::Unreachable {
             server_url: self.server_url.clone(),

@@ -20,17 +20,12 @@ pub struct ReqwestTransport {
 impl ReqwestTransport {
     /// Uses a client that you built, with its own timeouts, proxies and certificates.
     pub fn with_client(client: reqwest::Client) -> Self {
-        Self {
-            client: Some(client),
-        }
+        Self { client: Some(client) }
     }
 }
 
 impl Transport for ReqwestTransport {
-    fn send(
-        &self,
-        request: Request<Bytes>,
-    ) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
         let client = self.client.clone();
         Box::pin(async move {
             let client = match client {
@@ -38,17 +33,11 @@ impl Transport for ReqwestTransport {
                 None => default_client()?,
             };
             let request = request.try_into().map_err(TransportError::from_source)?;
-            let response = client
-                .execute(request)
-                .await
-                .map_err(TransportError::from_source)?;
+            let response = client.execute(request).await.map_err(TransportError::from_source)?;
             let mut answer = Response::new(Bytes::new());
             *answer.status_mut() = response.status();
             *answer.headers_mut() = response.headers().clone();
-            *answer.body_mut() = response
-                .bytes()
-                .await
-                .map_err(TransportError::from_source)?;
+            *answer.body_mut() = response.bytes().await.map_err(TransportError::from_source)?;
             Ok(answer)
         })
     }

@@ -6,11 +6,7 @@ use serde_json::json;
 use super::*;
 
 /// Answers every request alike and keeps what was asked.
-fn canned(
-    status: u16,
-    body: &'static str,
-    seen: Arc<Mutex<Vec<Request<Bytes>>>>,
-) -> impl Transport {
+fn canned(status: u16, body: &'static str, seen: Arc<Mutex<Vec<Request<Bytes>>>>) -> impl Transport {
     transport_fn(move |request| {
         seen.lock().expect("not poisoned").push(request);
         Response::builder()
@@ -62,11 +58,7 @@ async fn a_task_is_created_with_the_python_adapters_bytes() {
 
 #[tokio::test]
 async fn a_refusal_has_pythons_text() {
-    let transport = canned(
-        401,
-        r#"{"detail":"Authentication required."}"#,
-        Arc::default(),
-    );
+    let transport = canned(401, r#"{"detail":"Authentication required."}"#, Arc::default());
     let client = Awaithumans::new("http://server", None, transport);
     let error = client.create_task(&request()).await.expect_err("refused");
     assert_eq!(

@@ -200,11 +200,7 @@ mod tests {
             "+/8CAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
             "+/8CAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
         ] {
-            assert_eq!(
-                PayloadKey::from_base64(text),
-                Ok(PayloadKey(bytes)),
-                "{text}"
-            );
+            assert_eq!(PayloadKey::from_base64(text), Ok(PayloadKey(bytes)), "{text}");
         }
     }
 

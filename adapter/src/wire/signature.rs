@@ -140,19 +140,11 @@ mod tests {
     #[test]
     fn every_signature_the_real_server_sent() {
         let vectors: Vec<Vector> =
-            serde_json::from_str(include_str!("../../fixtures/signatures/webhooks.json"))
-                .expect("fixture");
+            serde_json::from_str(include_str!("../../fixtures/signatures/webhooks.json")).expect("fixture");
         assert!(vectors.len() > 100, "only {} vectors", vectors.len());
-        for Vector {
-            key,
-            body,
-            signature,
-        } in vectors
-        {
+        for Vector { key, body, signature } in vectors {
             let key = match key {
-                Some(text) => PayloadKey::from_base64(&text)
-                    .expect("fixture key")
-                    .webhook_key(),
+                Some(text) => PayloadKey::from_base64(&text).expect("fixture key").webhook_key(),
                 None => golden_key(),
             };
             assert_eq!(key.sign(body.as_bytes()).to_string(), signature, "{body}");
@@ -173,10 +165,7 @@ mod tests {
             (Some(String::new()), Err(Empty)),
             (Some("sha256=".to_owned()), Err(Malformed)),
             (Some(good.to_uppercase()), Err(Malformed)),
-            (
-                Some(format!("sha256={}", bare.to_uppercase())),
-                Err(Malformed),
-            ),
+            (Some(format!("sha256={}", bare.to_uppercase())), Err(Malformed)),
             (Some(format!("sha256=sha256={bare}")), Err(Malformed)),
             (Some(format!(" {good}")), Err(Malformed)),
             (Some(format!("{good} ")), Err(Malformed)),
@@ -184,11 +173,7 @@ mod tests {
             (Some("sha256=é".to_owned()), Err(Malformed)),
             (Some(key.sign(b"other").to_string()), Err(Mismatch)),
         ] {
-            assert_eq!(
-                key.verify(b"body", header.as_deref()),
-                verdict,
-                "{header:?}"
-            );
+            assert_eq!(key.verify(b"body", header.as_deref()), verdict, "{header:?}");
         }
     }
 

@@ -4,22 +4,17 @@ use serde_json::Value;
 use temporalio_common::protos::temporal::api::{
     common::v1::{ActivityType, Payload, Payloads, WorkflowExecution, WorkflowType},
     enums::v1::StartChildWorkflowExecutionFailedCause,
-    failure::v1::{
-        ActivityFailureInfo, ApplicationFailureInfo, CanceledFailureInfo, Failure,
-        failure::FailureInfo,
-    },
+    failure::v1::{ActivityFailureInfo, ApplicationFailureInfo, CanceledFailureInfo, Failure, failure::FailureInfo},
     history::v1::{
-        ActivityTaskCompletedEventAttributes, ActivityTaskFailedEventAttributes,
-        ActivityTaskScheduledEventAttributes, ActivityTaskStartedEventAttributes,
-        ChildWorkflowExecutionCompletedEventAttributes,
-        ChildWorkflowExecutionFailedEventAttributes, ChildWorkflowExecutionStartedEventAttributes,
-        History, HistoryEvent, StartChildWorkflowExecutionFailedEventAttributes,
-        StartChildWorkflowExecutionInitiatedEventAttributes, TimerCanceledEventAttributes,
-        TimerStartedEventAttributes, WorkflowExecutionCancelRequestedEventAttributes,
-        WorkflowExecutionCanceledEventAttributes, WorkflowExecutionCompletedEventAttributes,
-        WorkflowExecutionFailedEventAttributes, WorkflowExecutionSignaledEventAttributes,
-        WorkflowExecutionStartedEventAttributes, WorkflowTaskCompletedEventAttributes,
-        WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes,
+        ActivityTaskCompletedEventAttributes, ActivityTaskFailedEventAttributes, ActivityTaskScheduledEventAttributes,
+        ActivityTaskStartedEventAttributes, ChildWorkflowExecutionCompletedEventAttributes,
+        ChildWorkflowExecutionFailedEventAttributes, ChildWorkflowExecutionStartedEventAttributes, History,
+        HistoryEvent, StartChildWorkflowExecutionFailedEventAttributes,
+        StartChildWorkflowExecutionInitiatedEventAttributes, TimerCanceledEventAttributes, TimerStartedEventAttributes,
+        WorkflowExecutionCancelRequestedEventAttributes, WorkflowExecutionCanceledEventAttributes,
+        WorkflowExecutionCompletedEventAttributes, WorkflowExecutionFailedEventAttributes,
+        WorkflowExecutionSignaledEventAttributes, WorkflowExecutionStartedEventAttributes,
+        WorkflowTaskCompletedEventAttributes, WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes,
         history_event::Attributes,
     },
     taskqueue::v1::TaskQueue,
@@ -110,44 +105,36 @@ impl HistoryWriter {
             },
         ));
         self.push(match result {
-            Ok(result) => Attributes::ActivityTaskCompletedEventAttributes(
-                ActivityTaskCompletedEventAttributes {
-                    result: payloads(result),
-                    scheduled_event_id: scheduled,
-                    started_event_id: started,
-                    ..Default::default()
-                },
-            ),
-            Err(failure) => {
-                Attributes::ActivityTaskFailedEventAttributes(ActivityTaskFailedEventAttributes {
-                    failure: Some(failure),
-                    scheduled_event_id: scheduled,
-                    started_event_id: started,
-                    ..Default::default()
-                })
-            }
+            Ok(result) => Attributes::ActivityTaskCompletedEventAttributes(ActivityTaskCompletedEventAttributes {
+                result: payloads(result),
+                scheduled_event_id: scheduled,
+                started_event_id: started,
+                ..Default::default()
+            }),
+            Err(failure) => Attributes::ActivityTaskFailedEventAttributes(ActivityTaskFailedEventAttributes {
+                failure: Some(failure),
+                scheduled_event_id: scheduled,
+                started_event_id: started,
+                ..Default::default()
+            }),
         });
     }
 
     pub(crate) fn timer_started(&mut self, id: &str) -> i64 {
-        self.push(Attributes::TimerStartedEventAttributes(
-            TimerStartedEventAttributes {
-                timer_id: id.to_owned(),
-                workflow_task_completed_event_id: self.task_completed,
-                ..Default::default()
-            },
-        ))
+        self.push(Attributes::TimerStartedEventAttributes(TimerStartedEventAttributes {
+            timer_id: id.to_owned(),
+            workflow_task_completed_event_id: self.task_completed,
+            ..Default::default()
+        }))
     }
 
     pub(crate) fn timer_cancelled(&mut self, id: &str, started: i64) {
-        self.push(Attributes::TimerCanceledEventAttributes(
-            TimerCanceledEventAttributes {
-                timer_id: id.to_owned(),
-                started_event_id: started,
-                workflow_task_completed_event_id: self.task_completed,
-                ..Default::default()
-            },
-        ));
+        self.push(Attributes::TimerCanceledEventAttributes(TimerCanceledEventAttributes {
+            timer_id: id.to_owned(),
+            started_event_id: started,
+            workflow_task_completed_event_id: self.task_completed,
+            ..Default::default()
+        }));
     }
 
     pub(crate) fn signal(&mut self, name: &str, argument: &Value) {
@@ -167,18 +154,16 @@ impl HistoryWriter {
     }
 
     pub(crate) fn child_initiated(&mut self, workflow_type: &str, id: &str) -> Child {
-        let initiated = self.push(
-            Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(
-                StartChildWorkflowExecutionInitiatedEventAttributes {
-                    workflow_id: id.to_owned(),
-                    workflow_type: Some(WorkflowType {
-                        name: workflow_type.to_owned(),
-                    }),
-                    workflow_task_completed_event_id: self.task_completed,
-                    ..Default::default()
-                },
-            ),
-        );
+        let initiated = self.push(Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(
+            StartChildWorkflowExecutionInitiatedEventAttributes {
+                workflow_id: id.to_owned(),
+                workflow_type: Some(WorkflowType {
+                    name: workflow_type.to_owned(),
+                }),
+                workflow_task_completed_event_id: self.task_completed,
+                ..Default::default()
+            },
+        ));
         let workflow_type = workflow_type.to_owned();
         Child {
             id: id.to_owned(),
@@ -200,18 +185,16 @@ impl HistoryWriter {
     }
 
     pub(crate) fn child_refused(&mut self, child: &Child) {
-        self.push(
-            Attributes::StartChildWorkflowExecutionFailedEventAttributes(
-                StartChildWorkflowExecutionFailedEventAttributes {
-                    workflow_id: child.id.clone(),
-                    workflow_type: Some(child.workflow_type()),
-                    cause: StartChildWorkflowExecutionFailedCause::WorkflowAlreadyExists as i32,
-                    initiated_event_id: child.initiated,
-                    workflow_task_completed_event_id: self.task_completed,
-                    ..Default::default()
-                },
-            ),
-        );
+        self.push(Attributes::StartChildWorkflowExecutionFailedEventAttributes(
+            StartChildWorkflowExecutionFailedEventAttributes {
+                workflow_id: child.id.clone(),
+                workflow_type: Some(child.workflow_type()),
+                cause: StartChildWorkflowExecutionFailedCause::WorkflowAlreadyExists as i32,
+                initiated_event_id: child.initiated,
+                workflow_task_completed_event_id: self.task_completed,
+                ..Default::default()
+            },
+        ));
     }
 
     pub(crate) fn child_ended(&mut self, child: &Child, result: Result<&Value, Failure>) {
@@ -226,16 +209,16 @@ impl HistoryWriter {
                     ..Default::default()
                 },
             ),
-            Err(failure) => Attributes::ChildWorkflowExecutionFailedEventAttributes(
-                ChildWorkflowExecutionFailedEventAttributes {
+            Err(failure) => {
+                Attributes::ChildWorkflowExecutionFailedEventAttributes(ChildWorkflowExecutionFailedEventAttributes {
                     failure: Some(failure),
                     workflow_execution: Some(child.execution()),
                     workflow_type: Some(child.workflow_type()),
                     initiated_event_id: child.initiated,
                     started_event_id: child.started,
                     ..Default::default()
-                },
-            ),
+                })
+            }
         });
     }
 
@@ -246,9 +229,7 @@ impl HistoryWriter {
                 ..Default::default()
             },
         ));
-        History {
-            events: self.events,
-        }
+        History { events: self.events }
     }
 
     pub(crate) fn failed(mut self) -> History {
@@ -258,9 +239,7 @@ impl HistoryWriter {
                 ..Default::default()
             },
         ));
-        History {
-            events: self.events,
-        }
+        History { events: self.events }
     }
 
     pub(crate) fn cancelled(mut self) -> History {
@@ -270,9 +249,7 @@ impl HistoryWriter {
                 ..Default::default()
             },
         ));
-        History {
-            events: self.events,
-        }
+        History { events: self.events }
     }
 
     fn push(&mut self, attributes: Attributes) -> i64 {
@@ -306,14 +283,12 @@ impl Child {
 pub(crate) fn application_failure(error_type: &str, details: Option<&Value>) -> Failure {
     Failure {
         message: "the child's own text".to_owned(),
-        failure_info: Some(FailureInfo::ApplicationFailureInfo(
-            ApplicationFailureInfo {
-                r#type: error_type.to_owned(),
-                non_retryable: true,
-                details: details.and_then(payloads),
-                ..Default::default()
-            },
-        )),
+        failure_info: Some(FailureInfo::ApplicationFailureInfo(ApplicationFailureInfo {
+            r#type: error_type.to_owned(),
+            non_retryable: true,
+            details: details.and_then(payloads),
+            ..Default::default()
+        })),
         ..Default::default()
     }
 }
@@ -322,18 +297,14 @@ pub(crate) fn activity_failure(cause: Failure) -> Failure {
     Failure {
         message: "activity failed".to_owned(),
         cause: Some(Box::new(cause)),
-        failure_info: Some(FailureInfo::ActivityFailureInfo(
-            ActivityFailureInfo::default(),
-        )),
+        failure_info: Some(FailureInfo::ActivityFailureInfo(ActivityFailureInfo::default())),
         ..Default::default()
     }
 }
 
 pub(crate) fn cancelled_failure() -> Failure {
     Failure {
-        failure_info: Some(FailureInfo::CanceledFailureInfo(
-            CanceledFailureInfo::default(),
-        )),
+        failure_info: Some(FailureInfo::CanceledFailureInfo(CanceledFailureInfo::default())),
         ..Default::default()
     }
 }

@@ -1,5 +1,6 @@
 //! gRPC without a socket: the SDK's own client, with this world behind it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,6 +28,14 @@ struct Inner {
     cut: AtomicBool,
     trip_wires: std::sync::Mutex<Vec<TripWire>>,
     on_cut: tokio::sync::Notify,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.inner.id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connection {

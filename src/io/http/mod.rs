@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 
 pub(crate) use face::router;
-pub(crate) use receiver::Receiver;
+pub(crate) use receiver::{HOST, Receiver};
 
 use super::driver::Driver;
 

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use awaithumans_temporal::wire::SIGNATURE_HEADER;
-use awaithumans_temporal::{DispatchError, ReqwestTransport, Transport, WebhookKey, dispatch_signal};
+use awaithumans_temporal::{DispatchError, ReqwestTransport, SIGNATURE_HEADER, Transport, WebhookKey, dispatch_signal};
 use bytes::Bytes;
 use http::Request;
 use temporalio_client::Client;
@@ -86,7 +85,7 @@ impl Receiver {
             Ok(dispatched) => {
                 self.note(format!(
                     "signature verified; signals {} to workflow {workflow_id}",
-                    dispatched.signal
+                    dispatched.signal_name
                 ));
                 DeliveryOutcome::Answered(200)
             }
@@ -121,8 +120,9 @@ fn refusal(error: &DispatchError, workflow_id: &str) -> String {
 /// The workflow that the callback URL names.
 fn workflow_id(request: &Request<Bytes>) -> Option<String> {
     let query = request.uri().query()?;
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
-    pairs.into_iter().find(|(name, _)| name == "wf").map(|(_, value)| value)
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "wf")
+        .map(|(_, value)| value.into_owned())
 }
 
 /// A receiver on the network, such as a wiremock server.

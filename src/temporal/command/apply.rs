@@ -379,7 +379,10 @@ impl Run {
 /// Sets fields; an empty or null payload takes one away, as Temporal does.
 fn upsert(fields: &mut HashMap<String, Payload>, news: &HashMap<String, Payload>) {
     for (name, value) in news {
-        let is_null = value.metadata.get("encoding").is_some_and(|encoding| encoding == b"binary/null")
+        let is_null = value
+            .metadata
+            .get("encoding")
+            .is_some_and(|encoding| encoding == b"binary/null")
             || value.data == b"null"
             || value.data == b"[]";
         match is_null {

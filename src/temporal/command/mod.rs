@@ -34,7 +34,10 @@ pub(crate) enum Command {
         timer_id: String,
     },
     RecordMarker(Box<wire::RecordMarkerCommandAttributes>),
-    StartChild(Box<wire::StartChildWorkflowExecutionCommandAttributes>, Option<UserMetadata>),
+    StartChild(
+        Box<wire::StartChildWorkflowExecutionCommandAttributes>,
+        Option<UserMetadata>,
+    ),
     SignalExternal(Box<wire::SignalExternalWorkflowExecutionCommandAttributes>),
     CancelExternal(Box<wire::RequestCancelExternalWorkflowExecutionCommandAttributes>),
     UpsertSearchAttributes(common::SearchAttributes),

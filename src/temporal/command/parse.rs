@@ -132,7 +132,11 @@ fn schedule_activity(
     run_timeout: Duration,
 ) -> Result<history::ActivityTaskScheduledEventAttributes, BadCommand> {
     let bad = |why: String| BadCommand::new(Cause::BadScheduleActivityAttributes, why);
-    let type_name = command.activity_type.as_ref().map(|it| it.name.as_str()).unwrap_or_default();
+    let type_name = command
+        .activity_type
+        .as_ref()
+        .map(|it| it.name.as_str())
+        .unwrap_or_default();
     if command.activity_id.is_empty() {
         return Err(bad(format!(
             "ActivityId is not set on ScheduleActivityTaskCommand. ActivityType={type_name}"
@@ -210,7 +214,11 @@ fn start_child(
     command: wire::StartChildWorkflowExecutionCommandAttributes,
 ) -> Result<wire::StartChildWorkflowExecutionCommandAttributes, BadCommand> {
     let bad = |why: String| BadCommand::new(Cause::BadStartChildExecutionAttributes, why);
-    let type_name = command.workflow_type.as_ref().map(|it| it.name.as_str()).unwrap_or_default();
+    let type_name = command
+        .workflow_type
+        .as_ref()
+        .map(|it| it.name.as_str())
+        .unwrap_or_default();
     if command.workflow_id.is_empty() {
         return Err(bad(format!(
             "Required field WorkflowId is not set on StartChildWorkflowExecutionCommand. WorkflowType={type_name}"

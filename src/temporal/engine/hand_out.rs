@@ -59,7 +59,9 @@ impl Engine {
     fn hand_over(&mut self, now: Timestamp, found: Match) {
         let answer = match &found.task {
             Task::Workflow {
-                run, scheduled_event_id, ..
+                run,
+                scheduled_event_id,
+                ..
             } => self.start_workflow_task(now, *run, *scheduled_event_id, &found),
             Task::Activity {
                 run,
@@ -77,7 +79,12 @@ impl Engine {
 
     fn repark(&mut self, found: Match) {
         let (kind, name) = match &found.task {
-            Task::Workflow { queue, normal_queue, .. } | Task::Query { queue, normal_queue, .. } => (
+            Task::Workflow {
+                queue, normal_queue, ..
+            }
+            | Task::Query {
+                queue, normal_queue, ..
+            } => (
                 crate::temporal::matching::Kind::Workflow,
                 if found.sticky { queue } else { normal_queue },
             ),

@@ -4,6 +4,7 @@
 //! out to its end before the call returns. Answers leave by [`Engine::poll_output`].
 
 mod hand_out;
+mod look;
 mod mail;
 mod namespaces;
 mod runs;
@@ -88,7 +89,11 @@ pub(crate) enum ParkedAt {
     /// A worker, for a task.
     Queue,
     /// A client, for an event of a run; `close`: for the last one.
-    History { run: RunRef, next_event_id: i64, close: bool },
+    History {
+        run: RunRef,
+        next_event_id: i64,
+        close: bool,
+    },
     /// A client, for a stage of an update.
     Update(RunRef),
     /// A client, for the answer to a query.

@@ -60,7 +60,9 @@ impl Engine {
             .history_waiters
             .iter()
             .filter_map(|ticket| match self.parked.get(ticket)?.at {
-                ParkedAt::History { next_event_id, close, .. } => {
+                ParkedAt::History {
+                    next_event_id, close, ..
+                } => {
                     let answer = history_answer(run, next_event_id, close)?;
                     Some((*ticket, answer.encode_to_vec()))
                 }
@@ -81,7 +83,11 @@ impl Engine {
 }
 
 /// What a client that waits for events gets, if there is anything to get.
-pub(crate) fn history_answer(run: &Run, next_event_id: i64, close: bool) -> Option<GetWorkflowExecutionHistoryResponse> {
+pub(crate) fn history_answer(
+    run: &Run,
+    next_event_id: i64,
+    close: bool,
+) -> Option<GetWorkflowExecutionHistoryResponse> {
     if close {
         let event = run.log.close_event()?;
         return Some(GetWorkflowExecutionHistoryResponse {

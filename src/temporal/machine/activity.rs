@@ -355,7 +355,10 @@ impl Activity {
         if self.is_cancel_requested() {
             return Some(RetryState::CancelRequested);
         }
-        if matches!(timeout, Some(TimeoutType::ScheduleToStart | TimeoutType::ScheduleToClose)) {
+        if matches!(
+            timeout,
+            Some(TimeoutType::ScheduleToStart | TimeoutType::ScheduleToClose)
+        ) {
             return Some(RetryState::Timeout);
         }
         let expiration =
@@ -416,7 +419,13 @@ impl Activity {
 
     fn stop_timers(&self, txn: &mut Txn<'_>) {
         use ActivityTimer as T;
-        for clock in [T::ScheduleToStart, T::ScheduleToClose, T::StartToClose, T::Heartbeat, T::Retry] {
+        for clock in [
+            T::ScheduleToStart,
+            T::ScheduleToClose,
+            T::StartToClose,
+            T::Heartbeat,
+            T::Retry,
+        ] {
             txn.stop_timer(self.timer(txn, clock));
         }
     }
@@ -517,7 +526,10 @@ mod tests {
             ..Default::default()
         };
         let refusal = with_defaults(attributes, Duration::ZERO).unwrap_err();
-        assert!(refusal.contains("StartToClose") && refusal.contains("ActivityId=7"), "{refusal}");
+        assert!(
+            refusal.contains("StartToClose") && refusal.contains("ActivityId=7"),
+            "{refusal}"
+        );
     }
 
     #[test]

@@ -155,7 +155,11 @@ impl ChildWorkflow {
     pub(crate) fn describe(&self) -> PendingChildExecutionInfo {
         PendingChildExecutionInfo {
             workflow_id: self.attributes.workflow_id.clone(),
-            run_id: self.child.as_ref().map(|child| child.run_id.clone()).unwrap_or_default(),
+            run_id: self
+                .child
+                .as_ref()
+                .map(|child| child.run_id.clone())
+                .unwrap_or_default(),
             workflow_type_name: self.workflow_type().unwrap_or_default().name,
             initiated_id: self.initiated_event_id,
             parent_close_policy: self.attributes.parent_close_policy,

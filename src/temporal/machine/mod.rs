@@ -29,6 +29,9 @@ where
         }
     }
     for (from, with, _) in table {
-        assert!(states.contains(from) && inputs.contains(with), "{from:?} × {with:?} is not walked");
+        assert!(
+            states.contains(from) && inputs.contains(with),
+            "{from:?} × {with:?} is not walked"
+        );
     }
 }

@@ -167,7 +167,8 @@ impl Update {
     pub(crate) fn abort_accepted(&mut self) {
         if self.state == State::Accepted {
             self.outcome = Some(failed(Failure {
-                message: "Workflow Update failed because the Workflow completed before the Update completed.".to_owned(),
+                message: "Workflow Update failed because the Workflow completed before the Update completed."
+                    .to_owned(),
                 source: "Server".to_owned(),
                 failure_info: Some(FailureInfo::ApplicationFailureInfo(ApplicationFailureInfo {
                     r#type: "AcceptedUpdateCompletedWorkflow".to_owned(),

@@ -497,8 +497,12 @@ fn start_to_close(default_timeout: Duration, attempt: i32) -> Duration {
     if attempt <= RETRY_BACKOFF_MIN_ATTEMPTS {
         return default_timeout;
     }
-    let doublings = u32::try_from(attempt - RETRY_BACKOFF_MIN_ATTEMPTS - 1).unwrap_or_default().min(20);
-    let growth = Duration::from_secs(5).saturating_mul(1 << doublings).min(RETRY_BACKOFF_MAX);
+    let doublings = u32::try_from(attempt - RETRY_BACKOFF_MIN_ATTEMPTS - 1)
+        .unwrap_or_default()
+        .min(20);
+    let growth = Duration::from_secs(5)
+        .saturating_mul(1 << doublings)
+        .min(RETRY_BACKOFF_MAX);
     default_timeout + growth
 }
 

@@ -78,9 +78,12 @@ impl Matching {
     /// A task is to be done. One for a sticky queue that nobody serves any more goes to the normal queue.
     pub(crate) fn add(&mut self, now: Timestamp, namespace: &str, task: Task) {
         let (kind, name) = match &task {
-            Task::Workflow { queue, normal_queue, .. } | Task::Query { queue, normal_queue, .. } => {
-                (Kind::Workflow, self.serving(now, namespace, queue, normal_queue))
+            Task::Workflow {
+                queue, normal_queue, ..
             }
+            | Task::Query {
+                queue, normal_queue, ..
+            } => (Kind::Workflow, self.serving(now, namespace, queue, normal_queue)),
             Task::Activity { queue, .. } => (Kind::Activity, queue.clone()),
         };
         let key = QueueKey {
@@ -192,9 +195,11 @@ impl Matching {
 
     /// The queues that hold tasks, and whether anybody waits there: for reports.
     pub(crate) fn backlog(&self) -> impl Iterator<Item = (&QueueKey, &Task, bool)> {
-        self.queues
-            .iter()
-            .flat_map(|(key, queue)| queue.tasks().map(move |task| (key, task, queue.pollers().next().is_some())))
+        self.queues.iter().flat_map(|(key, queue)| {
+            queue
+                .tasks()
+                .map(move |task| (key, task, queue.pollers().next().is_some()))
+        })
     }
 
     /// How many polls wait on queues of this kind from this connection.

@@ -76,7 +76,8 @@ impl Queue {
 
     /// Whether a worker polls here, or did a short while ago and may come back.
     pub(super) fn is_served(&self, now: Timestamp, grace: Duration) -> bool {
-        !self.abandoned && (!self.pollers.is_empty() || self.last_poll_ended.is_some_and(|ended| now.since(ended) < grace))
+        !self.abandoned
+            && (!self.pollers.is_empty() || self.last_poll_ended.is_some_and(|ended| now.since(ended) < grace))
     }
 
     /// Whether nothing would be lost with this queue.

@@ -210,7 +210,13 @@ fn fail(
     if last_heartbeat_details.is_some() {
         beat(engine, call, attempt, last_heartbeat_details)?;
     }
-    report(engine, call, attempt, Report::Failed(failure.unwrap_or_default()), identity)
+    report(
+        engine,
+        call,
+        attempt,
+        Report::Failed(failure.unwrap_or_default()),
+        identity,
+    )
 }
 
 fn beat(engine: &mut Engine, call: &Call<'_>, attempt: Attempt, details: Option<Payloads>) -> Result<bool, Reject> {

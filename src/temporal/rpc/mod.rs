@@ -72,8 +72,9 @@ where
     Q: Message + Default,
     A: Message,
 {
-    let request = Q::decode(bytes)
-        .map_err(|error| Reject::InvalidArgument(format!("the request of {} can't be decoded: {error}", call.method)))?;
+    let request = Q::decode(bytes).map_err(|error| {
+        Reject::InvalidArgument(format!("the request of {} can't be decoded: {error}", call.method))
+    })?;
     match handler(engine, call, request)? {
         Answer::Now(answer) => Ok(Some(answer.encode_to_vec())),
         Answer::Later => Ok(None),

@@ -64,7 +64,10 @@ pub(super) fn list(
 ) -> Result<Answer<wire::ListNamespacesResponse>, Reject> {
     let after = String::from_utf8(request.next_page_token)
         .map_err(|_| Reject::InvalidArgument("Invalid NextPageToken.".to_owned()))?;
-    let size = usize::try_from(request.page_size).ok().filter(|size| *size > 0).unwrap_or(PAGE);
+    let size = usize::try_from(request.page_size)
+        .ok()
+        .filter(|size| *size > 0)
+        .unwrap_or(PAGE);
     let mut rest = engine.namespaces.iter().filter(|namespace| namespace.name > after);
     let page: Vec<_> = rest.by_ref().take(size.min(PAGE)).collect();
     let next_page_token = match (page.last(), rest.next()) {

@@ -54,12 +54,12 @@ pub(super) fn completed(
         error_message: request.error_message,
         failure: request.failure,
     };
-    let answered = engine.with_run(call.now, run, |run, context| run.answer_query(context, &query_id, result));
+    let answered = engine.with_run(call.now, run, |run, context| {
+        run.answer_query(context, &query_id, result)
+    });
     match answered {
         Some(true) => Ok(Answer::Now(wire::RespondQueryTaskCompletedResponse {})),
-        _ => Err(Reject::NotFound(
-            "query task not found, or already expired".to_owned(),
-        )),
+        _ => Err(Reject::NotFound("query task not found, or already expired".to_owned())),
     }
 }
 

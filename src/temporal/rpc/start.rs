@@ -104,9 +104,7 @@ fn parse(engine: &Engine, request: wire::StartWorkflowExecutionRequest) -> Resul
         execution_timeout: request.workflow_execution_timeout,
         run_timeout: run_timeout.map(proto_duration).or(request.workflow_run_timeout),
         task_timeout: Some(proto_duration(task_timeout)),
-        retry_policy: request
-            .retry_policy
-            .map(|policy| retry::with_defaults(Some(&policy))),
+        retry_policy: request.retry_policy.map(|policy| retry::with_defaults(Some(&policy))),
         cron_schedule: request.cron_schedule,
         memo: request.memo,
         search_attributes: request.search_attributes,
@@ -125,8 +123,16 @@ fn parse(engine: &Engine, request: wire::StartWorkflowExecutionRequest) -> Resul
 
 fn check_fields(request: &wire::StartWorkflowExecutionRequest) -> Result<(), Reject> {
     let missing = |field: &str| Err(Reject::InvalidArgument(format!("{field} is not set on request.")));
-    let type_name = request.workflow_type.as_ref().map(|it| it.name.as_str()).unwrap_or_default();
-    let queue = request.task_queue.as_ref().map(|it| it.name.as_str()).unwrap_or_default();
+    let type_name = request
+        .workflow_type
+        .as_ref()
+        .map(|it| it.name.as_str())
+        .unwrap_or_default();
+    let queue = request
+        .task_queue
+        .as_ref()
+        .map(|it| it.name.as_str())
+        .unwrap_or_default();
     if request.workflow_id.is_empty() {
         return missing("WorkflowId");
     }

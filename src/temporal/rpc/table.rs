@@ -1,7 +1,7 @@
 //! Every RPC of Temporal's services: a handler, or why there is none.
 
-use super::{Handler, activity, history, namespace, query, signal, start, system, typed, update, worker, workflow};
 use super::workflow_task;
+use super::{Handler, activity, history, namespace, query, signal, start, system, typed, update, worker, workflow};
 
 /// One RPC of the table.
 #[derive(Clone, Copy, Debug)]
@@ -61,9 +61,7 @@ pub fn table() -> &'static [Rpc] {
 /// The row of one method.
 pub(super) fn find(service: &str, method: &str) -> Option<&'static Rpc> {
     // The hot ones are few and the table is short: a scan over string lengths and bytes beats a map here.
-    TABLE
-        .iter()
-        .find(|rpc| rpc.method == method && rpc.service == service)
+    TABLE.iter().find(|rpc| rpc.method == method && rpc.service == service)
 }
 
 const WORKFLOW: &str = "temporal.api.workflowservice.v1.WorkflowService";

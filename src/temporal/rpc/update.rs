@@ -18,7 +18,11 @@ pub(super) fn update(
     let Some(mut update) = request.request else {
         return Err(Reject::InvalidArgument("Request is not set on request.".to_owned()));
     };
-    let name = update.input.as_ref().map(|input| input.name.as_str()).unwrap_or_default();
+    let name = update
+        .input
+        .as_ref()
+        .map(|input| input.name.as_str())
+        .unwrap_or_default();
     if name.is_empty() {
         return Err(Reject::InvalidArgument("Update name is not set on request.".to_owned()));
     }
@@ -45,7 +49,9 @@ pub(super) fn update(
     };
     engine.park(call, ParkedAt::Update(run));
     engine
-        .with_run(call.now, run, |run, context| run.update(context, waiter, &update_id, update))
+        .with_run(call.now, run, |run, context| {
+            run.update(context, waiter, &update_id, update)
+        })
         .unwrap_or_else(|| Err(Reject::workflow_completed()))?;
     Ok(Answer::Later)
 }
@@ -73,7 +79,9 @@ pub(super) fn poll(
     let update_id = engine.stable_id(update_ref.update_id);
     engine.park(call, ParkedAt::Update(run));
     engine
-        .with_run(call.now, run, |run, context| run.poll_update(context, waiter, &update_id))
+        .with_run(call.now, run, |run, context| {
+            run.poll_update(context, waiter, &update_id)
+        })
         .unwrap_or_else(|| Err(Reject::workflow_completed()))?;
     Ok(Answer::Later)
 }

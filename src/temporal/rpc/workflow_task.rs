@@ -69,7 +69,9 @@ pub(super) fn completed(
     }
     let hand = engine.hands.remove(&HandKey::Workflow(run));
     let completion = engine
-        .with_run(call.now, run, |run, context| run.complete_workflow_task(context, request))
+        .with_run(call.now, run, |run, context| {
+            run.complete_workflow_task(context, request)
+        })
         .unwrap_or_else(|| Err(task_not_found()))?;
     let mut response = wire::RespondWorkflowTaskCompletedResponse::default();
     if completion == Completion::NextTask && wants_next {
@@ -97,8 +99,7 @@ pub(super) fn failed(
 ) -> Result<Answer<wire::RespondWorkflowTaskFailedResponse>, Reject> {
     let run = started_task(engine, &request.task_token)?;
     engine.hands.remove(&HandKey::Workflow(run));
-    let cause =
-        WorkflowTaskFailedCause::try_from(request.cause).unwrap_or(WorkflowTaskFailedCause::Unspecified);
+    let cause = WorkflowTaskFailedCause::try_from(request.cause).unwrap_or(WorkflowTaskFailedCause::Unspecified);
     engine.with_run(call.now, run, |run, context| {
         run.fail_workflow_task(context, cause, request.failure, &request.identity);
     });

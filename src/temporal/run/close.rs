@@ -17,7 +17,7 @@ use crate::temporal::command::Close;
 use crate::temporal::history::NewEvent;
 use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::retry::{self, Next};
-use crate::temporal::txn::{Note, ChildOutcome, ChildRun, Letter};
+use crate::temporal::txn::{ChildOutcome, ChildRun, Letter, Note};
 
 impl Run {
     /// The workflow ends itself.
@@ -29,14 +29,24 @@ impl Run {
                     workflow_task_completed_event_id: completed_event_id,
                     ..Default::default()
                 };
-                self.close(context, Status::Completed, event.into(), Some(ChildOutcome::Completed(result)));
+                self.close(
+                    context,
+                    Status::Completed,
+                    event.into(),
+                    Some(ChildOutcome::Completed(result)),
+                );
             }
             Close::Cancel(details) => {
                 let event = history::WorkflowExecutionCanceledEventAttributes {
                     workflow_task_completed_event_id: completed_event_id,
                     details: details.clone(),
                 };
-                self.close(context, Status::Canceled, event.into(), Some(ChildOutcome::Canceled(details)));
+                self.close(
+                    context,
+                    Status::Canceled,
+                    event.into(),
+                    Some(ChildOutcome::Canceled(details)),
+                );
             }
             Close::Fail(failure) => self.fail(context, failure, completed_event_id),
             Close::ContinueAsNew(attributes) => self.continue_as_new(context, *attributes, completed_event_id),
@@ -83,7 +93,9 @@ impl Run {
             retry_state: retry_state as i32,
             new_execution_run_id: next_run_id.clone(),
         };
-        let outcome = next_run_id.is_empty().then_some(ChildOutcome::TimedOut(retry_state as i32));
+        let outcome = next_run_id
+            .is_empty()
+            .then_some(ChildOutcome::TimedOut(retry_state as i32));
         self.close(context, Status::TimedOut, event.into(), outcome);
         if let Next::Retry(wait) = next {
             self.start_retry(context, next_run_id, failure, wait);
@@ -162,7 +174,10 @@ impl Run {
         let task_timeout = duration(command.workflow_task_timeout.as_ref()).unwrap_or(self.task_timeout());
         StartRun {
             run_id,
-            workflow_type: or(command.workflow_type.as_ref().map(|it| &it.name), &previous.workflow_type),
+            workflow_type: or(
+                command.workflow_type.as_ref().map(|it| &it.name),
+                &previous.workflow_type,
+            ),
             task_queue: or(command.task_queue.as_ref().map(|it| &it.name), &previous.task_queue),
             input: command.input.clone(),
             header: command.header.clone(),
@@ -202,7 +217,13 @@ impl Run {
             return Next::Stop(RetryState::RetryPolicyNotSet);
         };
         let attempt = self.start.attempt.max(1);
-        retry::next(policy, attempt, Some(failure), context.now, self.start.execution_expiration)
+        retry::next(
+            policy,
+            attempt,
+            Some(failure),
+            context.now,
+            self.start.execution_expiration,
+        )
     }
 
     /// The retry state for the close event, and the id of the next run if there will be one.

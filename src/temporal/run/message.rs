@@ -76,8 +76,9 @@ impl Run {
         }
         self.cancel_requested = true;
         self.cancel_request_id.clone_from(&request.request_id);
-        let (external_workflow_execution, external_initiated_event_id) =
-            request.from.map_or((None, 0), |(from, event_id)| (Some(from), event_id));
+        let (external_workflow_execution, external_initiated_event_id) = request
+            .from
+            .map_or((None, 0), |(from, event_id)| (Some(from), event_id));
         let event = NewEvent::from(history::WorkflowExecutionCancelRequestedEventAttributes {
             cause: request.cause,
             external_initiated_event_id,

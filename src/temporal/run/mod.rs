@@ -233,6 +233,8 @@ impl Run {
         let timeout = self.task_timeout();
         let queue = self.start.task_queue.clone();
         let (machines, mut txn) = self.open(context);
-        machines.workflow_task.schedule(&mut txn, kind, &queue, timeout, fresh_events);
+        machines
+            .workflow_task
+            .schedule(&mut txn, kind, &queue, timeout, fresh_events);
     }
 }

@@ -43,7 +43,9 @@ impl Run {
             ));
         }
         if self.in_first_task_backoff {
-            return Err(Reject::WorkflowNotReady("Workflow task is not scheduled yet.".to_owned()));
+            return Err(Reject::WorkflowNotReady(
+                "Workflow task is not scheduled yet.".to_owned(),
+            ));
         }
         if task.attempt() >= FAILING_ATTEMPTS {
             return Err(Reject::WorkflowNotReady(

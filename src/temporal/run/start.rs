@@ -50,7 +50,10 @@ impl Run {
         } else {
             run.in_first_task_backoff = true;
             let due = context.now + run.start.first_task_backoff;
-            context.effects.timers.push((Timer::FirstWorkflowTask(run.run), Some(due)));
+            context
+                .effects
+                .timers
+                .push((Timer::FirstWorkflowTask(run.run), Some(due)));
         }
         run
     }

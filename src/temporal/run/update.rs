@@ -70,7 +70,10 @@ impl Run {
         let execution = self.execution();
         for update in self.machines.updates.values_mut() {
             if let Some(waiter) = update.take_waiter(ticket) {
-                context.effects.replies.push((ticket, Ok(reply(update, &execution, waiter.rpc))));
+                context
+                    .effects
+                    .replies
+                    .push((ticket, Ok(reply(update, &execution, waiter.rpc))));
             }
         }
     }

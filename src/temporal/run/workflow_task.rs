@@ -9,13 +9,13 @@ use temporalio_protos::temporal::api::failure::v1::{ApplicationFailureInfo, Fail
 use temporalio_protos::temporal::api::protocol::v1::Message;
 use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
 
-use crate::temporal::txn::Note;
 use super::{Context, Run};
 use crate::temporal::command::{self, BadCommand, Command};
 use crate::temporal::machine::update::State as UpdateState;
 use crate::temporal::machine::workflow_task::{Kind, Sticky};
 use crate::temporal::proto::duration;
 use crate::temporal::reject::Reject;
+use crate::temporal::txn::Note;
 
 /// How long a worker may keep a workflow task alive by heartbeats alone.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -94,7 +94,10 @@ impl Run {
         identity: &str,
     ) {
         let queue = self.start.task_queue.clone();
-        let message = failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default();
+        let message = failure
+            .as_ref()
+            .map(|failure| failure.message.clone())
+            .unwrap_or_default();
         context.effects.notes.push(Note::temporal(format!(
             "workflow task of {} failed: {message}",
             self.start.workflow_id
@@ -148,7 +151,9 @@ impl Run {
         if force {
             self.schedule_workflow_task(context, Kind::Normal);
             if heartbeat {
-                self.machines.workflow_task.carry_original_schedule(original_scheduled_at);
+                self.machines
+                    .workflow_task
+                    .carry_original_schedule(original_scheduled_at);
             }
         } else if self.has_admitted_updates() {
             self.schedule_workflow_task(context, Kind::Speculative);
@@ -174,7 +179,9 @@ impl Run {
         let failure = Failure {
             message: bad.message,
             source: "Server".to_owned(),
-            failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo { non_retryable: true })),
+            failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo {
+                non_retryable: true,
+            })),
             ..Default::default()
         };
         let message = failure.message.clone();

@@ -20,15 +20,8 @@ fn task() -> HumanTask<Decision> {
 
 #[test]
 fn the_range_of_the_timeout() {
-    for (timeout, good) in [
-        (59, false),
-        (60, true),
-        (2_592_000, true),
-        (2_592_001, false),
-    ] {
-        let prepared = task()
-            .timeout(Duration::from_secs(timeout))
-            .prepare("k".to_owned());
+    for (timeout, good) in [(59, false), (60, true), (2_592_000, true), (2_592_001, false)] {
+        let prepared = task().timeout(Duration::from_secs(timeout)).prepare("k".to_owned());
         match prepared {
             Ok(question) => assert!(good && question.create.request.timeout_seconds == timeout),
             Err(error) => {
@@ -44,9 +37,7 @@ fn the_range_of_the_timeout() {
             }
         }
     }
-    let error = task()
-        .timeout(Duration::from_millis(60_500))
-        .prepare("k".to_owned());
+    let error = task().timeout(Duration::from_millis(60_500)).prepare("k".to_owned());
     assert_eq!(
         error.expect_err("a fraction").to_string(),
         "timeout_seconds: must be whole seconds"
@@ -55,11 +46,7 @@ fn the_range_of_the_timeout() {
 
 #[test]
 fn what_is_wrong_names_its_field() {
-    let missing = |task: HumanTask<Decision>| {
-        task.prepare("k".to_owned())
-            .expect_err("invalid")
-            .to_string()
-    };
+    let missing = |task: HumanTask<Decision>| task.prepare("k".to_owned()).expect_err("invalid").to_string();
     assert!(missing(task().server_url("")).starts_with("server_url: "));
     assert!(missing(task().callback_url("")).starts_with("callback_url: "));
     let verifier = VerifierConfig::new("claude", "be strict").max_attempts(11);
@@ -97,10 +84,7 @@ fn every_form_of_assign_to_is_pythons() {
             json!({"marketplace": true}),
         ),
     ] {
-        let question = task()
-            .assign_to(assign_to)
-            .prepare("k".to_owned())
-            .expect("valid");
+        let question = task().assign_to(assign_to).prepare("k".to_owned()).expect("valid");
         assert_eq!(question.create.request.assign_to, Some(json));
     }
 }
@@ -122,27 +106,11 @@ fn the_callback_names_the_workflow() {
         ("http://app/cb", false, "http://app/cb?wf=a%2Fb%3Ac"),
         ("http://app/cb?x=1", false, "http://app/cb?x=1&wf=a%2Fb%3Ac"),
         ("http://app/cb?wf=mine", false, "http://app/cb?wf=mine"),
-        (
-            "http://app/cb?wf=mine&x=%20",
-            true,
-            "http://app/cb?x=%20&wf=a%2Fb%3Ac",
-        ),
-        (
-            "http://app/cb?wf#top",
-            true,
-            "http://app/cb?wf=a%2Fb%3Ac#top",
-        ),
-        (
-            "http://app/cb?wfx=1",
-            true,
-            "http://app/cb?wfx=1&wf=a%2Fb%3Ac",
-        ),
+        ("http://app/cb?wf=mine&x=%20", true, "http://app/cb?x=%20&wf=a%2Fb%3Ac"),
+        ("http://app/cb?wf#top", true, "http://app/cb?wf=a%2Fb%3Ac#top"),
+        ("http://app/cb?wfx=1", true, "http://app/cb?wfx=1&wf=a%2Fb%3Ac"),
     ] {
-        assert_eq!(
-            with_workflow_parameter(url, "a/b:c", replace),
-            result,
-            "{url}"
-        );
+        assert_eq!(with_workflow_parameter(url, "a/b:c", replace), result, "{url}");
     }
 }
 
@@ -158,8 +126,5 @@ fn a_question_survives_the_way_to_the_child() {
         .expect("valid");
     let json = serde_json::to_value(&question).expect("JSON");
     assert_eq!(json["create_activity_timeout_milliseconds"], 1500);
-    assert_eq!(
-        serde_json::from_value::<Question>(json).expect("a question"),
-        question
-    );
+    assert_eq!(serde_json::from_value::<Question>(json).expect("a question"), question);
 }

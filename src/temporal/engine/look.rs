@@ -1,0 +1,102 @@
+//! Looking at the engine from outside: for tests, reports and named moments.
+
+use temporalio_protos::temporal::api::history::v1::History;
+
+use super::Engine;
+use crate::temporal::matching::Task;
+use crate::temporal::run::Run;
+
+/// Failed attempts of a workflow task after which waiting for its workflow makes no sense.
+const HOPELESS_ATTEMPTS: i32 = 3;
+
+impl Engine {
+    /// The history of a workflow's latest run.
+    pub fn history(&self, namespace: &str, workflow_id: &str) -> Option<History> {
+        let run = self.runs.current(namespace, workflow_id)?;
+        Some(History {
+            events: run.log.events().to_vec(),
+        })
+    }
+
+    /// Whether a workflow is open and has nothing to do: no workflow task, no activity.
+    pub fn is_parked_workflow(&self, namespace: &str, workflow_id: &str) -> bool {
+        self.runs.current(namespace, workflow_id).is_some_and(|run| {
+            run.is_running()
+                && !run.machines.workflow_task.is_pending()
+                && run.machines.workflow_task.last_completed_started_event_id() > 0
+                && run.machines.activities.is_empty()
+        })
+    }
+
+    /// Whether a workflow has ended.
+    pub fn is_closed_workflow(&self, namespace: &str, workflow_id: &str) -> bool {
+        self.runs
+            .current(namespace, workflow_id)
+            .is_some_and(|run| !run.is_running())
+    }
+
+    /// A workflow whose workflow task keeps failing, and why.
+    pub fn failing_workflow(&self) -> Option<String> {
+        self.runs().filter(|run| run.is_running()).find_map(|run| {
+            let task = &run.machines.workflow_task;
+            let failure = task.last_failure().filter(|_| task.attempt() >= HOPELESS_ATTEMPTS)?;
+            Some(format!(
+                "the workflow task of workflow {} ({}) keeps failing; the SDK said: {}",
+                run.start.workflow_id, run.start.workflow_type, failure.message
+            ))
+        })
+    }
+
+    /// Every open workflow and what it waits for, and every task that no worker fetches.
+    pub fn who_waits(&self) -> Vec<String> {
+        let unserved = self
+            .matching
+            .backlog()
+            .filter(|(_, _, served)| !served)
+            .map(|(key, task, _)| {
+                let kind = match task {
+                    Task::Workflow { .. } => "a workflow task",
+                    Task::Activity { .. } => "an activity task",
+                    Task::Query { .. } => "a query",
+                };
+                format!("{kind} waits on task queue {:?}, which no worker polls", key.name)
+            });
+        let workflows = self.runs().filter(|run| run.is_running()).map(waits_for);
+        workflows.chain(unserved).collect()
+    }
+}
+
+fn waits_for(run: &Run) -> String {
+    let machines = &run.machines;
+    let mut what: Vec<String> = Vec::new();
+    if machines.workflow_task.is_pending() {
+        what.push(format!(
+            "its workflow task (attempt {})",
+            machines.workflow_task.attempt()
+        ));
+    }
+    for activity in machines.activities.values() {
+        let attributes = activity.attributes();
+        let type_name = attributes.activity_type.as_ref().map(|it| it.name.as_str());
+        what.push(format!(
+            "activity {} (attempt {})",
+            type_name.unwrap_or_default(),
+            activity.attempt()
+        ));
+    }
+    if !machines.timers.is_empty() {
+        what.push(format!("{} timer(s)", machines.timers.len()));
+    }
+    for child in machines.children.values() {
+        what.push(format!("child workflow {}", child.workflow_id()));
+    }
+    if what.is_empty() {
+        what.push("a signal, an update or a cancellation".to_owned());
+    }
+    format!(
+        "workflow {} ({}) waits for {}",
+        run.start.workflow_id,
+        run.start.workflow_type,
+        what.join(", ")
+    )
+}

@@ -1,0 +1,167 @@
+//! How a testkit is made.
+
+use std::time::Duration;
+
+use awaithumans_temporal::{PayloadKey, WebhookKey};
+
+use super::{Testkit, connect, mover};
+use crate::clock::Timestamp;
+use crate::human::{self, Profile};
+use crate::io::{Connection, Driver, Grace, Receiver};
+use crate::temporal::HandOut;
+use crate::world::World;
+use temporalio_client::Client;
+
+/// The environment variable that overrides every testkit's seed.
+pub(super) const SEED_VARIABLE: &str = "AWAITHUMANS_TESTKIT_SEED";
+
+/// The seed of a testkit that nobody gave one: fixed, so that a test is the same every time.
+pub const DEFAULT_SEED: u64 = 0;
+
+/// The address of the fake awaithumans server.
+pub(super) const SERVER_URL: &str = "http://awaithumans.test";
+
+/// The PAYLOAD_KEY of a testkit that nobody gave one: the bytes 0 to 31.
+pub(super) const TEST_PAYLOAD_KEY: [u8; 32] = {
+    let mut key = [0; 32];
+    let mut index = 0;
+    while index < key.len() {
+        key[index] = index as u8;
+        index += 1;
+    }
+    key
+};
+
+/// Settings of a [`Testkit`]. One builder can start several.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use awaithumans_testkit::{Testkit, human::Profile};
+///
+/// let kit = Testkit::builder().seed(7).profile(Profile::V0_1_0).start().await;
+/// assert_eq!(kit.seed(), 7);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    seed: u64,
+    profile: Profile,
+    start_at: Timestamp,
+    payload_key: PayloadKey,
+    admin_token: String,
+    grace: Duration,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            seed: DEFAULT_SEED,
+            profile: Profile::default(),
+            start_at: Timestamp::EPOCH_OF_TESTS,
+            payload_key: PayloadKey::from_bytes(TEST_PAYLOAD_KEY),
+            admin_token: "testkit-admin-token".to_owned(),
+            grace: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Builder {
+    /// The seed of every id, token and choice; 0 by default. `AWAITHUMANS_TESTKIT_SEED` overrides it.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Which release of awaithumans the fake behaves as; today's by default.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// When virtual time starts; 2026-01-01T00:00:00Z by default.
+    #[must_use]
+    pub fn start_at(mut self, moment: Timestamp) -> Self {
+        self.start_at = moment;
+        self
+    }
+
+    /// The key that server and receiver share; 32 fixed bytes by default.
+    #[must_use]
+    pub fn payload_key(mut self, key: PayloadKey) -> Self {
+        self.payload_key = key;
+        self
+    }
+
+    /// The token that the fake awaithumans server takes.
+    #[must_use]
+    pub fn admin_token(mut self, token: impl Into<String>) -> Self {
+        self.admin_token = token.into();
+        self
+    }
+
+    /// How long, in real time, an activity may block on something outside the world before the world goes on without
+    /// it; 500 ms by default. A run in which that happened is marked as not reproducible.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Starts a testkit on the current Tokio runtime.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime, or if `AWAITHUMANS_TESTKIT_SEED` is set and isn't a number.
+    pub async fn start(&self) -> Testkit {
+        Testkit::build(self.clone()).await
+    }
+}
+
+/// What a testkit is put together from.
+pub(super) struct Parts {
+    pub(super) driver: Driver,
+    pub(super) client: Client,
+    pub(super) receiver: Receiver,
+    pub(super) seed: u64,
+    pub(super) key: WebhookKey,
+    pub(super) admin_token: String,
+}
+
+pub(super) async fn build(builder: Builder) -> Testkit {
+    let seed = seed_from_environment().unwrap_or(builder.seed);
+    let key = builder.payload_key.webhook_key();
+    let signing_key = key.clone();
+    let config = human::Config {
+        profile: builder.profile,
+        admin_token: builder.admin_token.clone(),
+        public_url: SERVER_URL.to_owned(),
+        sign: Box::new(move |body| signing_key.sign(body).to_string()),
+        started_at: builder.start_at,
+    };
+    let world = World::new(seed, HandOut::Serial, config);
+    let (driver, outgoing) = Driver::new(world, Grace(builder.grace));
+    let client = connect(&Connection::new(driver.clone()), "test").await;
+    // The receiver is a party of its own: its calls come by a connection of its own.
+    let receiver_client = connect(&Connection::new(driver.clone()), "receiver").await;
+    let receiver = Receiver::new(driver.clone(), receiver_client, key.clone());
+    let mut kit = Testkit::assemble(Parts {
+        driver: driver.clone(),
+        client,
+        receiver: receiver.clone(),
+        seed,
+        key,
+        admin_token: builder.admin_token,
+    });
+    kit.keep(tokio::spawn(receiver.run(outgoing)));
+    kit.keep(tokio::spawn(mover::move_for_clients(driver, kit.mover.clone())));
+    kit
+}
+
+fn seed_from_environment() -> Option<u64> {
+    let text = std::env::var(SEED_VARIABLE).ok()?;
+    match text.trim().parse() {
+        Ok(seed) => Some(seed),
+        Err(error) => panic!("{SEED_VARIABLE} must be a number from 0 to 2^64 - 1, not {text:?}: {error}"),
+    }
+}

@@ -1,0 +1,162 @@
+//! The people, and the fake awaithumans server, as a test sees them.
+
+use std::time::Duration;
+
+use awaithumans_temporal::wire::json::Json;
+
+use crate::clock::Timestamp;
+use crate::human::{Delivery, Human, Matcher, Task, Verdict};
+use crate::io::Driver;
+use crate::journal::Journal;
+
+/// The people who answer, and the server that asks them.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use awaithumans_testkit::{Testkit, human::Matcher};
+/// use std::time::Duration;
+///
+/// let kit = Testkit::start().await;
+/// kit.humans().on(Matcher::title_contains("refund"))
+///     .after(Duration::from_secs(2 * 86_400))
+///     .complete(serde_json::json!({"approved": true}));
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Humans {
+    driver: Driver,
+}
+
+impl Humans {
+    pub(super) fn new(driver: Driver) -> Self {
+        Self { driver }
+    }
+
+    /// Starts a line of the script: what a person does with the tasks that match. The first line that matches counts.
+    pub fn on(&self, matcher: Matcher) -> Behaviour {
+        Behaviour {
+            driver: self.driver.clone(),
+            matcher,
+            after: Duration::ZERO,
+            by: None,
+        }
+    }
+
+    /// What the verifier says to answers, unless a provider has verdicts of its own.
+    pub fn verifier_says(&self, verdict: Verdict) {
+        self.with(|human, _, _| {
+            human.verifier().by_default(verdict);
+        });
+    }
+
+    /// All tasks, oldest first.
+    pub fn tasks(&self) -> Vec<Task> {
+        self.driver.read(|world| world.human().tasks().cloned().collect())
+    }
+
+    /// The task with this idempotency key.
+    pub fn task_by_key(&self, idempotency_key: &str) -> Option<Task> {
+        self.driver
+            .read(|world| world.human().task_by_key(idempotency_key).cloned())
+    }
+
+    /// All webhooks, oldest first: delivered, waiting for another attempt, or given up.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.driver.read(|world| world.human().deliveries().cloned().collect())
+    }
+
+    /// Somebody answers a task now.
+    ///
+    /// # Errors
+    /// The server's refusal, as it would send it.
+    pub fn complete(&self, task_id: &str, response: impl Into<Json>, email: &str) -> Result<(), Json> {
+        self.with(|human, now, journal| human.complete(now, journal, task_id, response.into(), email))
+    }
+
+    /// Somebody cancels a task now.
+    ///
+    /// # Errors
+    /// The server's refusal, as it would send it.
+    pub fn cancel(&self, task_id: &str) -> Result<(), Json> {
+        self.with(|human, now, journal| human.cancel(now, journal, task_id))
+    }
+
+    /// The server goes down: connections are refused, and its schedulers rest.
+    pub fn stop_server(&self) {
+        self.with(|human, now, journal| human.stop(now, journal));
+    }
+
+    /// The server comes back: tasks and webhooks are as they were, and its schedulers resume.
+    pub fn start_server(&self) {
+        self.with(|human, now, journal| human.start(now, journal));
+    }
+
+    /// The server restarts: what it holds in its database stays, what it only remembers is gone.
+    pub fn restart_server(&self) {
+        self.with(|human, now, journal| human.restart(now, journal));
+    }
+
+    fn with<T>(&self, body: impl FnOnce(&mut Human, Timestamp, &mut Journal) -> T) -> T {
+        self.driver.write(|world| {
+            let (human, now, journal) = world.human_mut();
+            body(human, now, journal)
+        })
+    }
+}
+
+/// A line of the script, until it says what is done.
+#[must_use = "the line counts once it says what is done: complete, cancel, never or reject_until_exhausted"]
+#[derive(Debug)]
+pub struct Behaviour {
+    driver: Driver,
+    matcher: Matcher,
+    after: Duration,
+    by: Option<String>,
+}
+
+impl Behaviour {
+    /// How long the person takes, from when the task is on the server.
+    pub fn after(mut self, duration: Duration) -> Self {
+        self.after = duration;
+        self
+    }
+
+    /// Who it is, by e-mail address; the assignee by default.
+    pub fn by(mut self, email: impl Into<String>) -> Self {
+        self.by = Some(email.into());
+        self
+    }
+
+    /// The person answers.
+    pub fn complete(self, response: impl Into<Json>) {
+        let response = response.into();
+        self.script(|on| on.complete(response));
+    }
+
+    /// The person cancels.
+    pub fn cancel(self) {
+        self.script(|on| on.cancel());
+    }
+
+    /// Nobody does anything.
+    pub fn never(self) {
+        self.script(|on| on.never());
+    }
+
+    /// The person answers, and the verifier rejects it, until no attempt is left.
+    pub fn reject_until_exhausted(self) {
+        self.script(|on| on.reject_until_exhausted());
+    }
+
+    fn script(self, finish: impl FnOnce(crate::human::On<'_>)) {
+        self.driver.write(|world| {
+            let (human, _, _) = world.human_mut();
+            let mut people = human.people();
+            let mut on = people.on(self.matcher).after(self.after);
+            if let Some(email) = &self.by {
+                on = on.by(email);
+            }
+            finish(on);
+        });
+    }
+}

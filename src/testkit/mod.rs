@@ -1,0 +1,376 @@
+//! The testkit: one world, and everything a test wants to do with it.
+
+mod builder;
+mod error;
+mod humans;
+mod moment;
+mod mover;
+mod play;
+mod report;
+mod worker;
+
+use std::time::Duration;
+
+use awaithumans_temporal::{CreateTask, WebhookKey};
+use bytes::Bytes;
+use temporalio_client::Client;
+use temporalio_protos::temporal::api::history::v1::History;
+use temporalio_sdk::WorkerOptions;
+
+pub use builder::Builder;
+pub use error::Error;
+pub use humans::Humans;
+pub use moment::Moment;
+pub use play::play;
+pub use worker::Worker;
+
+use crate::clock::{HoldId, Timestamp};
+use crate::human::DeliveryOutcome;
+use crate::io::{Connection, Driver, InProcess, Receiver};
+use crate::journal::{Journal, Party};
+
+/// A fake awaithumans server, an in-memory Temporal and a callback receiver on one virtual clock and one seed.
+///
+/// Time stands still until the test awaits something that needs it: [`advance`](Self::advance),
+/// [`advance_to`](Self::advance_to), [`run_until`](Self::run_until), or the result of a workflow.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use awaithumans_testkit::Testkit;
+/// use std::time::Duration;
+///
+/// let kit = Testkit::start().await;
+/// let before = kit.now();
+/// kit.advance(Duration::from_secs(2 * 86_400)).await.unwrap();
+/// assert_eq!(kit.now().since(before), Duration::from_secs(2 * 86_400));
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Testkit {
+    driver: Driver,
+    client: Client,
+    receiver: Receiver,
+    seed: u64,
+    key: WebhookKey,
+    admin_token: String,
+    mover: mover::Mover,
+    workers: std::sync::atomic::AtomicU64,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// The namespace that the testkit's clients and workers use.
+pub const NAMESPACE: &str = "default";
+
+impl Testkit {
+    /// A testkit with the defaults of [`Builder`].
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// Chooses the seed, the profile, the keys.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    // What the test gives to its own code.
+
+    /// An ordinary client of the in-memory Temporal: existing suites change only where they get theirs.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The address of the fake awaithumans server: for `HumanTask::server_url`. It never leaves the process.
+    pub fn server_url(&self) -> &'static str {
+        builder::SERVER_URL
+    }
+
+    /// The address of the callback receiver: for `HumanTask::callback_url`. It never leaves the process.
+    pub fn callback_url(&self) -> String {
+        format!("http://{}/awaithumans/callback", crate::io::RECEIVER_HOST)
+    }
+
+    /// The token that the fake awaithumans server takes.
+    pub fn api_key(&self) -> &str {
+        &self.admin_token
+    }
+
+    /// The key that webhooks are signed with.
+    pub fn webhook_key(&self) -> &WebhookKey {
+        &self.key
+    }
+
+    /// The adapter's way to the fake awaithumans server, without a socket.
+    pub fn transport(&self) -> impl awaithumans_temporal::Transport + Clone + use<> {
+        InProcess::new(self.driver.clone())
+    }
+
+    /// The adapter's create-task activity over [`Self::transport`], with the token: for
+    /// `WorkerOptions::register_await_human`.
+    pub fn create_task_activity(&self) -> CreateTask {
+        CreateTask::new(self.transport()).api_key(self.api_key())
+    }
+
+    /// The fake awaithumans server's HTTP face as an axum router: serve it on a port, and anything that speaks HTTP can
+    /// talk to the server of this world.
+    pub fn awaithumans_router(&self) -> axum::Router {
+        crate::io::router(self.driver.clone())
+    }
+
+    // Workers.
+
+    /// Starts a worker of the real SDK on this world, and waits until it polls.
+    ///
+    /// Its identity is `worker-1`, `worker-2`, …; its build id is `testkit` unless it uses worker versioning, since the
+    /// SDK's own default is a hash of the test binary and would change every history with every build.
+    ///
+    /// # Panics
+    /// If the SDK refuses the options.
+    #[track_caller]
+    pub fn spawn_worker(&self, options: WorkerOptions) -> impl Future<Output = Worker> + use<'_> {
+        let number = self.workers.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        Worker::spawn(self.driver.clone(), number, options)
+    }
+
+    // People and the receiver.
+
+    /// The people, and the fake awaithumans server itself.
+    pub fn humans(&self) -> Humans {
+        Humans::new(self.driver.clone())
+    }
+
+    /// The callback receiver.
+    pub fn receiver(&self) -> ReceiverHandle<'_> {
+        ReceiverHandle { kit: self }
+    }
+
+    /// Webhooks without a task on the server, for tests that only care about the callback side.
+    pub fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks { kit: self }
+    }
+
+    // Time.
+
+    /// Virtual time.
+    pub fn now(&self) -> Timestamp {
+        self.driver.read(|world| world.now())
+    }
+
+    /// Moves time forward. Whatever is due on the way happens in its order, and the world settles after each thing.
+    ///
+    /// # Errors
+    /// [`Error::is_stalled`] if a hold or a webhook stands in the way.
+    pub async fn advance(&self, duration: Duration) -> Result<(), Error> {
+        self.advance_to(self.now() + duration).await
+    }
+
+    /// Moves time forward to a moment; see [`Self::advance`]. A moment that has passed changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::is_stalled`] if a hold or a webhook stands in the way.
+    pub async fn advance_to(&self, moment: Timestamp) -> Result<(), Error> {
+        self.mover.advance_to(moment).await.map_err(|error| self.explain(error))
+    }
+
+    /// Lets time run until the future is done, and gives what it gives.
+    ///
+    /// # Errors
+    /// [`Error::is_stalled`] if nothing can ever move again and the future still waits: the text says who waits for what.
+    pub async fn run_until<F: Future>(&self, future: F) -> Result<F::Output, Error> {
+        self.mover.run_until(future).await.map_err(|error| self.explain(error))
+    }
+
+    /// Lets time run until something has come about; see [`Moment`].
+    ///
+    /// # Errors
+    /// [`Error::is_stalled`] if it never will.
+    pub async fn run_until_moment(&self, moment: Moment) -> Result<(), Error> {
+        let driver = self.driver.clone();
+        let reached = driver.wait_for(|world| moment.has_come(world).then_some(()));
+        self.run_until(reached).await
+    }
+
+    /// Waits, without moving time, until nothing moves by itself.
+    pub async fn settle(&self) {
+        self.driver.settle().await;
+    }
+
+    /// Stops time until the guard is dropped.
+    pub fn hold(&self, reason: &str) -> Hold {
+        Hold {
+            id: self.driver.write(|world| world.hold(reason)),
+            driver: self.driver.clone(),
+        }
+    }
+
+    // Looking.
+
+    /// The seed of this world.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The record of everything that happened.
+    pub fn journal(&self) -> Journal {
+        self.driver.read(|world| world.journal().clone())
+    }
+
+    /// The journal's headlines as people read them: when, who, what.
+    pub fn timeline(&self) -> String {
+        report::timeline(&self.journal())
+    }
+
+    /// The history of a workflow's latest run.
+    ///
+    /// # Panics
+    /// If there is no such workflow.
+    #[track_caller]
+    pub fn history(&self, workflow_id: &str) -> History {
+        let history = self
+            .driver
+            .read(|world| world.temporal().history(NAMESPACE, workflow_id));
+        match history {
+            Some(history) => history,
+            None => panic!("{}", self.misuse(&format!("there is no workflow {workflow_id:?}"))),
+        }
+    }
+
+    /// Why this run may not repeat byte for byte; empty if it will.
+    pub fn unreproducible(&self) -> Vec<String> {
+        self.driver.unreproducible()
+    }
+
+    /// Writes a line of the test's own into the timeline.
+    pub fn note(&self, what: &str) {
+        self.driver.write(|world| world.note(Party::Test, what));
+    }
+
+    /// The line that runs a failed test again.
+    pub fn rerun_line(&self) -> String {
+        let test = std::thread::current().name().map(str::to_owned).unwrap_or_default();
+        format!("{}={} cargo test {test}", builder::SEED_VARIABLE, self.seed)
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        error.with_footer(format!("seed {}; run it again: {}", self.seed, self.rerun_line()))
+    }
+
+    fn misuse(&self, what: &str) -> String {
+        format!("{what}\nseed {}; run it again: {}", self.seed, self.rerun_line())
+    }
+}
+
+impl Drop for Testkit {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        if std::thread::panicking() {
+            eprintln!(
+                "\n--- awaithumans-testkit: seed {}; run it again: {}\n{}",
+                self.seed,
+                self.rerun_line(),
+                self.timeline()
+            );
+        }
+    }
+}
+
+/// Holds the clock; time goes on when it is dropped.
+#[must_use = "time goes on as soon as the guard is dropped"]
+#[derive(Debug)]
+pub struct Hold {
+    driver: Driver,
+    id: HoldId,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.driver.write(|world| world.release(self.id));
+    }
+}
+
+/// The callback receiver of a testkit.
+#[derive(Debug)]
+pub struct ReceiverHandle<'a> {
+    kit: &'a Testkit,
+}
+
+impl ReceiverHandle<'_> {
+    /// Takes the callback route off the air: webhooks meet a refused connection.
+    pub fn stop(&self) {
+        self.kit.note("the callback receiver goes down");
+        self.kit.receiver.set_down(true);
+    }
+
+    /// Puts the callback route back on the air.
+    pub fn start(&self) {
+        self.kit.note("the callback receiver is back");
+        self.kit.receiver.set_down(false);
+    }
+
+    /// Verifies webhooks with another key from now on: what happens when the PAYLOAD_KEYs of server and receiver differ.
+    pub fn use_key(&self, key: WebhookKey) {
+        self.kit.receiver.set_key(key);
+    }
+}
+
+/// Sends webhooks that no task on the fake server stands behind.
+#[derive(Debug)]
+pub struct Webhooks<'a> {
+    kit: &'a Testkit,
+}
+
+impl Webhooks<'_> {
+    /// Delivers a request to the callback receiver as it is. Gives the receiver's HTTP status, or the error's text.
+    ///
+    /// # Errors
+    /// The text that the sending server would log, if there was no answer.
+    pub async fn send_request(&self, request: &http::Request<Bytes>) -> Result<u16, String> {
+        match self.kit.receiver.receive(request).await {
+            DeliveryOutcome::Answered(status) => Ok(status),
+            DeliveryOutcome::Failed(error) => Err(error),
+        }
+    }
+}
+
+impl Testkit {
+    pub(crate) async fn build(builder: Builder) -> Self {
+        builder::build(builder).await
+    }
+
+    fn assemble(parts: builder::Parts) -> Self {
+        Self {
+            mover: mover::Mover::new(parts.driver.clone()),
+            driver: parts.driver,
+            client: parts.client,
+            receiver: parts.receiver,
+            seed: parts.seed,
+            key: parts.key,
+            admin_token: parts.admin_token,
+            workers: std::sync::atomic::AtomicU64::new(0),
+            tasks: Vec::new(),
+        }
+    }
+
+    fn keep(&mut self, task: tokio::task::JoinHandle<()>) {
+        self.tasks.push(task);
+    }
+}
+
+/// Connects an SDK client through a connection that can be cut.
+pub(crate) async fn connect(connection: &Connection, identity: &str) -> Client {
+    use temporalio_client::{ClientOptions, ConnectionOptions};
+    let target = url::Url::parse("http://temporal.test:7233").expect("a constant URL");
+    let options = ConnectionOptions::new(target)
+        .identity(identity)
+        .service_override(connection.service())
+        .dns_load_balancing(None)
+        .build();
+    let connection = temporalio_client::Connection::connect(options)
+        .await
+        .expect("the in-process connection needs nothing that can fail");
+    Client::new(connection, ClientOptions::new(NAMESPACE).build()).expect("default client options are valid")
+}

@@ -1,0 +1,136 @@
+//! Who moves time, and when: only inside a call that the test awaits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::error::Error;
+use super::report;
+use crate::clock::Timestamp;
+use crate::io::{Driver, Pace};
+
+/// How far virtual time may run in one call: a workflow that sleeps in a loop would never let it end.
+const MAX_RUN: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Moves the clock. Clones share the count of callers.
+#[derive(Clone, Debug)]
+pub(super) struct Mover {
+    driver: Driver,
+    /// Calls of the test that move time themselves; meanwhile nobody else does.
+    callers: Arc<AtomicUsize>,
+}
+
+impl Mover {
+    pub(super) fn new(driver: Driver) -> Self {
+        Self {
+            driver,
+            callers: Arc::new(AtomicUsize::new(0)),
+        }
+    }
+
+    pub(super) async fn advance_to(&self, moment: Timestamp) -> Result<(), Error> {
+        let _caller = self.enter();
+        loop {
+            self.settle().await?;
+            if self.driver.fire_next(moment) == Pace::NothingDue {
+                self.driver.write(|world| world.set_time(moment));
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) async fn run_until<F: Future>(&self, future: F) -> Result<F::Output, Error> {
+        let _caller = self.enter();
+        let limit = self.driver.read(|world| world.now()) + MAX_RUN;
+        tokio::pin!(future);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut future => return Ok(output),
+                settled = self.settle() => settled?,
+            }
+            // Whoever was woken by the last change goes first: the future itself, or a task of the test.
+            tokio::select! {
+                biased;
+                output = &mut future => return Ok(output),
+                () = tokio::task::yield_now() => {}
+            }
+            if !self.driver.is_quiet() {
+                continue;
+            }
+            if let Some(failing) = self.driver.read(report::failing_workflow) {
+                return Err(Error::failing_workflow(failing));
+            }
+            if self.driver.fire_next(limit) == Pace::Moved {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                output = &mut future => return Ok(output),
+                changed = self.driver.changed_within_grace() => {
+                    if !changed && self.driver.is_quiet() {
+                        return Err(Error::stalled(self.driver.read(report::stall)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until the world is quiet. A hold never ends by itself, so it is an error at once.
+    async fn settle(&self) -> Result<(), Error> {
+        if let Some(report) = self.driver.read(report::held) {
+            return Err(Error::stalled(report));
+        }
+        self.driver.settle().await;
+        Ok(())
+    }
+
+    fn enter(&self) -> Caller {
+        self.callers.fetch_add(1, Ordering::SeqCst);
+        Caller {
+            callers: Arc::clone(&self.callers),
+        }
+    }
+
+    fn has_caller(&self) -> bool {
+        self.callers.load(Ordering::SeqCst) > 0
+    }
+}
+
+struct Caller {
+    callers: Arc<AtomicUsize>,
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.callers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Moves time while a client waits for a workflow's result or an update, and no call of the test moves it.
+pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
+    loop {
+        driver
+            .wait_for(|world| (world.temporal().has_waiting_client() && !mover.has_caller()).then_some(()))
+            .await;
+        driver.settle().await;
+        tokio::task::yield_now().await;
+        let wanted = driver.read(|world| world.temporal().has_waiting_client()) && !mover.has_caller();
+        if !wanted || !driver.is_quiet() {
+            if mover.has_caller() {
+                // The caller changes the world; that wakes us again.
+                driver.changed_within_grace().await;
+            }
+            continue;
+        }
+        let hopeless = driver.read(|world| report::failing_workflow(world).or_else(|| report::held(world)));
+        if hopeless.is_none() && driver.fire_next(Timestamp::MAX) == Pace::Moved {
+            continue;
+        }
+        let changed = driver.changed_within_grace().await;
+        if !changed && driver.is_quiet() && !mover.has_caller() {
+            let report = hopeless.unwrap_or_else(|| driver.read(report::stall));
+            driver.write(|world| world.refuse_waiting(&report));
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Workers of the real SDK, each a process of its own in all but name: a thread, a runtime, a connection that can be cut.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use temporalio_common::worker::WorkerDeploymentOptions;
+use temporalio_sdk::{Runtime, WorkerOptions, runtime::RuntimeOptions};
+use tokio::sync::oneshot;
+
+use super::connect;
+use crate::io::{Connection, Driver};
+use crate::journal::Party;
+
+/// A worker of the real SDK. Dropping it is a crash.
+#[derive(Debug)]
+pub struct Worker {
+    driver: Driver,
+    identity: String,
+    options: Options,
+    process: Option<Process>,
+    starts: u64,
+}
+
+/// The options, to start the worker again with.
+#[derive(Clone)]
+struct Options(Arc<WorkerOptions>);
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Options").field(&self.0.task_queue).finish()
+    }
+}
+
+#[derive(Debug)]
+struct Process {
+    connection: Connection,
+    stop: Option<oneshot::Sender<Stop>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// As the operating system kills: nothing is said to anybody.
+    Crash,
+    /// As the SDK shuts down.
+    Shutdown,
+}
+
+impl Worker {
+    pub(super) async fn spawn(driver: Driver, number: u64, mut options: WorkerOptions) -> Self {
+        if !options.deployment_options.use_worker_versioning {
+            options.deployment_options = WorkerDeploymentOptions::from_build_id("testkit".to_owned());
+        }
+        let mut worker = Self {
+            driver,
+            identity: format!("worker-{number}"),
+            options: Options(Arc::new(options)),
+            process: None,
+            starts: 0,
+        };
+        worker.start().await;
+        worker
+    }
+
+    /// The name by which histories and reports know it.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Kills the worker now. What it was doing is lost, and nobody is told.
+    pub fn crash(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.connection.cut();
+            self.note("is killed");
+            process.end(Stop::Crash);
+        }
+    }
+
+    /// Kills the worker the moment before it would make a call of this RPC, such as `RespondActivityTaskCompleted`: the
+    /// work is done, and nobody learns of it.
+    pub fn crash_before(&mut self, rpc: &str) {
+        let Some(process) = &self.process else {
+            return;
+        };
+        let rpc = rpc.to_owned();
+        let driver = self.driver.clone();
+        let identity = self.identity.clone();
+        process.connection.cut_before(Box::new(move |method| {
+            let trips = method == rpc;
+            if trips {
+                driver.write(|world| world.note(Party::Worker, format!("{identity} is killed before {rpc}")));
+            }
+            trips
+        }));
+    }
+
+    /// Whether it runs: not crashed, not shut down.
+    pub fn is_running(&self) -> bool {
+        self.process
+            .as_ref()
+            .is_some_and(|process| !process.connection.is_cut())
+    }
+
+    /// Starts the worker again, with an empty cache, as a new process would; it is killed first if it runs.
+    pub async fn restart(&mut self) {
+        if self.is_running() {
+            self.crash();
+        }
+        if let Some(process) = self.process.take() {
+            process.end(Stop::Crash);
+        }
+        self.start().await;
+    }
+
+    /// Shuts the worker down as the SDK does, and waits for it.
+    pub async fn shutdown(mut self) {
+        if let Some(mut process) = self.process.take() {
+            if let Some(stop) = process.stop.take() {
+                let _ = stop.send(Stop::Shutdown);
+            }
+            if let Some(thread) = process.thread.take() {
+                // The thread needs this runtime to answer its last calls, so it is joined elsewhere.
+                let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+                drop(joined);
+            }
+            process.connection.cut();
+        }
+    }
+
+    async fn start(&mut self) {
+        self.starts += 1;
+        let connection = Connection::new(self.driver.clone());
+        let (stop, stopped) = oneshot::channel();
+        let (ready, mut failed) = oneshot::channel::<String>();
+        let thread = std::thread::Builder::new()
+            .name(self.identity.clone())
+            .spawn({
+                let connection = connection.clone();
+                let identity = self.identity.clone();
+                let options = self.options.clone();
+                move || run(&connection, &identity, &options, stopped, ready)
+            })
+            .unwrap_or_else(|error| panic!("a worker needs a thread: {error}"));
+        let id = connection.id();
+        let polls = self.driver.wait_for(|world| {
+            let (workflow, activity) = world.temporal().parked_polls(id);
+            (workflow >= WORKFLOW_POLLS && activity >= ACTIVITY_POLLS).then_some(())
+        });
+        tokio::select! {
+            () = polls => {}
+            Ok(error) = &mut failed => panic!("the SDK refuses the worker {}: {error}", self.identity),
+        }
+        self.note(if self.starts == 1 {
+            "starts"
+        } else {
+            "is back, with an empty cache"
+        });
+        self.process = Some(Process {
+            connection,
+            stop: Some(stop),
+            thread: Some(thread),
+        });
+    }
+
+    fn note(&self, what: &str) {
+        let line = format!("{} {what}", self.identity);
+        self.driver.write(|world| world.note(Party::Worker, line));
+    }
+}
+
+/// Polls that a worker with the default pollers makes when it has started: 4 sticky and 1 normal, and 5 for activities
+/// (facts of temporalio-sdk-core 0.10.1). The first of each kind is enough to start from.
+const WORKFLOW_POLLS: usize = 2;
+const ACTIVITY_POLLS: usize = 1;
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.connection.cut();
+            process.end(Stop::Crash);
+        }
+    }
+}
+
+impl Process {
+    fn end(mut self, how: Stop) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(how);
+        }
+        // The thread ends by itself; nothing that it does reaches the world any more.
+        drop(self.thread.take());
+    }
+}
+
+fn run(
+    connection: &Connection,
+    identity: &str,
+    options: &Options,
+    stopped: oneshot::Receiver<Stop>,
+    failed: oneshot::Sender<String>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = failed.send(error.to_string());
+            return;
+        }
+    };
+    runtime.block_on(async {
+        let client = connect(connection, identity).await;
+        let sdk = RuntimeOptions::builder()
+            .heartbeat_interval(None)
+            .build()
+            .map_err(|error| error.to_string())
+            .and_then(|options| Runtime::from_current_tokio(options).map_err(|error| error.to_string()));
+        let worker = sdk.and_then(|sdk| {
+            temporalio_sdk::Worker::new(&sdk, client, (*options.0).clone())
+                .map(|worker| (sdk, worker))
+                .map_err(|error| error.to_string())
+        });
+        match worker {
+            Ok((sdk, mut worker)) => {
+                work(&mut worker, stopped).await;
+                drop((worker, sdk));
+            }
+            Err(error) => {
+                let _ = failed.send(error);
+            }
+        }
+    });
+    runtime.shutdown_background();
+}
+
+async fn work(worker: &mut temporalio_sdk::Worker, stopped: oneshot::Receiver<Stop>) {
+    let shutdown = worker.shutdown_handle();
+    let running = worker.run();
+    tokio::pin!(running);
+    let how = tokio::select! {
+        ended = &mut running => {
+            drop(ended);
+            return;
+        }
+        how = stopped => how.unwrap_or(Stop::Crash),
+    };
+    if how == Stop::Shutdown {
+        shutdown();
+        drop(running.await);
+    }
+}
