@@ -243,6 +243,17 @@ impl World {
         self.holds.release(hold)
     }
 
+    /// A worker is starting: no task goes out until [`Self::end_worker_start`].
+    pub fn begin_worker_start(&mut self) {
+        self.temporal.begin_worker_start();
+    }
+
+    /// The worker polls all its queues.
+    pub fn end_worker_start(&mut self) {
+        self.temporal.end_worker_start(self.now);
+        self.take_notes();
+    }
+
     /// Writes a line of the timeline.
     pub fn note(&mut self, party: Party, what: impl Into<String>) {
         self.journal.headline(self.now, party, what);

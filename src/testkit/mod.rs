@@ -121,6 +121,15 @@ impl Testkit {
 
     // Workers.
 
+    /// The builder of a worker's options, with a fixed build id. The SDK's own default is a hash of the test binary, which
+    /// takes half a second in a debug build and changes every history with every build.
+    pub fn worker_options(
+        &self,
+        task_queue: impl Into<String>,
+    ) -> temporalio_sdk::WorkerOptionsBuilder<temporalio_sdk::worker_options_builder::SetDeploymentOptions> {
+        WorkerOptions::new(task_queue).deployment_options(worker::build_id())
+    }
+
     /// Starts a worker of the real SDK on this world, and waits until it polls.
     ///
     /// Its identity is `worker-1`, `worker-2`, …; its build id is `testkit` unless it uses worker versioning, since the

@@ -49,7 +49,7 @@ enum Stop {
 impl Worker {
     pub(super) async fn spawn(driver: Driver, number: u64, mut options: WorkerOptions) -> Self {
         if !options.deployment_options.use_worker_versioning {
-            options.deployment_options = WorkerDeploymentOptions::from_build_id("testkit".to_owned());
+            options.deployment_options = build_id();
         }
         let mut worker = Self {
             driver,
@@ -129,6 +129,7 @@ impl Worker {
 
     async fn start(&mut self) {
         self.starts += 1;
+        let starting = Starting::new(self.driver.clone());
         let connection = Connection::new(self.driver.clone());
         let (stop, stopped) = oneshot::channel();
         let (ready, mut failed) = oneshot::channel::<String>();
@@ -155,6 +156,7 @@ impl Worker {
         } else {
             "is back, with an empty cache"
         });
+        drop(starting);
         self.process = Some(Process {
             connection,
             stop: Some(stop),
@@ -166,6 +168,32 @@ impl Worker {
         let line = format!("{} {what}", self.identity);
         self.driver.write(|world| world.note(Party::Worker, line));
     }
+}
+
+/// While a worker starts, no task goes out: its polls come in no certain order.
+struct Starting {
+    driver: Driver,
+}
+
+impl Starting {
+    fn new(driver: Driver) -> Self {
+        driver.write(|world| world.begin_worker_start());
+        Self { driver }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.driver.write(|world| world.end_worker_start());
+    }
+}
+
+/// How long, in real time, the remains of a killed worker may take to end.
+const REMAINS_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A build id that no build changes.
+pub(super) fn build_id() -> WorkerDeploymentOptions {
+    WorkerDeploymentOptions::from_build_id("testkit".to_owned())
 }
 
 /// Polls that a worker with the default pollers makes when it has started: 4 sticky and 1 normal, and 5 for activities
@@ -242,8 +270,10 @@ async fn work(worker: &mut temporalio_sdk::Worker, stopped: oneshot::Receiver<St
         }
         how = stopped => how.unwrap_or(Stop::Crash),
     };
-    if how == Stop::Shutdown {
-        shutdown();
-        drop(running.await);
+    shutdown();
+    match how {
+        Stop::Shutdown => drop(running.await),
+        // The connection is cut already. What is still running, an activity that blocks say, is left behind.
+        Stop::Crash => drop(tokio::time::timeout(REMAINS_LIMIT, running).await),
     }
 }

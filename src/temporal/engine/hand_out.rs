@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::temporal::matching::{Match, Poller, Task};
 use crate::temporal::run::RunRef;
 use crate::temporal::token::TaskToken;
+use crate::temporal::txn::Note;
 
 /// Names a task in a worker's hands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +39,7 @@ impl Hand {
 impl Engine {
     pub(super) fn hand_out_tasks(&mut self, now: Timestamp) {
         loop {
-            if self.hand_out == HandOut::Serial && self.must_wait() {
+            if self.starting_workers > 0 || (self.hand_out == HandOut::Serial && self.must_wait()) {
                 return;
             }
             let Some(found) = self.matching.take_match(now, &mut self.entropy) else {
@@ -74,6 +75,19 @@ impl Engine {
         match answer {
             Some(answer) => self.answer(found.poller.ticket, Ok(answer)),
             None => self.repark(found),
+        }
+    }
+
+    /// A worker that doesn't have the run in its cache replays it.
+    fn note_replay(&mut self, run: RunRef, found: &Match) {
+        let Some(run) = self.runs.get(run) else {
+            return;
+        };
+        if !found.sticky && run.machines.workflow_task.last_completed_started_event_id() > 0 {
+            self.notes.push(Note::worker(format!(
+                "{} replays workflow {} from its history",
+                found.poller.identity, run.start.workflow_id
+            )));
         }
     }
 
@@ -118,6 +132,7 @@ impl Engine {
         if !started {
             return None;
         }
+        self.note_replay(run, found);
         self.take_in_hand(HandKey::Workflow(run), poller, "a workflow task");
         Some(self.workflow_task_response(run, found.sticky)?.encode_to_vec())
     }

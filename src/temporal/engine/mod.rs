@@ -67,6 +67,8 @@ pub struct Engine {
     pub(crate) hands: BTreeMap<HandKey, Hand>,
     pub(crate) parked: BTreeMap<Ticket, Parked>,
     hand_out: HandOut,
+    /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
+    starting_workers: usize,
     /// After the grace: don't wait for polls that were expected.
     ignore_expected_polls: bool,
     /// Seeded ids in the place of random ones that clients make: see [`Self::stable_id`].
@@ -115,6 +117,7 @@ impl Engine {
             hands: BTreeMap::new(),
             parked: BTreeMap::new(),
             hand_out,
+            starting_workers: 0,
             ignore_expected_polls: false,
             stable_ids: BTreeMap::new(),
             mail: VecDeque::new(),
@@ -201,7 +204,10 @@ impl Engine {
 
     /// Whether nothing moves by itself: no task is in a worker's hands or about to be.
     pub fn is_idle(&self) -> bool {
-        self.hands.values().all(|hand| hand.released) && !self.matching.has_match() && !self.matching.expects_poll()
+        self.starting_workers == 0
+            && self.hands.values().all(|hand| hand.released)
+            && !self.matching.has_match()
+            && !self.matching.expects_poll()
     }
 
     /// What isn't idle, in plain words.
@@ -234,6 +240,17 @@ impl Engine {
             self.answers
                 .push_back((ticket, Err(Reject::FailedPrecondition(report.to_owned()))));
         }
+    }
+
+    /// A worker is starting: tasks wait until [`Self::end_worker_start`].
+    pub fn begin_worker_start(&mut self) {
+        self.starting_workers += 1;
+    }
+
+    /// The worker polls all its queues.
+    pub fn end_worker_start(&mut self, now: Timestamp) {
+        self.starting_workers = self.starting_workers.saturating_sub(1);
+        self.settle(now);
     }
 
     /// Whether an RPC waits for something that hasn't come.

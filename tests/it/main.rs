@@ -1,0 +1,6 @@
+//! All integration tests in one binary: the SDK takes minutes to link once, not once per file.
+
+// The SDK's macros make marker types without Debug.
+#![allow(missing_debug_implementations)]
+
+mod scenarios;
