@@ -246,6 +246,11 @@ impl Testkit {
         }
     }
 
+    /// The histories of all runs, in the order in which they were started.
+    pub fn histories(&self) -> Vec<History> {
+        self.driver.read(|world| world.temporal().histories())
+    }
+
     /// Why this run may not repeat byte for byte; empty if it will.
     pub fn unreproducible(&self) -> Vec<String> {
         self.driver.unreproducible()

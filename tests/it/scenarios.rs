@@ -48,7 +48,11 @@ fn said(journal: &Journal, party: Party) -> Vec<String> {
 
 fn count(kit: &Testkit, workflow_id: &str, event_type: EventType) -> usize {
     let history = kit.history(workflow_id);
-    history.events.iter().filter(|event| event.event_type() == event_type).count()
+    history
+        .events
+        .iter()
+        .filter(|event| event.event_type() == event_type)
+        .count()
 }
 
 #[tokio::test]
@@ -280,7 +284,10 @@ async fn a_hold_stops_time_and_says_why() {
     let kit = Testkit::start().await;
     let hold = kit.hold("the test looks around");
     let error = kit.advance(Duration::from_secs(1)).await.unwrap_err();
-    assert!(error.is_stalled() && error.to_string().contains("the test looks around"), "{error}");
+    assert!(
+        error.is_stalled() && error.to_string().contains("the test looks around"),
+        "{error}"
+    );
     drop(hold);
     kit.advance(Duration::from_secs(1)).await.unwrap();
 }

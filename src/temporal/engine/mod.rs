@@ -102,9 +102,6 @@ pub(crate) enum ParkedAt {
     Query(RunRef),
 }
 
-/// The length of a UUID in its usual form.
-const UUID_LENGTH: usize = 36;
-
 impl Engine {
     /// A server with the namespace `default` and nothing in it.
     pub fn new(mut entropy: Entropy, hand_out: HandOut) -> Self {
@@ -279,14 +276,21 @@ impl Engine {
     /// sticky queues' names from the operating system's randomness, and histories show them. Only with serial
     /// hand-out, where the same seed must give the same bytes; other ids pass as they are.
     pub(crate) fn stable_id(&mut self, id: String) -> String {
-        let start = id.len().saturating_sub(UUID_LENGTH);
-        if self.hand_out == HandOut::Parallel || !id.is_char_boundary(start) || !runs::is_uuid(&id[start..]) {
+        let Some(start) = (self.hand_out == HandOut::Serial)
+            .then(|| runs::random_tail(&id))
+            .flatten()
+        else {
             return id;
-        }
+        };
         if let Some(stable) = self.stable_ids.get(&id) {
             return stable.clone();
         }
-        let stable = format!("{}{}", &id[..start], self.entropy.uuid());
+        let with_hyphens = id[start..].contains('-');
+        let tail = match with_hyphens {
+            true => self.entropy.uuid(),
+            false => self.entropy.uuid_hex(),
+        };
+        let stable = format!("{}{tail}", &id[..start]);
         self.stable_ids.insert(id, stable.clone());
         stable
     }
