@@ -13,6 +13,6 @@ mod world;
 pub use clock::Timestamp;
 pub use entropy::Entropy;
 pub use journal::{Entry, Journal, Party};
-pub use temporal::{Answer, Call, Engine, HandOut, Note, Reject, Rpc, Support, Ticket, table};
+pub use temporal::{Answer, Call, Engine, HandOut, Note, Polls, Reject, Rpc, Support, Ticket, table};
 pub use testkit::{Builder, Error, Hold, Humans, Moment, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker, play};
 pub use world::{Input, Output, World};

@@ -141,9 +141,14 @@ impl World {
         &self.journal
     }
 
+    /// Whether somebody is at work: a worker with a task, a webhook on its way.
+    pub fn is_busy(&self) -> bool {
+        !self.deliveries.is_empty() || self.temporal.is_busy()
+    }
+
     /// Whether nothing moves by itself, so that time may.
     pub fn is_quiet(&self) -> bool {
-        self.holds.is_empty() && self.deliveries.is_empty() && self.temporal.is_idle()
+        self.holds.is_empty() && !self.is_busy() && self.temporal.is_idle()
     }
 
     /// What keeps time from moving, in plain words.
@@ -193,6 +198,16 @@ impl World {
             }
         }
         self.take_notes();
+    }
+
+    /// Gives one task to a worker, unless somebody is at work already. Gives whether it did.
+    pub fn hand_out_next(&mut self) -> bool {
+        if self.is_busy() {
+            return false;
+        }
+        let handed_out = self.temporal.hand_out_next(self.now);
+        self.take_notes();
+        handed_out
     }
 
     /// Moves time to the next deadline and fires the one thing that is due first there. Nothing happens if `until` comes

@@ -7,9 +7,10 @@ use temporalio_common::worker::WorkerDeploymentOptions;
 use temporalio_sdk::{Runtime, WorkerOptions, runtime::RuntimeOptions};
 use tokio::sync::oneshot;
 
-use super::connect;
+use super::{NAMESPACE, connect};
 use crate::io::{Connection, Driver};
 use crate::journal::Party;
+use crate::temporal::Polls;
 
 /// A worker of the real SDK. Dropping it is a crash.
 #[derive(Debug)]
@@ -143,10 +144,11 @@ impl Worker {
             })
             .unwrap_or_else(|error| panic!("a worker needs a thread: {error}"));
         let id = connection.id();
-        let polls = self.driver.wait_for(|world| {
-            let (workflow, activity) = world.temporal().parked_polls(id);
-            (workflow >= WORKFLOW_POLLS && activity >= ACTIVITY_POLLS).then_some(())
-        });
+        let wanted = self.polls();
+        let task_queue = self.options.0.task_queue.clone();
+        let polls = self
+            .driver
+            .wait_for(|world| world.temporal().is_polled(id, &task_queue, wanted).then_some(()));
         tokio::select! {
             () = polls => {}
             Ok(error) = &mut failed => panic!("the SDK refuses the worker {}: {error}", self.identity),
@@ -162,6 +164,23 @@ impl Worker {
             stop: Some(stop),
             thread: Some(thread),
         });
+    }
+
+    /// The polls that a worker with these options makes once it has started.
+    fn polls(&self) -> Polls {
+        let options = &self.options.0;
+        let types = options
+            .to_core_options(NAMESPACE.to_owned(), self.identity.clone())
+            .map(|core| core.task_types);
+        // Options that the SDK refuses make the worker's thread fail, with a better text.
+        let (workflow, activity) = types.map_or((true, true), |types| {
+            (types.enable_workflows, types.enable_remote_activities)
+        });
+        Polls {
+            workflow,
+            sticky: workflow && options.max_cached_workflows > 0,
+            activity,
+        }
     }
 
     fn note(&self, what: &str) {
@@ -195,11 +214,6 @@ const REMAINS_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 pub(super) fn build_id() -> WorkerDeploymentOptions {
     WorkerDeploymentOptions::from_build_id("testkit".to_owned())
 }
-
-/// Polls that a worker with the default pollers makes when it has started: 4 sticky and 1 normal, and 5 for activities
-/// (facts of temporalio-sdk-core 0.10.1). The first of each kind is enough to start from.
-const WORKFLOW_POLLS: usize = 2;
-const ACTIVITY_POLLS: usize = 1;
 
 impl Drop for Worker {
     fn drop(&mut self) {

@@ -11,7 +11,6 @@ use tonic::Status;
 
 use super::driver::Driver;
 use crate::temporal::Reject;
-use crate::world::Input;
 
 /// Decides, before a call is carried out, whether the connection breaks first.
 pub(crate) type TripWire = Box<dyn Fn(&str) -> bool + Send + Sync>;
@@ -72,11 +71,7 @@ impl Connection {
     /// Breaks the connection: no call goes in or out any more, and what its worker held is nobody's.
     pub(crate) fn cut(&self) {
         if !self.inner.cut.swap(true, Ordering::SeqCst) {
-            self.inner.driver.write(|world| {
-                world.handle(Input::Disconnected {
-                    connection: self.inner.id,
-                });
-            });
+            self.inner.driver.disconnect(self.inner.id);
             self.inner.on_cut.notify_waiters();
         }
     }

@@ -3,7 +3,7 @@
 use prost::Message as _;
 use temporalio_protos::temporal::api::workflowservice::v1::PollWorkflowTaskQueueResponse;
 
-use super::{Engine, HandOut};
+use super::Engine;
 use crate::clock::Timestamp;
 use crate::temporal::matching::{Match, Poller, Task};
 use crate::temporal::run::RunRef;
@@ -37,23 +37,19 @@ impl Hand {
 }
 
 impl Engine {
+    /// Parallel hand-out: all that can go out goes out.
     pub(super) fn hand_out_tasks(&mut self, now: Timestamp) {
-        loop {
-            if self.starting_workers > 0 || (self.hand_out == HandOut::Serial && self.must_wait()) {
-                return;
-            }
-            let Some(found) = self.matching.take_match(now, &mut self.entropy) else {
-                return;
-            };
-            self.hand_over(now, found);
-            self.deliver_mail(now);
-        }
+        while self.starting_workers == 0 && self.hand_out_one(now) {}
     }
 
-    /// Serial hand-out: one task at a time, and none while a worker is about to poll a queue that has tasks.
-    fn must_wait(&self) -> bool {
-        let busy = self.hands.values().any(|hand| !hand.released);
-        busy || (self.matching.expects_poll() && !self.ignore_expected_polls)
+    /// Gives one task to one poll, or drops it if it is stale. `false` if there is none.
+    pub(super) fn hand_out_one(&mut self, now: Timestamp) -> bool {
+        let Some(found) = self.matching.take_match(now, &mut self.entropy) else {
+            return false;
+        };
+        self.hand_over(now, found);
+        self.deliver_mail(now);
+        true
     }
 
     /// Gives a task to a poll. A stale task is dropped, and the poll goes on waiting.
