@@ -2,6 +2,8 @@
 
 mod clock;
 mod entropy;
+#[cfg(feature = "rstest")]
+pub mod fixture;
 pub mod human;
 mod io;
 mod journal;

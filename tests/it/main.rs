@@ -3,4 +3,6 @@
 // The SDK's macros make marker types without Debug.
 #![allow(missing_debug_implementations)]
 
+mod outcomes;
+mod replay;
 mod scenarios;
