@@ -11,6 +11,11 @@ mod world;
 
 mod webhooks;
 
+#[cfg(feature = "wiremock")]
+pub mod matchers;
+#[cfg(feature = "proptest")]
+pub mod strategies;
+
 // The public interface is:
 pub use clock::Timestamp;
 pub use entropy::Entropy;
