@@ -6,3 +6,5 @@
 mod outcomes;
 mod replay;
 mod scenarios;
+mod signatures;
+mod webhooks;
