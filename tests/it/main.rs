@@ -1,3 +1,4 @@
 //! The one integration binary.
 
+mod rpc_table;
 mod signatures;
