@@ -2,6 +2,8 @@
 
 mod clock;
 mod entropy;
+#[cfg(feature = "rstest")]
+pub mod fixture;
 pub mod human;
 mod io;
 mod journal;
@@ -24,7 +26,7 @@ pub mod strategies;
 pub use clock::Timestamp;
 pub use entropy::Entropy;
 pub use journal::{Entry, Journal, Party};
-pub use temporal::{Answer, Call, Engine, HandOut, Note, Reject, Rpc, Support, Ticket, table};
+pub use temporal::{Answer, Call, Engine, HandOut, Note, Polls, Reject, Rpc, Support, Ticket, table};
 pub use testkit::{Builder, Error, Hold, Humans, Moment, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker, play};
 pub use webhooks::{Canned, TaskRef, UnsendableUrl};
 pub use world::{Input, Output, World};

@@ -141,9 +141,14 @@ impl World {
         &self.journal
     }
 
+    /// Whether somebody is at work: a worker with a task, a webhook on its way.
+    pub fn is_busy(&self) -> bool {
+        !self.deliveries.is_empty() || self.temporal.is_busy()
+    }
+
     /// Whether nothing moves by itself, so that time may.
     pub fn is_quiet(&self) -> bool {
-        self.holds.is_empty() && self.deliveries.is_empty() && self.temporal.is_idle()
+        self.holds.is_empty() && !self.is_busy() && self.temporal.is_idle()
     }
 
     /// What keeps time from moving, in plain words.
@@ -195,6 +200,16 @@ impl World {
         self.take_notes();
     }
 
+    /// Gives one task to a worker, unless somebody is at work already. Gives whether it did.
+    pub fn hand_out_next(&mut self) -> bool {
+        if self.is_busy() {
+            return false;
+        }
+        let handed_out = self.temporal.hand_out_next(self.now);
+        self.take_notes();
+        handed_out
+    }
+
     /// Moves time to the next deadline and fires the one thing that is due first there. Nothing happens if `until` comes
     /// before it. Gives whether something fired.
     ///
@@ -241,6 +256,17 @@ impl World {
     /// Lets time go on, as far as this hold is concerned.
     pub fn release(&mut self, hold: HoldId) -> bool {
         self.holds.release(hold)
+    }
+
+    /// A worker is starting: no task goes out until [`Self::end_worker_start`].
+    pub fn begin_worker_start(&mut self) {
+        self.temporal.begin_worker_start();
+    }
+
+    /// The worker polls all its queues.
+    pub fn end_worker_start(&mut self) {
+        self.temporal.end_worker_start(self.now);
+        self.take_notes();
     }
 
     /// Writes a line of the timeline.

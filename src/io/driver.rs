@@ -60,6 +60,8 @@ struct State {
     in_flight: BTreeSet<Ticket>,
     next_ticket: Ticket,
     next_connection: u64,
+    /// Connections that are gone: a call that was just on its way must not reach the world any more.
+    cut: BTreeSet<u64>,
     /// Workers that had to be left behind: the run can't be repeated byte for byte.
     unreproducible: Vec<String>,
 }
@@ -81,6 +83,7 @@ impl Driver {
             in_flight: BTreeSet::new(),
             next_ticket: 0,
             next_connection: 0,
+            cut: BTreeSet::new(),
             unreproducible: Vec::new(),
         };
         let shared = Shared {
@@ -115,11 +118,22 @@ impl Driver {
         state.next_connection
     }
 
+    /// Breaks a connection for good.
+    pub(crate) fn disconnect(&self, connection: u64) {
+        let mut state = self.lock();
+        state.cut.insert(connection);
+        state.world.handle(Input::Disconnected { connection });
+        self.carry_out(&mut state);
+    }
+
     /// Makes one gRPC call. Dropping the future abandons it.
     pub(crate) async fn rpc(&self, connection: u64, service: &str, method: &str, request: &[u8]) -> RpcAnswer {
         let (sender, answer) = oneshot::channel();
         let in_flight = {
             let mut state = self.lock();
+            if state.cut.contains(&connection) {
+                return Err(Reject::NotFound("this connection has been cut".to_owned()));
+            }
             let ticket = state.take_ticket();
             state.rpc.insert(ticket, sender);
             state.world.handle(Input::Rpc {
@@ -166,14 +180,19 @@ impl Driver {
         self.write(|world| world.handle(Input::Delivered { attempt, outcome }));
     }
 
-    /// Waits until nothing moves by itself. Whoever takes longer than the grace is left behind, and the journal says so.
+    /// Lets the workers do what there is to do, one task at a time, until nothing moves by itself.
+    ///
+    /// Whoever takes longer than the grace is left behind, and the journal says so.
     pub(crate) async fn settle(&self) {
         loop {
             let changed = self.shared.changed.notified();
             tokio::pin!(changed);
             // Registered before the look, so that no change falls between the two.
             changed.as_mut().enable();
-            if self.lock().is_quiet() {
+            if !self.lock().is_busy() {
+                if self.write(World::hand_out_next) {
+                    continue;
+                }
                 return;
             }
             if tokio::time::timeout(self.shared.grace.0, changed).await.is_err() {
@@ -304,13 +323,15 @@ impl State {
         self.next_ticket
     }
 
-    /// Nothing moves in the world, and every client has taken the answers that it got.
+    /// Somebody is at work: in the world, or a client that hasn't taken its answer yet.
+    fn is_busy(&self) -> bool {
+        let unanswered = |ticket| self.rpc.contains_key(ticket) || self.http.contains_key(ticket);
+        self.world.is_busy() || !self.in_flight.iter().all(unanswered)
+    }
+
+    /// Nothing moves by itself.
     fn is_quiet(&self) -> bool {
-        self.world.is_quiet()
-            && self
-                .in_flight
-                .iter()
-                .all(|ticket| self.rpc.contains_key(ticket) || self.http.contains_key(ticket))
+        self.world.is_quiet() && !self.is_busy()
     }
 }
 

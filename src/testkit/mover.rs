@@ -107,18 +107,22 @@ impl Drop for Caller {
     }
 }
 
-/// Moves time while a client waits for a workflow's result or an update, and no call of the test moves it.
+/// Lets workers work while a client waits for something of theirs, and moves time while one waits for a workflow's
+/// result or an update; unless a call of the test does it.
 pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
     loop {
         driver
-            .wait_for(|world| (world.temporal().has_waiting_client() && !mover.has_caller()).then_some(()))
+            .wait_for(|world| (world.temporal().has_parked_client() && !mover.has_caller()).then_some(()))
             .await;
         driver.settle().await;
         tokio::task::yield_now().await;
-        let wanted = driver.read(|world| world.temporal().has_waiting_client()) && !mover.has_caller();
-        if !wanted || !driver.is_quiet() {
-            if mover.has_caller() {
-                // The caller changes the world; that wakes us again.
+        if mover.has_caller() || !driver.is_quiet() {
+            driver.changed_within_grace().await;
+            continue;
+        }
+        if !driver.read(|world| world.temporal().has_waiting_client()) {
+            if driver.read(|world| world.temporal().has_parked_client()) {
+                // A query that no worker answers, or a client that follows a history: time is not for us to move.
                 driver.changed_within_grace().await;
             }
             continue;

@@ -7,8 +7,8 @@ pub(super) const CHECK_VARIABLE: &str = "AWAITHUMANS_TESTKIT_CHECK_DETERMINISM";
 
 /// Plays a scenario on a fresh testkit.
 ///
-/// With `AWAITHUMANS_TESTKIT_CHECK_DETERMINISM=1` in the environment it is played twice, and the two journals must be
-/// equal to the byte.
+/// With `AWAITHUMANS_TESTKIT_CHECK_DETERMINISM=1` in the environment it is played twice, and the two journals, all histories
+/// and all webhooks must be equal to the byte.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -25,7 +25,7 @@ pub(super) const CHECK_VARIABLE: &str = "AWAITHUMANS_TESTKIT_CHECK_DETERMINISM";
 /// ```
 ///
 /// # Panics
-/// If the two journals differ.
+/// If the two runs differ.
 pub async fn play<T>(builder: &Builder, scenario: impl AsyncFn(&Testkit) -> T) -> T {
     let kit = builder.start().await;
     let given = scenario(&kit).await;
@@ -41,6 +41,7 @@ pub async fn play<T>(builder: &Builder, scenario: impl AsyncFn(&Testkit) -> T) -
 fn compare(one: &Testkit, other: &Testkit) {
     let (first, second) = (one.journal().to_string(), other.journal().to_string());
     if first == second {
+        compare_bytes(one, other);
         return;
     }
     let difference = first.lines().zip(second.lines()).position(|(one, other)| one != other);
@@ -52,5 +53,29 @@ fn compare(one: &Testkit, other: &Testkit) {
         first.lines().nth(line).unwrap_or("(the end)"),
         second.lines().nth(line).unwrap_or("(the end)"),
         one.unreproducible().join("\n"),
+    );
+}
+
+/// Histories and webhooks have bytes that the journal doesn't show.
+#[track_caller]
+fn compare_bytes(one: &Testkit, other: &Testkit) {
+    let seed = one.seed();
+    for (first, second) in one.histories().iter().zip(&other.histories()) {
+        for (one, other) in first.events.iter().zip(&second.events) {
+            assert!(
+                one == other,
+                "the same seed ({seed}) gave two histories that differ at event {}:\n{one:?}\n{other:?}",
+                one.event_id
+            );
+        }
+    }
+    let webhooks = |kit: &Testkit| {
+        let deliveries = kit.humans().deliveries().into_iter();
+        let bytes: Vec<_> = deliveries.map(|delivery| (delivery.body, delivery.signature)).collect();
+        bytes
+    };
+    assert!(
+        webhooks(one) == webhooks(other),
+        "the same seed ({seed}) gave two runs whose webhooks differ"
     );
 }

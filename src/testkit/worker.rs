@@ -7,9 +7,10 @@ use temporalio_common::worker::WorkerDeploymentOptions;
 use temporalio_sdk::{Runtime, WorkerOptions, runtime::RuntimeOptions};
 use tokio::sync::oneshot;
 
-use super::connect;
+use super::{NAMESPACE, connect};
 use crate::io::{Connection, Driver};
 use crate::journal::Party;
+use crate::temporal::Polls;
 
 /// A worker of the real SDK. Dropping it is a crash.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ enum Stop {
 impl Worker {
     pub(super) async fn spawn(driver: Driver, number: u64, mut options: WorkerOptions) -> Self {
         if !options.deployment_options.use_worker_versioning {
-            options.deployment_options = WorkerDeploymentOptions::from_build_id("testkit".to_owned());
+            options.deployment_options = build_id();
         }
         let mut worker = Self {
             driver,
@@ -129,6 +130,7 @@ impl Worker {
 
     async fn start(&mut self) {
         self.starts += 1;
+        let starting = Starting::new(self.driver.clone());
         let connection = Connection::new(self.driver.clone());
         let (stop, stopped) = oneshot::channel();
         let (ready, mut failed) = oneshot::channel::<String>();
@@ -142,10 +144,11 @@ impl Worker {
             })
             .unwrap_or_else(|error| panic!("a worker needs a thread: {error}"));
         let id = connection.id();
-        let polls = self.driver.wait_for(|world| {
-            let (workflow, activity) = world.temporal().parked_polls(id);
-            (workflow >= WORKFLOW_POLLS && activity >= ACTIVITY_POLLS).then_some(())
-        });
+        let wanted = self.polls();
+        let task_queue = self.options.0.task_queue.clone();
+        let polls = self
+            .driver
+            .wait_for(|world| world.temporal().is_polled(id, &task_queue, wanted).then_some(()));
         tokio::select! {
             () = polls => {}
             Ok(error) = &mut failed => panic!("the SDK refuses the worker {}: {error}", self.identity),
@@ -155,11 +158,29 @@ impl Worker {
         } else {
             "is back, with an empty cache"
         });
+        drop(starting);
         self.process = Some(Process {
             connection,
             stop: Some(stop),
             thread: Some(thread),
         });
+    }
+
+    /// The polls that a worker with these options makes once it has started.
+    fn polls(&self) -> Polls {
+        let options = &self.options.0;
+        let types = options
+            .to_core_options(NAMESPACE.to_owned(), self.identity.clone())
+            .map(|core| core.task_types);
+        // Options that the SDK refuses make the worker's thread fail, with a better text.
+        let (workflow, activity) = types.map_or((true, true), |types| {
+            (types.enable_workflows, types.enable_remote_activities)
+        });
+        Polls {
+            workflow,
+            sticky: workflow && options.max_cached_workflows > 0,
+            activity,
+        }
     }
 
     fn note(&self, what: &str) {
@@ -168,10 +189,31 @@ impl Worker {
     }
 }
 
-/// Polls that a worker with the default pollers makes when it has started: 4 sticky and 1 normal, and 5 for activities
-/// (facts of temporalio-sdk-core 0.10.1). The first of each kind is enough to start from.
-const WORKFLOW_POLLS: usize = 2;
-const ACTIVITY_POLLS: usize = 1;
+/// While a worker starts, no task goes out: its polls come in no certain order.
+struct Starting {
+    driver: Driver,
+}
+
+impl Starting {
+    fn new(driver: Driver) -> Self {
+        driver.write(|world| world.begin_worker_start());
+        Self { driver }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.driver.write(|world| world.end_worker_start());
+    }
+}
+
+/// How long, in real time, the remains of a killed worker may take to end.
+const REMAINS_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A build id that no build changes.
+pub(super) fn build_id() -> WorkerDeploymentOptions {
+    WorkerDeploymentOptions::from_build_id("testkit".to_owned())
+}
 
 impl Drop for Worker {
     fn drop(&mut self) {
@@ -242,8 +284,10 @@ async fn work(worker: &mut temporalio_sdk::Worker, stopped: oneshot::Receiver<St
         }
         how = stopped => how.unwrap_or(Stop::Crash),
     };
-    if how == Stop::Shutdown {
-        shutdown();
-        drop(running.await);
+    shutdown();
+    match how {
+        Stop::Shutdown => drop(running.await),
+        // The connection is cut already. What is still running, an activity that blocks say, is left behind.
+        Stop::Crash => drop(tokio::time::timeout(REMAINS_LIMIT, running).await),
     }
 }

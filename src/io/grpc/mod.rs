@@ -11,7 +11,6 @@ use tonic::Status;
 
 use super::driver::Driver;
 use crate::temporal::Reject;
-use crate::world::Input;
 
 /// Decides, before a call is carried out, whether the connection breaks first.
 pub(crate) type TripWire = Box<dyn Fn(&str) -> bool + Send + Sync>;
@@ -72,11 +71,7 @@ impl Connection {
     /// Breaks the connection: no call goes in or out any more, and what its worker held is nobody's.
     pub(crate) fn cut(&self) {
         if !self.inner.cut.swap(true, Ordering::SeqCst) {
-            self.inner.driver.write(|world| {
-                world.handle(Input::Disconnected {
-                    connection: self.inner.id,
-                });
-            });
+            self.inner.driver.disconnect(self.inner.id);
             self.inner.on_cut.notify_waiters();
         }
     }
@@ -106,7 +101,7 @@ impl Connection {
         tokio::pin!(cut);
         cut.as_mut().enable();
         if self.is_cut() {
-            return lost().await;
+            return after_death(&request.rpc).await;
         }
         let answer = self
             .inner
@@ -114,7 +109,7 @@ impl Connection {
             .rpc(self.inner.id, &request.service, &request.rpc, &request.proto);
         tokio::select! {
             biased;
-            () = cut => lost().await,
+            () = cut => after_death(&request.rpc).await,
             answer = answer => answer.map_err(status).map(|proto| GrpcSuccessResponse {
                 headers: HeaderMap::new(),
                 proto,
@@ -123,9 +118,18 @@ impl Connection {
     }
 }
 
-/// A dead process gets no answer, not even an error: whoever asked is gone, too.
-async fn lost() -> Result<GrpcSuccessResponse, Status> {
-    std::future::pending().await
+/// What the remains of a killed worker are told, so that they come to their end: the SDK's threads can't be killed, and
+/// dropping them in the middle of their work makes them panic. Nothing of it reaches the world.
+async fn after_death(rpc: &str) -> Result<GrpcSuccessResponse, Status> {
+    match rpc {
+        "ShutdownWorker" => Ok(GrpcSuccessResponse {
+            headers: HeaderMap::new(),
+            proto: Vec::new(),
+        }),
+        poll if poll.starts_with("Poll") => std::future::pending().await,
+        // The SDK gives up on a task that the server doesn't know, and retries most other refusals.
+        _ => Err(Status::not_found("this worker has been killed")),
+    }
 }
 
 /// A refusal as gRPC sends it.

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use awaithumans_temporal::{DispatchError, ReqwestTransport, SIGNATURE_HEADER, Transport, WebhookKey, dispatch_signal};
+use awaithumans_temporal::{
+    DispatchError, ReqwestTransport, SIGNATURE_HEADER, Transport, VerifiedWebhook, WebhookKey, signal_name,
+};
 use bytes::Bytes;
 use http::Request;
 use temporalio_client::Client;
@@ -81,19 +83,23 @@ impl Receiver {
             .headers()
             .get(SIGNATURE_HEADER)
             .and_then(|value| value.to_str().ok());
-        match dispatch_signal(&self.client, &key, &workflow_id, request.body(), signature).await {
-            Ok(dispatched) => {
-                self.note(format!(
-                    "signature verified; signals {} to workflow {workflow_id}",
-                    dispatched.signal_name
-                ));
-                DeliveryOutcome::Answered(200)
-            }
-            Err(error) => {
-                self.note(refusal(&error, &workflow_id));
-                DeliveryOutcome::Answered(error.http_status())
-            }
+        let verified = match VerifiedWebhook::parse(&key, request.body(), signature) {
+            Ok(verified) => verified,
+            Err(error) => return self.refuse(&error, &workflow_id),
+        };
+        let signal = signal_name(verified.idempotency_key());
+        self.note(format!(
+            "signature verified; signals {signal} to workflow {workflow_id}"
+        ));
+        match verified.signal(&self.client, &workflow_id).await {
+            Ok(_) => DeliveryOutcome::Answered(200),
+            Err(error) => self.refuse(&error, &workflow_id),
         }
+    }
+
+    fn refuse(&self, error: &DispatchError, workflow_id: &str) -> DeliveryOutcome {
+        self.note(refusal(error, workflow_id));
+        DeliveryOutcome::Answered(error.http_status())
     }
 
     fn note(&self, what: String) {

@@ -3,11 +3,12 @@
 use prost::Message as _;
 use temporalio_protos::temporal::api::workflowservice::v1::PollWorkflowTaskQueueResponse;
 
-use super::{Engine, HandOut};
+use super::Engine;
 use crate::clock::Timestamp;
 use crate::temporal::matching::{Match, Poller, Task};
 use crate::temporal::run::RunRef;
 use crate::temporal::token::TaskToken;
+use crate::temporal::txn::Note;
 
 /// Names a task in a worker's hands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,23 +37,19 @@ impl Hand {
 }
 
 impl Engine {
+    /// Parallel hand-out: all that can go out goes out.
     pub(super) fn hand_out_tasks(&mut self, now: Timestamp) {
-        loop {
-            if self.hand_out == HandOut::Serial && self.must_wait() {
-                return;
-            }
-            let Some(found) = self.matching.take_match(now, &mut self.entropy) else {
-                return;
-            };
-            self.hand_over(now, found);
-            self.deliver_mail(now);
-        }
+        while self.starting_workers == 0 && self.hand_out_one(now) {}
     }
 
-    /// Serial hand-out: one task at a time, and none while a worker is about to poll a queue that has tasks.
-    fn must_wait(&self) -> bool {
-        let busy = self.hands.values().any(|hand| !hand.released);
-        busy || (self.matching.expects_poll() && !self.ignore_expected_polls)
+    /// Gives one task to one poll, or drops it if it is stale. `false` if there is none.
+    pub(super) fn hand_out_one(&mut self, now: Timestamp) -> bool {
+        let Some(found) = self.matching.take_match(now, &mut self.entropy) else {
+            return false;
+        };
+        self.hand_over(now, found);
+        self.deliver_mail(now);
+        true
     }
 
     /// Gives a task to a poll. A stale task is dropped, and the poll goes on waiting.
@@ -74,6 +71,19 @@ impl Engine {
         match answer {
             Some(answer) => self.answer(found.poller.ticket, Ok(answer)),
             None => self.repark(found),
+        }
+    }
+
+    /// A worker that doesn't have the run in its cache replays it.
+    fn note_replay(&mut self, run: RunRef, found: &Match) {
+        let Some(run) = self.runs.get(run) else {
+            return;
+        };
+        if !found.sticky && run.machines.workflow_task.last_completed_started_event_id() > 0 {
+            self.notes.push(Note::worker(format!(
+                "{} replays workflow {} from its history",
+                found.poller.identity, run.start.workflow_id
+            )));
         }
     }
 
@@ -118,6 +128,7 @@ impl Engine {
         if !started {
             return None;
         }
+        self.note_replay(run, found);
         self.take_in_hand(HandKey::Workflow(run), poller, "a workflow task");
         Some(self.workflow_task_response(run, found.sticky)?.encode_to_vec())
     }

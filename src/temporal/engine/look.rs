@@ -18,6 +18,14 @@ impl Engine {
         })
     }
 
+    /// The histories of all runs, in the order in which they were started.
+    pub fn histories(&self) -> Vec<History> {
+        let history = |run: &Run| History {
+            events: run.log.events().to_vec(),
+        };
+        self.runs().map(history).collect()
+    }
+
     /// Whether a workflow is open and has nothing to do: no workflow task, no activity.
     pub fn is_parked_workflow(&self, namespace: &str, workflow_id: &str) -> bool {
         self.runs.current(namespace, workflow_id).is_some_and(|run| {

@@ -38,6 +38,17 @@ pub enum HandOut {
     Parallel,
 }
 
+/// The kinds of polls that a worker makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Polls {
+    /// For workflow tasks, on the task queue itself.
+    pub workflow: bool,
+    /// For workflow tasks, on the worker's own queue.
+    pub sticky: bool,
+    /// For activity tasks.
+    pub activity: bool,
+}
+
 /// One RPC as it comes in.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
@@ -67,6 +78,8 @@ pub struct Engine {
     pub(crate) hands: BTreeMap<HandKey, Hand>,
     pub(crate) parked: BTreeMap<Ticket, Parked>,
     hand_out: HandOut,
+    /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
+    starting_workers: usize,
     /// After the grace: don't wait for polls that were expected.
     ignore_expected_polls: bool,
     /// Seeded ids in the place of random ones that clients make: see [`Self::stable_id`].
@@ -100,9 +113,6 @@ pub(crate) enum ParkedAt {
     Query(RunRef),
 }
 
-/// The length of a UUID in its usual form.
-const UUID_LENGTH: usize = 36;
-
 impl Engine {
     /// A server with the namespace `default` and nothing in it.
     pub fn new(mut entropy: Entropy, hand_out: HandOut) -> Self {
@@ -115,6 +125,7 @@ impl Engine {
             hands: BTreeMap::new(),
             parked: BTreeMap::new(),
             hand_out,
+            starting_workers: 0,
             ignore_expected_polls: false,
             stable_ids: BTreeMap::new(),
             mail: VecDeque::new(),
@@ -125,6 +136,7 @@ impl Engine {
 
     /// Carries out one RPC. The answer leaves by [`Self::poll_output`], at once or when there is one.
     pub fn handle_rpc(&mut self, call: Call<'_>, request: &[u8]) {
+        self.ignore_expected_polls = false;
         match rpc::serve(self, call, request) {
             Ok(Some(answer)) => self.answers.push_back((call.ticket, Ok(answer))),
             Ok(None) => {}
@@ -180,7 +192,6 @@ impl Engine {
         }
         self.ignore_expected_polls = true;
         self.settle(now);
-        self.ignore_expected_polls = false;
         blocked
     }
 
@@ -199,9 +210,28 @@ impl Engine {
         std::mem::take(&mut self.notes)
     }
 
+    /// Serial hand-out: gives one task to a worker, if none has one. Gives whether it did.
+    ///
+    /// The driver asks for it, and only while the test waits: else a worker would run beside the test's own code.
+    pub fn hand_out_next(&mut self, now: Timestamp) -> bool {
+        if self.is_busy() {
+            return false;
+        }
+        let hands = self.hands.len();
+        while self.hands.len() == hands && self.hand_out_one(now) {}
+        self.hands.len() != hands
+    }
+
+    /// Whether a worker is at work, or about to ask for a task that waits for it.
+    pub fn is_busy(&self) -> bool {
+        self.starting_workers > 0
+            || self.hands.values().any(|hand| !hand.released)
+            || (self.matching.expects_poll() && !self.ignore_expected_polls)
+    }
+
     /// Whether nothing moves by itself: no task is in a worker's hands or about to be.
     pub fn is_idle(&self) -> bool {
-        self.hands.values().all(|hand| hand.released) && !self.matching.has_match() && !self.matching.expects_poll()
+        !self.is_busy() && !self.matching.has_match()
     }
 
     /// What isn't idle, in plain words.
@@ -211,6 +241,11 @@ impl Engine {
             .filter(|(_, hand)| !hand.released)
             .map(|(key, hand)| hand.describe(key))
             .collect()
+    }
+
+    /// Whether a client waits for anything that a worker must do.
+    pub fn has_parked_client(&self) -> bool {
+        self.parked.values().any(|parked| parked.at != ParkedAt::Queue)
     }
 
     /// Whether a client waits for the end of a run, or for an update.
@@ -236,21 +271,34 @@ impl Engine {
         }
     }
 
+    /// A worker is starting: tasks wait until [`Self::end_worker_start`].
+    pub fn begin_worker_start(&mut self) {
+        self.starting_workers += 1;
+    }
+
+    /// The worker polls all its queues.
+    pub fn end_worker_start(&mut self, now: Timestamp) {
+        self.starting_workers = self.starting_workers.saturating_sub(1);
+        self.settle(now);
+    }
+
     /// Whether an RPC waits for something that hasn't come.
     pub fn is_parked(&self, ticket: Ticket) -> bool {
         self.parked.contains_key(&ticket)
     }
 
-    /// How many polls of a connection wait for tasks: workflow tasks (any queue), activity tasks.
-    pub fn parked_polls(&self, connection: u64) -> (usize, usize) {
-        let mut counts = (0, 0);
+    /// Whether a worker's polls are all there: on its own queue for workflow tasks, on a sticky one, and for activities.
+    pub fn is_polled(&self, connection: u64, task_queue: &str, wanted: Polls) -> bool {
+        use super::matching::Kind;
+        let mut found = Polls::default();
         for key in self.matching.parked(connection) {
-            match key.kind {
-                super::matching::Kind::Workflow => counts.0 += 1,
-                super::matching::Kind::Activity => counts.1 += 1,
+            match (key.kind, key.name == task_queue) {
+                (Kind::Workflow, true) => found.workflow = true,
+                (Kind::Workflow, false) => found.sticky = true,
+                (Kind::Activity, _) => found.activity = true,
             }
         }
-        counts
+        found.workflow >= wanted.workflow && found.sticky >= wanted.sticky && found.activity >= wanted.activity
     }
 
     /// All runs, in the order in which they were started.
@@ -262,14 +310,21 @@ impl Engine {
     /// sticky queues' names from the operating system's randomness, and histories show them. Only with serial
     /// hand-out, where the same seed must give the same bytes; other ids pass as they are.
     pub(crate) fn stable_id(&mut self, id: String) -> String {
-        let start = id.len().saturating_sub(UUID_LENGTH);
-        if self.hand_out == HandOut::Parallel || !id.is_char_boundary(start) || !runs::is_uuid(&id[start..]) {
+        let Some(start) = (self.hand_out == HandOut::Serial)
+            .then(|| runs::random_tail(&id))
+            .flatten()
+        else {
             return id;
-        }
+        };
         if let Some(stable) = self.stable_ids.get(&id) {
             return stable.clone();
         }
-        let stable = format!("{}{}", &id[..start], self.entropy.uuid());
+        let with_hyphens = id[start..].contains('-');
+        let tail = match with_hyphens {
+            true => self.entropy.uuid(),
+            false => self.entropy.uuid_hex(),
+        };
+        let stable = format!("{}{tail}", &id[..start]);
         self.stable_ids.insert(id, stable.clone());
         stable
     }
@@ -349,7 +404,9 @@ impl Engine {
     /// Lets everything happen that follows from the last step.
     fn settle(&mut self, now: Timestamp) {
         self.deliver_mail(now);
-        self.hand_out_tasks(now);
+        if self.hand_out == HandOut::Parallel {
+            self.hand_out_tasks(now);
+        }
     }
 
     fn apply_effects(&mut self, now: Timestamp, run: RunRef, effects: Effects) -> Option<RunRef> {

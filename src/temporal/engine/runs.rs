@@ -87,3 +87,27 @@ pub(super) fn is_uuid(text: &str) -> bool {
             _ => byte.is_ascii_hexdigit(),
         })
 }
+
+/// Where the UUID begins that a text ends with, in either of its forms: with hyphens or as 32 hexadecimal digits.
+pub(super) fn random_tail(text: &str) -> Option<usize> {
+    let tail = |length: usize| {
+        let start = text.len().checked_sub(length)?;
+        text.is_char_boundary(start).then_some(start)
+    };
+    let usual = tail(36).filter(|start| is_uuid(&text[*start..]));
+    let simple = || tail(32).filter(|start| text[*start..].bytes().all(|byte| byte.is_ascii_hexdigit()));
+    usual.or_else(simple)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_tails_are_found_in_both_forms_and_nothing_else_is() {
+        assert_eq!(random_tail("8f14e45f-ceea-467f-a0e6-3b2a6ae1f1f1"), Some(0));
+        assert_eq!(random_tail("worker-1-394e2312704043b4a167de4f2043ec8a"), Some(9));
+        assert_eq!(random_tail("awaithumans:c89c511d:completed"), None);
+        assert_eq!(random_tail("äöü"), None);
+    }
+}

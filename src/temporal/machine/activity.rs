@@ -18,7 +18,7 @@ use crate::temporal::matching::Task;
 use crate::temporal::proto::{duration, proto_duration, timestamp};
 use crate::temporal::retry::{self, Next, timeout_name};
 use crate::temporal::timer::{ActivityTimer, Timer};
-use crate::temporal::txn::Txn;
+use crate::temporal::txn::{Note, Txn};
 
 /// Where an activity is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +150,14 @@ impl Activity {
         };
         self.state = next;
         self.started_at = txn.now;
+        txn.effects.notes.push(Note::worker(format!(
+            "{identity} runs activity {}{}",
+            self.type_name(),
+            match attempt {
+                1 => String::new(),
+                attempt => format!(", attempt {attempt}"),
+            }
+        )));
         identity.clone_into(&mut self.worker_identity);
         self.worker_version = worker_version;
         self.request_id = txn.entropy.uuid();
@@ -372,6 +380,12 @@ impl Activity {
     }
 
     fn back_off(&mut self, txn: &mut Txn<'_>, failure: &Failure, wait: Duration) {
+        txn.effects.notes.push(Note::temporal(format!(
+            "activity {} attempt {} failed ({}); next attempt in {wait:?}",
+            self.type_name(),
+            self.attempt,
+            failure.message
+        )));
         if let Some(next) = step(self.state, Input::Retry) {
             self.state = next;
         }
@@ -441,6 +455,13 @@ impl Activity {
             worker_version: self.worker_version.clone(),
             ..Default::default()
         });
+    }
+
+    fn type_name(&self) -> &str {
+        self.attributes
+            .activity_type
+            .as_ref()
+            .map_or("", |activity_type| &activity_type.name)
     }
 
     fn policy(&self) -> Option<&RetryPolicy> {

@@ -304,9 +304,10 @@ impl Run {
         self.machines.timer_ids.clear();
         self.machines.externals.clear();
         context.effects.notes.push(Note::temporal(format!(
-            "workflow {} {}",
+            "workflow {} {}{}",
             self.start.workflow_id,
-            status_words(status)
+            status_words(status),
+            self.log.close_event().map(close_detail).unwrap_or_default()
         )));
     }
 
@@ -322,6 +323,20 @@ impl Run {
             }
         }
         self.machines.children.clear();
+    }
+}
+
+/// Why a run failed, for the timeline: the first line of its failure.
+fn close_detail(event: &history::HistoryEvent) -> String {
+    match &event.attributes {
+        Some(history::history_event::Attributes::WorkflowExecutionFailedEventAttributes(failed)) => {
+            let failure = failed.failure.as_ref();
+            let line = failure
+                .and_then(|failure| failure.message.lines().next())
+                .unwrap_or_default();
+            format!(": {line}")
+        }
+        _ => String::new(),
     }
 }
 
