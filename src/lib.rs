@@ -13,8 +13,12 @@ mod world;
 
 mod webhooks;
 
+#[cfg(feature = "insta")]
+pub mod history_json;
 #[cfg(feature = "wiremock")]
 pub mod matchers;
+#[cfg(feature = "insta")]
+pub mod redact;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 

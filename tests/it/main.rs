@@ -5,6 +5,7 @@
 
 mod outcomes;
 mod replay;
+mod rpc_table;
 mod scenarios;
 mod signatures;
 mod webhooks;
