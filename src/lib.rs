@@ -103,6 +103,8 @@
 
 mod clock;
 mod entropy;
+#[cfg(feature = "rstest")]
+pub mod fixture;
 pub mod human;
 mod io;
 mod journal;
@@ -110,12 +112,20 @@ mod temporal;
 mod testkit;
 mod world;
 
+mod webhooks;
+
+#[cfg(feature = "wiremock")]
+pub mod matchers;
+#[cfg(feature = "proptest")]
+pub mod strategies;
+
 // The public interface is:
 pub use clock::Timestamp;
 pub use entropy::Entropy;
 pub use journal::{Entry, Journal, Party};
 pub use temporal::{Answer, Call, Engine, HandOut, Note, Polls, Reject, Rpc, Support, Ticket, table};
 pub use testkit::{Builder, Error, Hold, Humans, Moment, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker, play};
+pub use webhooks::{Canned, TaskRef, UnsendableUrl};
 pub use world::{Input, Output, World};
 
 /// The README's code, compiled and run with the other documentation tests.

@@ -95,7 +95,7 @@ pub use {
     await_human::{
         AWAIT_HUMAN_WORKFLOW, AssignTo, AwaitHumanError, HandlerError, Handlers, Human, HumanContext, HumanQuery,
         HumanRun, HumanSignal, HumanTask, HumanUpdate, HumanWorkflow, RegisterAwaitHuman, VerifierConfig, await_human,
-        register,
+        register, register_for_replay,
     },
     client::{
         Awaithumans, BoxFuture, ClientError, CreateTaskRequest, TaskRecord, Transport, TransportError, transport_fn,

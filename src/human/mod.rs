@@ -31,6 +31,7 @@ pub use outbox::{
 };
 pub use people::{Matcher, On, People, SOMEBODY};
 pub use profile::Profile;
+pub(crate) use send::{Unsendable, request as callback_request};
 pub use task::{Status, Task};
 pub use verifier::{DEFAULT_MAX_ATTEMPTS, MAX_MAX_ATTEMPTS, Verdict, Verifier, VerifierResult};
 

@@ -63,7 +63,12 @@ impl Human {
             self.outbox.tick(now);
         }
         while let Some((attempt, delivery)) = self.outbox.start_next() {
-            match request(delivery) {
+            match request(
+                &delivery.url,
+                delivery.body.clone(),
+                &delivery.signature,
+                Some(&delivery.task_id),
+            ) {
                 Ok(request) => {
                     let task_id = delivery.task_id.clone();
                     self.outputs.push_back(Output::Deliver {
@@ -149,20 +154,26 @@ fn describe(verdict: Verdict, delivery: &Delivery, outcome: &DeliveryOutcome, st
 }
 
 /// Why a callback can't even be sent.
-#[derive(Debug, PartialEq, Eq)]
-enum Unsendable {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unsendable {
     /// httpx refuses the URL; recorded as a failed attempt.
     Refused(String),
     /// httpx raises an error that the scheduler doesn't expect (recorded in transcript 18).
     BreaksTheTick(String),
 }
 
-/// The request as httpx 0.28 sends it: headers and their order as recorded.
-fn request(delivery: &Delivery) -> Result<Request<Bytes>, Unsendable> {
-    let Target { uri, host, userinfo } = target(&delivery.url)?;
+/// The request as httpx 0.28 sends it: headers and their order as recorded. awaithumans always names the task.
+pub(crate) fn request(
+    url: &str,
+    body: Bytes,
+    signature: &str,
+    task_id: Option<&str>,
+) -> Result<Request<Bytes>, Unsendable> {
+    let Target { uri, host, userinfo } = target(url)?;
     let unusable = |_| Unsendable::BreaksTheTick("httpx.InvalidURL: invalid header value".to_owned());
     let text = |value: &str| HeaderValue::from_str(value).map_err(unusable);
-    let mut request = Request::new(delivery.body.clone());
+    let size_bytes = body.len();
+    let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
@@ -172,9 +183,11 @@ fn request(delivery: &Delivery) -> Result<Request<Bytes>, Unsendable> {
     headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
     headers.insert(USER_AGENT, HeaderValue::from_static("python-httpx/0.28.1"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(SIGNATURE, text(&delivery.signature)?);
-    headers.insert(TASK_ID, text(&delivery.task_id)?);
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(delivery.body.len()));
+    headers.insert(SIGNATURE, text(signature)?);
+    if let Some(task_id) = task_id {
+        headers.insert(TASK_ID, text(task_id)?);
+    }
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(size_bytes));
     if let Some(userinfo) = userinfo {
         let credentials = base64::engine::general_purpose::STANDARD.encode(userinfo);
         headers.insert(AUTHORIZATION, text(&format!("Basic {credentials}"))?);

@@ -28,6 +28,7 @@ use crate::clock::{HoldId, Timestamp};
 use crate::human::DeliveryOutcome;
 use crate::io::{Connection, Driver, InProcess, Receiver};
 use crate::journal::{Journal, Party};
+use crate::webhooks::Canned;
 
 /// A fake awaithumans server, an in-memory Temporal and a callback receiver on one virtual clock and one seed.
 ///
@@ -157,7 +158,10 @@ impl Testkit {
 
     /// Webhooks without a task on the server, for tests that only care about the callback side.
     pub fn webhooks(&self) -> Webhooks<'_> {
-        Webhooks { kit: self }
+        Webhooks {
+            kit: self,
+            workflow_id: None,
+        }
     }
 
     // Time.
@@ -332,13 +336,61 @@ impl ReceiverHandle<'_> {
 }
 
 /// Sends webhooks that no task on the fake server stands behind.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use awaithumans_testkit::{Canned, Testkit};
+///
+/// let kit = Testkit::start().await;
+/// // The workflow is the one that the default key names; nobody has started it here.
+/// let answer = Canned::completed("temporal:refund-1", serde_json::json!({"approved": true}));
+/// assert_eq!(kit.webhooks().send(answer).await, Ok(404));
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Webhooks<'a> {
     kit: &'a Testkit,
+    workflow_id: Option<String>,
 }
 
 impl Webhooks<'_> {
-    /// Delivers a request to the callback receiver as it is. Gives the receiver's HTTP status, or the error's text.
+    /// Names the workflow that the webhook's URL names. Without it, it is the one of the default key,
+    /// `temporal:{workflow id}`.
+    #[must_use]
+    pub fn to(mut self, workflow_id: impl Into<String>) -> Self {
+        self.workflow_id = Some(workflow_id.into());
+        self
+    }
+
+    /// Signs a webhook and delivers it to the callback receiver, now. Gives the receiver's HTTP status.
+    ///
+    /// # Errors
+    /// The text that the sending server would log, if there was no answer.
+    ///
+    /// # Panics
+    /// If no workflow is named and the key isn't a default one.
+    pub async fn send(&self, canned: Canned) -> Result<u16, String> {
+        let canned = canned.at_unless_set(self.kit.now());
+        let workflow_id = self
+            .workflow_id
+            .clone()
+            .or_else(|| workflow_of(&canned))
+            .unwrap_or_else(|| {
+                let what =
+                    "the webhook names no workflow: give it a key as temporal:{workflow id}, or name one with to(…)";
+                panic!("{}", self.kit.misuse(what))
+            });
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("wf", &workflow_id)
+            .finish();
+        let url = format!("{}?{query}", self.kit.callback_url());
+        let request = canned
+            .into_request(&self.kit.key, &url)
+            .map_err(|error| error.to_string())?;
+        self.send_request(&request).await
+    }
+
+    /// Delivers a request to the callback receiver as it is. Gives the receiver's HTTP status.
     ///
     /// # Errors
     /// The text that the sending server would log, if there was no answer.
@@ -348,6 +400,12 @@ impl Webhooks<'_> {
             DeliveryOutcome::Failed(error) => Err(error),
         }
     }
+}
+
+/// The workflow whose default key a webhook has.
+fn workflow_of(canned: &Canned) -> Option<String> {
+    let webhook = awaithumans_temporal::wire::webhook::Webhook::parse(&canned.body()).ok()?;
+    webhook.idempotency_key.strip_prefix("temporal:").map(str::to_owned)
 }
 
 impl Testkit {

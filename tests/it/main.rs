@@ -3,4 +3,8 @@
 // The SDK's macros make marker types without Debug.
 #![allow(missing_debug_implementations)]
 
+mod outcomes;
+mod replay;
 mod scenarios;
+mod signatures;
+mod webhooks;

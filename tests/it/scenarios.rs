@@ -1,12 +1,13 @@
 //! The stories of the example `approval`, held to their outcomes. With `AWAITHUMANS_TESTKIT_CHECK_DETERMINISM=1` each
 //! plays twice, and the two journals must be equal to the byte.
 
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/approval/refund.rs"]
-mod refund;
+pub mod refund;
 // The example and this test share the stories; the example alone uses their numbers.
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../examples/approval/scenarios.rs"]
-mod stories;
+pub mod stories;
 
 use std::time::Duration;
 

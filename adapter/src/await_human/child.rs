@@ -6,7 +6,10 @@ use serde_json::Value;
 use temporalio_common::error::{
     ActivityExecutionError, ChildWorkflowExecutionError, ChildWorkflowStartError, IncomingError,
 };
-use temporalio_sdk::{WorkerOptions, WorkerOptionsBuilder, error::WorkflowRegistrationError, worker_options_builder};
+use temporalio_sdk::{
+    WorkerOptions, WorkerOptionsBuilder, error::WorkflowRegistrationError, worker_options_builder,
+    workflow_replayer::WorkflowReplayerOptions,
+};
 use temporalio_workflow::{
     ChildWorkflowOptions, ParentClosePolicy, StartChildWorkflowExecutionFailedCause, WorkflowContext, WorkflowResult,
 };
@@ -81,6 +84,17 @@ pub fn register(
     options
         .register_activities(activity)
         .register_workflow::<Human<AwaitHuman>>()
+}
+
+/// Registers the workflow `awaithumans_await_human` with a replayer, so that its histories can be checked against a new
+/// release of this crate.
+///
+/// # Errors
+/// If the name is already taken by another workflow.
+pub fn register_for_replay(
+    options: &mut WorkflowReplayerOptions,
+) -> Result<&mut WorkflowReplayerOptions, WorkflowRegistrationError> {
+    options.register_workflow::<Human<AwaitHuman>>()
 }
 
 /// [`register`] for the builder of a worker's options, in the style of its own methods.

@@ -15,7 +15,7 @@ mod task;
 mod workflow;
 
 pub use self::{
-    child::{AWAIT_HUMAN_WORKFLOW, RegisterAwaitHuman, await_human, register},
+    child::{AWAIT_HUMAN_WORKFLOW, RegisterAwaitHuman, await_human, register, register_for_replay},
     error::AwaitHumanError,
     handlers::{HandlerError, Handlers, HumanQuery, HumanSignal, HumanUpdate},
     task::{AssignTo, HumanTask, VerifierConfig},
