@@ -77,8 +77,8 @@
 //!   SDK; [`Worker`] can be crashed, at once or before a call that you name, and started again.
 //! - [`Humans`] scripts the people ([`human::Matcher`]), the verifier ([`human::Verdict`]) and the awaithumans server's own
 //!   stops and restarts. [`human::Profile`] says which release of awaithumans it is.
-//! - [`ReceiverHandle`] takes the callback receiver off the air or gives it another key; [`Webhooks`] sends it webhooks that no
-//!   task stands behind.
+//! - [`ReceiverHandle`] takes the callback receiver off the air or gives it another key; [`Webhooks`] sends it
+//!   [`Canned`] webhooks that no task stands behind.
 //! - Time stands still until the test awaits something that needs it: [`Testkit::advance`], [`Testkit::run_until`],
 //!   [`Testkit::run_until_moment`] with a [`Moment`], or the result of a workflow. [`Testkit::hold`] stops it. When nothing can
 //!   move any more the call fails with an [`Error`] that says who waits for what.
@@ -91,10 +91,10 @@
 //!
 //! All are off unless named.
 //!
-//! - `rstest`: a fresh testkit as a fixture.
-//! - `proptest`: strategies for keys, webhook bodies, signatures and tampering.
+//! - `rstest`: `fixture::kit`, a fresh testkit as a fixture.
+//! - `proptest`: `strategies` for keys, webhook bodies, signatures and tampering.
 //! - `insta`: redactions for snapshots of webhooks and histories that check a value's shape before they hide it.
-//! - `wiremock`: matchers for a wiremock server that stands in for the receiver.
+//! - `wiremock`: `matchers` for a wiremock server that stands in for the receiver.
 //!
 //! # Environment variables
 //!
