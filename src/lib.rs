@@ -93,7 +93,8 @@
 //!
 //! - `rstest`: `fixture::kit`, a fresh testkit as a fixture.
 //! - `proptest`: `strategies` for keys, webhook bodies, signatures and tampering.
-//! - `insta`: redactions for snapshots of webhooks and histories that check a value's shape before they hide it.
+//! - `insta`: `history_json`, histories as JSON for snapshots, and `redact`, redactions that check a value's shape before they
+//!   hide it.
 //! - `wiremock`: `matchers` for a wiremock server that stands in for the receiver.
 //!
 //! # Environment variables
