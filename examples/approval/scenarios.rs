@@ -172,8 +172,7 @@ pub async fn worker_dies_while_parked(kit: &Testkit) -> Ending {
     let mut worker = spawn_worker(kit).await;
     approve_after(kit, 2 * DAY);
     start(kit, "refund-1", refund(kit)).await;
-    kit.run_until_moment(Moment::parked("refund-1")).await.unwrap();
-    worker.crash();
+    worker.crash_at(kit, Moment::parked("refund-1")).await.unwrap();
     kit.advance(DAY).await.unwrap();
     worker.restart().await;
     result(kit, "refund-1").await
@@ -195,8 +194,7 @@ pub async fn answer_before_worker_is_back(kit: &Testkit) -> Ending {
     let mut worker = spawn_worker(kit).await;
     approve_after(kit, DAY);
     start(kit, "refund-1", refund(kit)).await;
-    kit.run_until_moment(Moment::parked("refund-1")).await.unwrap();
-    worker.crash();
+    worker.crash_at(kit, Moment::parked("refund-1")).await.unwrap();
     kit.advance(3 * DAY).await.unwrap();
     worker.restart().await;
     result(kit, "refund-1").await

@@ -1,6 +1,6 @@
 //! Named moments, so that a test speaks of what happens and not of times.
 
-use crate::human::Status;
+use crate::human::Task;
 use crate::world::World;
 
 /// A moment that a test can wait for, or crash a worker at.
@@ -53,15 +53,26 @@ impl Moment {
                 .tasks()
                 .any(|task| idempotency_key.is_empty() || task.idempotency_key == *idempotency_key),
             Self::Parked { workflow_id } => {
-                let open_task = world.human().tasks().any(|task| {
-                    !matches!(
-                        task.status,
-                        Status::Completed | Status::Cancelled | Status::TimedOut | Status::VerificationExhausted
-                    )
-                });
-                open_task && world.temporal().is_parked_workflow(super::NAMESPACE, workflow_id)
+                let asked = world
+                    .human()
+                    .tasks()
+                    .any(|task| !task.status.is_terminal() && calls_back(task, workflow_id));
+                asked && world.temporal().is_parked_workflow(super::NAMESPACE, workflow_id)
             }
             Self::Closed { workflow_id } => world.temporal().is_closed_workflow(super::NAMESPACE, workflow_id),
         }
     }
+}
+
+/// Whether a task's answer goes to this workflow: to itself, or to the child by which the adapter waits for it.
+fn calls_back(task: &Task, workflow_id: &str) -> bool {
+    let Some((_, query)) = task.callback_url.as_deref().and_then(|url| url.split_once('?')) else {
+        return false;
+    };
+    form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name == "wf")
+        .any(|(_, named)| match named.strip_prefix(workflow_id) {
+            Some(rest) => rest.is_empty() || rest.starts_with("/awaithumans:"),
+            None => false,
+        })
 }

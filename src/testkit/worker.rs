@@ -7,7 +7,7 @@ use temporalio_common::worker::WorkerDeploymentOptions;
 use temporalio_sdk::{Runtime, WorkerOptions, runtime::RuntimeOptions};
 use tokio::sync::oneshot;
 
-use super::{NAMESPACE, connect};
+use super::{Error, Moment, NAMESPACE, Testkit, connect};
 use crate::io::{Connection, Driver};
 use crate::journal::Party;
 use crate::temporal::Polls;
@@ -75,6 +75,16 @@ impl Worker {
             self.note("is killed");
             process.end(Stop::Crash);
         }
+    }
+
+    /// Lets time run until a moment comes, and kills the worker there.
+    ///
+    /// # Errors
+    /// [`Error::is_stalled`] if the moment never comes.
+    pub async fn crash_at(&mut self, kit: &Testkit, moment: Moment) -> Result<(), Error> {
+        kit.run_until_moment(moment).await?;
+        self.crash();
+        Ok(())
     }
 
     /// Kills the worker the moment before it would make a call of this RPC, such as `RespondActivityTaskCompleted`: the

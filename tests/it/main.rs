@@ -3,9 +3,11 @@
 // The SDK's macros make marker types without Debug.
 #![allow(missing_debug_implementations)]
 
+mod network;
 mod outcomes;
 mod replay;
 mod rpc_table;
 mod scenarios;
 mod signatures;
+mod snapshots;
 mod webhooks;
