@@ -50,14 +50,6 @@ impl Note {
             what,
         }
     }
-
-    /// Something that a worker did.
-    pub(crate) fn worker(what: String) -> Self {
-        Self {
-            party: Party::Worker,
-            what,
-        }
-    }
 }
 
 /// What one run tells another. Delivered after the writer's step is applied, first in first out.

@@ -143,8 +143,8 @@ impl Worker {
             .unwrap_or_else(|error| panic!("a worker needs a thread: {error}"));
         let id = connection.id();
         let polls = self.driver.wait_for(|world| {
-            let (workflow, activity) = world.temporal().parked_polls(id);
-            (workflow >= WORKFLOW_POLLS && activity >= ACTIVITY_POLLS).then_some(())
+            let ready = world.temporal().is_worker_of(id, &self.options.0.task_queue);
+            ready.then_some(())
         });
         tokio::select! {
             () = polls => {}
@@ -167,11 +167,6 @@ impl Worker {
         self.driver.write(|world| world.note(Party::Worker, line));
     }
 }
-
-/// Polls that a worker with the default pollers makes when it has started: 4 sticky and 1 normal, and 5 for activities
-/// (facts of temporalio-sdk-core 0.10.1). The first of each kind is enough to start from.
-const WORKFLOW_POLLS: usize = 2;
-const ACTIVITY_POLLS: usize = 1;
 
 impl Drop for Worker {
     fn drop(&mut self) {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{Namespace, Namespaces};
 pub(crate) use runs::Runs;
-pub(crate) use start::Started;
+pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};
 
 use super::matching::Matching;
@@ -241,16 +241,19 @@ impl Engine {
         self.parked.contains_key(&ticket)
     }
 
-    /// How many polls of a connection wait for tasks: workflow tasks (any queue), activity tasks.
-    pub fn parked_polls(&self, connection: u64) -> (usize, usize) {
-        let mut counts = (0, 0);
+    /// Whether a connection's polls wait for all that comes to a task queue: its workflow tasks, those of workflows in the
+    /// worker's cache, and its activity tasks.
+    pub fn is_worker_of(&self, connection: u64, task_queue: &str) -> bool {
+        use super::matching::Kind;
+        let mut polls = (false, false, false);
         for key in self.matching.parked(connection) {
-            match key.kind {
-                super::matching::Kind::Workflow => counts.0 += 1,
-                super::matching::Kind::Activity => counts.1 += 1,
+            match (key.kind, key.name == task_queue) {
+                (Kind::Workflow, true) => polls.0 = true,
+                (Kind::Workflow, false) => polls.1 = true,
+                (Kind::Activity, _) => polls.2 = true,
             }
         }
-        counts
+        polls == (true, true, true)
     }
 
     /// All runs, in the order in which they were started.
@@ -333,6 +336,9 @@ impl Engine {
             Timer::WorkflowTaskScheduleToStart(run) => self.step(now, run, |run, context| {
                 run.on_workflow_task_timeout(context, TimeoutType::ScheduleToStart);
             }),
+            Timer::QueryScheduleToStart(run) => {
+                self.with_run(now, run, Run::on_queries_not_fetched);
+            }
             Timer::User(run, started_event_id) => {
                 self.step(now, run, |run, context| run.on_user_timer(context, started_event_id));
             }
@@ -342,7 +348,6 @@ impl Engine {
                     run.on_activity_timer(context, scheduled_event_id, clock);
                 });
             }
-            Timer::LongPoll(ticket) => self.forget(now, ticket),
         }
     }
 
