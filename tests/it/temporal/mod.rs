@@ -35,7 +35,7 @@ type Handle = WorkflowHandle<Client, script::Run>;
 
 /// A testkit with a worker for scripts, patient with a machine that has much to do.
 async fn kit() -> (Testkit, Worker) {
-    let kit = Testkit::builder().grace(Duration::from_secs(20)).start().await;
+    let kit = Testkit::builder().grace(Duration::from_secs(3)).start().await;
     let worker = kit.spawn_worker(options(QUEUE)).await;
     (kit, worker)
 }

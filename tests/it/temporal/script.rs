@@ -1,5 +1,12 @@
 //! One workflow that does what it is told, so that a test is the list of its steps and what comes of them.
 
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
+    reason = "the SDK's macros want public items, and make some"
+)]
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
