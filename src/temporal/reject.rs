@@ -38,7 +38,7 @@ pub enum Reject {
         /// The handler's message.
         message: String,
         /// The handler's failure, if the SDK sent one.
-        failure: Option<Failure>,
+        failure: Option<Box<Failure>>,
     },
     /// The caller's deadline, or the server's limit on a wait, passed.
     DeadlineExceeded(String),
@@ -123,7 +123,7 @@ impl Reject {
             Self::QueryFailed { failure, .. } => Some(any(
                 "QueryFailedFailure",
                 &details::QueryFailedFailure {
-                    failure: failure.clone(),
+                    failure: failure.as_deref().cloned(),
                 },
             )),
             _ => None,

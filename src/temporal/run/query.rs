@@ -115,7 +115,7 @@ impl Run {
             .encode_to_vec()),
             QueryResultType::Failed | QueryResultType::Unspecified => Err(Reject::QueryFailed {
                 message: result.error_message,
-                failure: result.failure,
+                failure: result.failure.map(Box::new),
             }),
         };
         context.effects.replies.push((query.ticket, answer));
