@@ -125,7 +125,7 @@ pub mod redact;
 pub mod strategies;
 
 // The public interface is:
-pub use clock::Timestamp;
+pub use clock::{HoldId, Timestamp};
 pub use entropy::Entropy;
 pub use journal::{Entry, Journal, Party};
 pub use temporal::{Answer, Call, Engine, HandOut, Note, Polls, Reject, Rpc, Support, Ticket, table};

@@ -181,7 +181,7 @@ fn hide_known_shapes(value: &mut Content) {
                 label.clone_into(text);
             }
         }
-        Content::Seq(elements) => elements.iter_mut().for_each(|element| hide_known_shapes(element)),
+        Content::Seq(elements) => elements.iter_mut().for_each(hide_known_shapes),
         Content::Map(entries) => entries.iter_mut().for_each(|(_, element)| hide_known_shapes(element)),
         Content::Struct(_, fields) => fields.iter_mut().for_each(|(_, element)| hide_known_shapes(element)),
         _ => {}

@@ -1,5 +1,12 @@
 //! A refund that a person must approve: the workflow under test, twice. Nothing here knows the testkit.
 
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
+    reason = "shared by the example, the tests and the bench"
+)]
+
 use std::time::Duration;
 
 use awaithumans_temporal::{HumanContext, HumanTask, HumanWorkflow, VerifierConfig, await_human};

@@ -1,5 +1,12 @@
 //! The stories: each plays on a testkit of its own and tells how the workflow ended.
 
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
+    reason = "shared by the example, the tests and the bench"
+)]
+
 use std::time::Duration;
 
 use awaithumans_temporal::{Human, PayloadKey, RegisterAwaitHuman};

@@ -6,14 +6,14 @@ pub struct HoldId(u64);
 
 /// Reasons why time may not move. Each is taken and released by name, so a pair can't be miscounted.
 #[derive(Clone, Debug, Default)]
-pub struct Holds {
+pub(crate) struct Holds {
     reasons: BTreeMap<HoldId, String>,
     next_id: u64,
 }
 
 impl Holds {
     /// Stops time for `reason`, which a stall report shows.
-    pub fn take(&mut self, reason: impl Into<String>) -> HoldId {
+    pub(crate) fn take(&mut self, reason: impl Into<String>) -> HoldId {
         let id = HoldId(self.next_id);
         self.next_id += 1;
         self.reasons.insert(id, reason.into());
@@ -21,17 +21,17 @@ impl Holds {
     }
 
     /// Releases a hold; `false` if it was released before.
-    pub fn release(&mut self, id: HoldId) -> bool {
+    pub(crate) fn release(&mut self, id: HoldId) -> bool {
         self.reasons.remove(&id).is_some()
     }
 
     /// The reasons, oldest first.
-    pub fn reasons(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = &str> {
         self.reasons.values().map(String::as_str)
     }
 
     /// Whether time may move.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.reasons.is_empty()
     }
 }

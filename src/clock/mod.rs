@@ -6,6 +6,7 @@ mod hold;
 mod timer_queue;
 mod timestamp;
 
-pub use hold::{HoldId, Holds};
-pub use timer_queue::{TimerKey, TimerQueue};
+pub use hold::HoldId;
+pub(crate) use hold::Holds;
+pub(crate) use timer_queue::{TimerKey, TimerQueue};
 pub use timestamp::Timestamp;

@@ -6,21 +6,21 @@ use super::Timestamp;
 ///
 /// Timers fire by deadline, and those of one deadline in the order in which they were set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TimerKey {
+pub(crate) struct TimerKey {
     deadline: Timestamp,
     sequence: u64,
 }
 
 impl TimerKey {
     /// When the timer fires.
-    pub fn deadline(self) -> Timestamp {
+    pub(crate) fn deadline(self) -> Timestamp {
         self.deadline
     }
 }
 
 /// Timers in (deadline, sequence) order. Setting, cancelling and firing cost O(log n).
 #[derive(Clone, Debug)]
-pub struct TimerQueue<T> {
+pub(crate) struct TimerQueue<T> {
     timers: BTreeMap<TimerKey, T>,
     next_sequence: u64,
 }
@@ -36,7 +36,7 @@ impl<T> Default for TimerQueue<T> {
 
 impl<T> TimerQueue<T> {
     /// Sets a timer; the key cancels it.
-    pub fn set(&mut self, deadline: Timestamp, timer: T) -> TimerKey {
+    pub(crate) fn set(&mut self, deadline: Timestamp, timer: T) -> TimerKey {
         let key = TimerKey {
             deadline,
             sequence: self.next_sequence,
@@ -47,37 +47,22 @@ impl<T> TimerQueue<T> {
     }
 
     /// Takes a timer back. `None` if it has fired or was cancelled before.
-    pub fn cancel(&mut self, key: TimerKey) -> Option<T> {
+    pub(crate) fn cancel(&mut self, key: TimerKey) -> Option<T> {
         self.timers.remove(&key)
     }
 
     /// When the next timer fires.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.timers.keys().next().map(|key| key.deadline)
     }
 
     /// Takes the one timer that is due first at `now`, if any is.
-    pub fn pop_due(&mut self, now: Timestamp) -> Option<(TimerKey, T)> {
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(TimerKey, T)> {
         let entry = self.timers.first_entry()?;
         if entry.key().deadline > now {
             return None;
         }
         Some(entry.remove_entry())
-    }
-
-    /// Timers in the order in which they will fire.
-    pub fn iter(&self) -> impl Iterator<Item = (TimerKey, &T)> {
-        self.timers.iter().map(|(key, timer)| (*key, timer))
-    }
-
-    /// How many timers are set.
-    pub fn len(&self) -> usize {
-        self.timers.len()
-    }
-
-    /// Whether no timer is set.
-    pub fn is_empty(&self) -> bool {
-        self.timers.is_empty()
     }
 }
 
@@ -100,6 +85,6 @@ mod tests {
         assert_eq!(queue.pop_due(at(0)), None);
         let fired: Vec<_> = std::iter::from_fn(|| queue.pop_due(at(2)).map(|(_, timer)| timer)).collect();
         assert_eq!(fired, ["a", "b", "c"]);
-        assert!(queue.is_empty());
+        assert_eq!(queue.next_deadline(), None);
     }
 }

@@ -35,7 +35,6 @@ pub(crate) enum Pace {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) attempt: AttemptId,
-    pub(crate) task_id: String,
     pub(crate) request: http::Request<Bytes>,
 }
 
@@ -274,16 +273,8 @@ impl Driver {
                         let _ = sender.send(None);
                     }
                 }
-                Output::Deliver {
-                    attempt,
-                    task_id,
-                    request,
-                } => {
-                    let delivery = Delivery {
-                        attempt,
-                        task_id,
-                        request,
-                    };
+                Output::Deliver { attempt, request, .. } => {
+                    let delivery = Delivery { attempt, request };
                     // The sender's end lives as long as the testkit.
                     let _ = self.shared.deliveries.send(delivery);
                 }

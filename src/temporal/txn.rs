@@ -62,6 +62,10 @@ impl Note {
 
 /// What one run tells another. Delivered after the writer's step is applied, first in first out.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "short-lived: moved once, from the wire into an event"
+)]
 pub(crate) enum Letter {
     /// A parent starts a child.
     StartChild(Box<StartRun>),
@@ -130,6 +134,10 @@ pub(crate) enum ChildStartFailure {
 
 /// How a child ended.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "short-lived: moved once, from the wire into an event"
+)]
 pub(crate) enum ChildOutcome {
     Completed(Option<Payloads>),
     Failed(Option<Failure>, i32),

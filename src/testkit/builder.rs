@@ -16,7 +16,7 @@ use temporalio_client::Client;
 pub(super) const SEED_VARIABLE: &str = "AWAITHUMANS_TESTKIT_SEED";
 
 /// The seed of a testkit that nobody gave one: fixed, so that a test is the same every time.
-pub const DEFAULT_SEED: u64 = 0;
+const DEFAULT_SEED: u64 = 0;
 
 /// The address of the fake awaithumans server.
 pub(super) const SERVER_URL: &str = "http://awaithumans.test";
@@ -153,9 +153,17 @@ pub(super) async fn build(builder: Builder) -> Testkit {
         key,
         admin_token: builder.admin_token,
     });
-    kit.keep(tokio::spawn(receiver.run(outgoing)));
-    kit.keep(tokio::spawn(mover::move_for_clients(driver, kit.mover.clone())));
+    kit.keep(spawn(receiver.run(outgoing)));
+    kit.keep(spawn(mover::move_for_clients(driver, kit.mover.clone())));
     kit
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the testkit's own two tasks; both act only on a world that waits for them"
+)]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(task)
 }
 
 fn seed_from_environment() -> Option<u64> {

@@ -1,11 +1,11 @@
 //! The stories of the example `approval`, held to their outcomes. With `AWAITHUMANS_TESTKIT_CHECK_DETERMINISM=1` each
 //! plays twice, and the two journals must be equal to the byte.
 
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code)]
 #[path = "../../examples/approval/refund.rs"]
 pub mod refund;
 // The example and this test share the stories; the example alone uses their numbers.
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code)]
 #[path = "../../examples/approval/scenarios.rs"]
 pub mod stories;
 

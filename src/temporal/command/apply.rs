@@ -377,6 +377,7 @@ impl Run {
 }
 
 /// Sets fields; an empty or null payload takes one away, as Temporal does.
+#[expect(clippy::iter_over_hash_type, reason = "from map to map: the order leaves no trace")]
 fn upsert(fields: &mut HashMap<String, Payload>, news: &HashMap<String, Payload>) {
     for (name, value) in news {
         let is_null = value

@@ -50,6 +50,10 @@ pub(crate) enum Command {
 
 /// How a workflow ends itself.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "short-lived: moved once, from the wire into an event"
+)]
 pub(crate) enum Close {
     Complete(Option<common::Payloads>),
     Fail(Failure),

@@ -100,6 +100,10 @@ pub(crate) struct Activity {
 
 /// What a worker says about the attempt it had.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "short-lived: moved once, from the wire into an event"
+)]
 pub(crate) enum Report {
     Completed(Option<Payloads>),
     Failed(Failure),

@@ -1,6 +1,10 @@
 //! One workflow that does what it is told, so that a test is the list of its steps and what comes of them.
 
 #![allow(
+    clippy::ptr_arg,
+    reason = "the SDK's macro wants a validator to take a reference to the argument's own type"
+)]
+#![allow(
     unreachable_pub,
     missing_docs,
     missing_debug_implementations,
