@@ -2,7 +2,6 @@
 
 use prost::Message;
 use temporalio_protos::google::rpc;
-use temporalio_protos::temporal::api::enums::v1::WorkflowExecutionStatus;
 use temporalio_protos::temporal::api::errordetails::v1 as details;
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use tonic::Code;
@@ -27,6 +26,8 @@ pub enum Reject {
         start_request_id: String,
         /// The run in the way.
         run_id: String,
+        /// The first run of its chain.
+        first_execution_run_id: String,
     },
     /// The state of the workflow doesn't allow it now.
     FailedPrecondition(String),
@@ -37,7 +38,7 @@ pub enum Reject {
         /// The handler's message.
         message: String,
         /// The handler's failure, if the SDK sent one.
-        failure: Option<Failure>,
+        failure: Option<Box<Failure>>,
     },
     /// The caller's deadline, or the server's limit on a wait, passed.
     DeadlineExceeded(String),
@@ -108,20 +109,21 @@ impl Reject {
             Self::WorkflowExecutionAlreadyStarted {
                 start_request_id,
                 run_id,
+                first_execution_run_id,
                 ..
             } => Some(any(
                 "WorkflowExecutionAlreadyStartedFailure",
                 &details::WorkflowExecutionAlreadyStartedFailure {
                     start_request_id: start_request_id.clone(),
                     run_id: run_id.clone(),
-                    ..Default::default()
+                    first_execution_run_id: first_execution_run_id.clone(),
                 },
             )),
             Self::WorkflowNotReady(_) => Some(any("WorkflowNotReadyFailure", &details::WorkflowNotReadyFailure {})),
             Self::QueryFailed { failure, .. } => Some(any(
                 "QueryFailedFailure",
                 &details::QueryFailedFailure {
-                    failure: failure.clone(),
+                    failure: failure.as_deref().cloned(),
                 },
             )),
             _ => None,
@@ -136,21 +138,6 @@ impl Reject {
     /// The workflow execution has ended, and the request needs it open.
     pub(crate) fn workflow_completed() -> Self {
         Self::NotFound("workflow execution already completed".to_owned())
-    }
-
-    /// The workflow id is taken by a run of this status.
-    pub(crate) fn already_started(status: WorkflowExecutionStatus, start_request_id: &str, run_id: &str) -> Self {
-        let message = match status {
-            WorkflowExecutionStatus::Running => {
-                "Workflow execution is already running. WorkflowId: {id}, RunId: {run}."
-            }
-            _ => "Workflow execution already finished. WorkflowId: {id}, RunId: {run}.",
-        };
-        Self::WorkflowExecutionAlreadyStarted {
-            message: message.to_owned(),
-            start_request_id: start_request_id.to_owned(),
-            run_id: run_id.to_owned(),
-        }
     }
 }
 

@@ -18,12 +18,12 @@ pub(crate) enum Timer {
     WorkflowTaskStartToClose(RunRef),
     /// A task on a sticky queue wasn't fetched in time: its worker is gone, and any worker may have it.
     WorkflowTaskScheduleToStart(RunRef),
+    /// Queries on a sticky queue weren't fetched in time: any worker may have them.
+    QueryScheduleToStart(RunRef),
     /// A user timer (by the id of its started event).
     User(RunRef, i64),
     /// One of an activity's clocks (by the id of its scheduled event).
     Activity(RunRef, i64, ActivityTimer),
-    /// A parked RPC must be answered, with whatever there is.
-    LongPoll(u64),
 }
 
 /// The clocks of one activity.
@@ -88,10 +88,6 @@ impl TimerTable {
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.queue.next_deadline()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Timestamp, Timer)> {
-        self.queue.iter().map(|(key, timer)| (key.deadline(), *timer))
     }
 }
 

@@ -68,13 +68,6 @@ impl TaskToken {
         };
         parts.next().is_none().then_some(token)
     }
-
-    /// The run that the task belongs to.
-    pub(crate) fn run(&self) -> RunRef {
-        match self {
-            Self::Workflow { run, .. } | Self::Activity { run, .. } | Self::Query { run, .. } => *run,
-        }
-    }
 }
 
 /// Where the next page of a history begins, and where the last one ends if that is fixed.

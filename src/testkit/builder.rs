@@ -60,7 +60,7 @@ impl Default for Builder {
             start_at: Timestamp::EPOCH_OF_TESTS,
             payload_key: PayloadKey::from_bytes(TEST_PAYLOAD_KEY),
             admin_token: "testkit-admin-token".to_owned(),
-            grace: Duration::from_millis(500),
+            grace: Duration::from_secs(3),
         }
     }
 }
@@ -102,7 +102,7 @@ impl Builder {
     }
 
     /// How long, in real time, an activity may block on something outside the world before the world goes on without
-    /// it; 500 ms by default. A run in which that happened is marked as not reproducible.
+    /// it; 3 s by default. A run in which that happened is marked as not reproducible.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;

@@ -10,4 +10,5 @@ mod rpc_table;
 mod scenarios;
 mod signatures;
 mod snapshots;
+mod temporal;
 mod webhooks;

@@ -66,7 +66,7 @@ impl Engine {
                 start.request_id = self.entropy.uuid();
                 match self.start_run(now, start) {
                     Ok(Started::New(run)) => Ok(self.child_run(run)),
-                    Ok(Started::Existing(_)) | Err(_) => Err(ChildStartFailure::AlreadyExists),
+                    Ok(Started::Retried(_) | Started::Existing(_)) | Err(_) => Err(ChildStartFailure::AlreadyExists),
                 }
             }
         };

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{Namespace, Namespaces};
 pub(crate) use runs::Runs;
-pub(crate) use start::Started;
+pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};
 
 use super::matching::Matching;
@@ -388,6 +388,9 @@ impl Engine {
             Timer::WorkflowTaskScheduleToStart(run) => self.step(now, run, |run, context| {
                 run.on_workflow_task_timeout(context, TimeoutType::ScheduleToStart);
             }),
+            Timer::QueryScheduleToStart(run) => {
+                self.with_run(now, run, Run::on_queries_not_fetched);
+            }
             Timer::User(run, started_event_id) => {
                 self.step(now, run, |run, context| run.on_user_timer(context, started_event_id));
             }
@@ -397,7 +400,6 @@ impl Engine {
                     run.on_activity_timer(context, scheduled_event_id, clock);
                 });
             }
-            Timer::LongPoll(ticket) => self.forget(now, ticket),
         }
     }
 

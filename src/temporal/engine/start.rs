@@ -6,6 +6,7 @@ use temporalio_protos::temporal::api::enums::v1::{
 
 use super::Engine;
 use crate::clock::Timestamp;
+use crate::temporal::proto::string_payloads;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Context, Run, RunRef, StartRun};
 use crate::temporal::txn::{Effects, Note};
@@ -15,15 +16,22 @@ use crate::temporal::txn::{Effects, Note};
 pub(crate) enum Started {
     /// A new run.
     New(RunRef),
-    /// The run that is there already: by request id, or by the policy.
+    /// The run that this very request started before.
+    Retried(RunRef),
+    /// The run that is there already, by the policy.
     Existing(RunRef),
 }
 
 impl Started {
     pub(crate) fn run(self) -> RunRef {
         match self {
-            Self::New(run) | Self::Existing(run) => run,
+            Self::New(run) | Self::Retried(run) | Self::Existing(run) => run,
         }
+    }
+
+    /// What Temporal calls started: a request that is sent again gets the same answer.
+    pub(crate) fn is_by_this_request(self) -> bool {
+        !matches!(self, Self::Existing(_))
     }
 }
 
@@ -35,7 +43,7 @@ impl Engine {
         };
         let current_ref = current.run;
         if !start.request_id.is_empty() && current.start.request_id == start.request_id {
-            return Ok(Started::Existing(current_ref));
+            return Ok(Started::Retried(current_ref));
         }
         if current.is_running() {
             return self.start_over_running(now, current_ref, start);
@@ -66,13 +74,12 @@ impl Engine {
         run_ref
     }
 
-    fn start_over_running(&mut self, now: Timestamp, current: RunRef, start: StartRun) -> Result<Started, Reject> {
+    fn start_over_running(&mut self, now: Timestamp, current: RunRef, mut start: StartRun) -> Result<Started, Reject> {
         let running = match self.runs.get(current) {
             Some(run) => run,
             None => return Err(Reject::workflow_not_found(&start.workflow_id)),
         };
-        let terminate_if_running = Reuse::TerminateIfRunning as i32;
-        let policy = match start.id_reuse_policy == terminate_if_running {
+        let policy = match terminates_if_running(start.id_reuse_policy) {
             true => Conflict::TerminateExisting,
             false => Conflict::try_from(start.id_conflict_policy).unwrap_or(Conflict::Unspecified),
         };
@@ -84,17 +91,26 @@ impl Engine {
                 ),
                 start_request_id: running.start.request_id.clone(),
                 run_id: running.start.run_id.clone(),
+                first_execution_run_id: running.first_run_id().to_owned(),
             }),
             Conflict::UseExisting => Ok(Started::Existing(current)),
             Conflict::TerminateExisting => {
+                start.run_id = self.entropy.uuid();
+                let details = string_payloads(&format!("terminated by new runID: {}", start.run_id));
                 self.step(now, current, |run, context| {
-                    let reason = "TerminateIfRunning WorkflowIdReusePolicy Policy";
-                    run.terminate(context, reason, None, "history-service", Vec::new());
+                    let reason = "TerminateIfRunning WorkflowIdReusePolicy";
+                    run.terminate(context, reason, Some(details), "history-service", Vec::new());
                 });
                 Ok(Started::New(self.create_run(now, start)))
             }
         }
     }
+}
+
+/// The deprecated reuse policy that says what the conflict policy says today.
+#[expect(deprecated, reason = "clients may still send it")]
+pub(crate) fn terminates_if_running(id_reuse_policy: i32) -> bool {
+    id_reuse_policy == Reuse::TerminateIfRunning as i32
 }
 
 /// Whether the id of a run that has ended may be used again.
@@ -105,7 +121,6 @@ fn check_reuse(ended: &Run, start: &StartRun) -> Result<(), Reject> {
     );
     let policy = Reuse::try_from(start.id_reuse_policy).unwrap_or(Reuse::Unspecified);
     let why = match policy {
-        Reuse::Unspecified | Reuse::AllowDuplicate | Reuse::TerminateIfRunning => return Ok(()),
         Reuse::AllowDuplicateFailedOnly if failed => return Ok(()),
         Reuse::AllowDuplicateFailedOnly => {
             "finished successfully. WorkflowId: {id}, RunId: {run}. Workflow Id reuse policy: allow duplicate \
@@ -114,6 +129,8 @@ fn check_reuse(ended: &Run, start: &StartRun) -> Result<(), Reject> {
         Reuse::RejectDuplicate => {
             "finished. WorkflowId: {id}, RunId: {run}. Workflow Id reuse policy: reject duplicate workflow Id."
         }
+        // Unspecified, AllowDuplicate, and TerminateIfRunning, which is deprecated.
+        _ => return Ok(()),
     };
     let why = why
         .replace("{id}", &start.workflow_id)
@@ -122,5 +139,6 @@ fn check_reuse(ended: &Run, start: &StartRun) -> Result<(), Reject> {
         message: format!("Workflow execution already {why}"),
         start_request_id: ended.start.request_id.clone(),
         run_id: ended.start.run_id.clone(),
+        first_execution_run_id: ended.first_run_id().to_owned(),
     })
 }

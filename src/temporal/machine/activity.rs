@@ -49,6 +49,7 @@ pub(crate) enum Input {
 }
 
 /// The whole life of an activity.
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests hold the code to the table"))]
 pub(crate) const TRANSITIONS: &[(State, Input, State)] = &[
     (State::Scheduled, Input::Start, State::Started),
     (State::Scheduled, Input::Close, State::Closed),

@@ -29,6 +29,7 @@ pub(crate) enum Input {
 }
 
 /// The whole life of a child.
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests hold the code to the table"))]
 pub(crate) const TRANSITIONS: &[(State, Input, State)] = &[
     (State::Initiated, Input::Start, State::Started),
     (State::Initiated, Input::StartFailed, State::Closed),

@@ -28,6 +28,7 @@ pub(crate) enum Input {
 }
 
 /// The whole life of a request.
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests hold the code to the table"))]
 pub(crate) const TRANSITIONS: &[(State, Input, State)] = &[
     (State::Initiated, Input::Deliver, State::Delivered),
     (State::Initiated, Input::Fail, State::Failed),

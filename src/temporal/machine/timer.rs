@@ -29,6 +29,7 @@ pub(crate) enum Input {
 }
 
 /// The whole life of a timer.
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests hold the code to the table"))]
 pub(crate) const TRANSITIONS: &[(State, Input, State)] = &[
     (State::Started, Input::Fire, State::Fired),
     (State::Started, Input::Cancel, State::Canceled),

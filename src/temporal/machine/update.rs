@@ -38,6 +38,7 @@ pub(crate) enum Input {
 }
 
 /// The whole life of an update.
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests hold the code to the table"))]
 pub(crate) const TRANSITIONS: &[(State, Input, State)] = &[
     (State::Admitted, Input::Send, State::Sent),
     (State::Admitted, Input::Reject, State::Rejected),

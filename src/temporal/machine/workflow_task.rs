@@ -47,6 +47,7 @@ pub(crate) enum Input {
 }
 
 /// The whole life of a workflow task.
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests hold the code to the table"))]
 pub(crate) const TRANSITIONS: &[(State, Input, State)] = &[
     (State::None, Input::Schedule, State::Scheduled),
     (State::Scheduled, Input::Start, State::Started),

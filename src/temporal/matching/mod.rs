@@ -121,21 +121,6 @@ impl Matching {
         true
     }
 
-    /// Takes off every poll of one connection, in order.
-    pub(crate) fn unpark_where(&mut self, now: Timestamp, gone: impl Fn(&Poller) -> bool) -> Vec<Ticket> {
-        let tickets: Vec<Ticket> = self
-            .queues
-            .values()
-            .flat_map(Queue::pollers)
-            .filter(|poller| gone(poller))
-            .map(|poller| poller.ticket)
-            .collect();
-        for ticket in &tickets {
-            self.unpark(now, *ticket);
-        }
-        tickets
-    }
-
     /// A connection won't poll any more, or not the named queue.
     pub(crate) fn retire(&mut self, connection: u64, queue: Option<&QueueKey>) {
         self.served.retain(|key, connections| {

@@ -8,11 +8,11 @@ use temporalio_protos::temporal::api::enums::v1::{
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::{Answer, check_length};
-use crate::temporal::engine::{Call, Engine, Started};
+use crate::temporal::engine::{Call, Engine, Started, terminates_if_running};
 use crate::temporal::proto::{duration, is_negative, proto_duration};
 use crate::temporal::reject::Reject;
 use crate::temporal::retry;
-use crate::temporal::run::{DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT, Run, Signal, StartRun};
+use crate::temporal::run::{DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT, Run, RunRef, Signal, StartRun};
 
 pub(super) fn start(
     engine: &mut Engine,
@@ -27,7 +27,7 @@ pub(super) fn start(
     Ok(Answer::Now(wire::StartWorkflowExecutionResponse {
         run_id: run.start.run_id.clone(),
         first_execution_run_id: run.first_run_id().to_owned(),
-        started: matches!(started, Started::New(_)),
+        started: started.is_by_this_request(),
         status: run.status as i32,
         ..Default::default()
     }))
@@ -51,31 +51,44 @@ pub(super) fn signal_with_start(
         links: request.links.clone(),
         ..Default::default()
     };
-    let terminate_first = request.workflow_id_conflict_policy == Conflict::TerminateExisting as i32
-        || request.workflow_id_reuse_policy == Reuse::TerminateIfRunning as i32;
-    let start = parse(engine, as_start(request))?;
+    // Every other policy signals an open run, the one by default included.
+    let start_decides = [Conflict::TerminateExisting as i32, Conflict::Fail as i32]
+        .contains(&request.workflow_id_conflict_policy)
+        || terminates_if_running(request.workflow_id_reuse_policy);
+    let mut start = parse(engine, as_start(request))?;
     let running = engine
         .runs
         .current(&start.namespace, &start.workflow_id)
-        .filter(|run| run.is_running() && !terminate_first)
+        .filter(|run| run.is_running() && !start_decides)
         .map(|run| run.run);
-    let (run_ref, started) = match running {
-        Some(run) => (run, false),
-        None => (engine.start_run(call.now, start)?.run(), true),
+    let Some(run) = running else {
+        start.first_signal = Some(Box::new(signal));
+        let started = engine.start_run(call.now, start)?;
+        let is_new = matches!(started, Started::New(_));
+        return Ok(Answer::Now(signal_with_start_answer(engine, started.run(), is_new)));
     };
-    let outcome = engine.with_run(call.now, run_ref, |run, context| {
-        let outcome = run.signal(context, signal);
+    let outcome = engine.with_run(call.now, run, |run, context| {
+        run.signal(context, signal)?;
+        // It doesn't wait for the start delay, unlike an ordinary signal.
         run.skip_first_task_backoff(context);
-        outcome
+        Ok(())
     });
     outcome.unwrap_or(Err(Reject::workflow_completed()))?;
-    let run = engine.runs.get(run_ref);
-    Ok(Answer::Now(wire::SignalWithStartWorkflowExecutionResponse {
+    Ok(Answer::Now(signal_with_start_answer(engine, run, false)))
+}
+
+fn signal_with_start_answer(
+    engine: &Engine,
+    run: RunRef,
+    started: bool,
+) -> wire::SignalWithStartWorkflowExecutionResponse {
+    let run = engine.runs.get(run);
+    wire::SignalWithStartWorkflowExecutionResponse {
         run_id: run.map(|run| run.start.run_id.clone()).unwrap_or_default(),
         first_execution_run_id: run.map(|run: &Run| run.first_run_id().to_owned()).unwrap_or_default(),
         started,
         ..Default::default()
-    }))
+    }
 }
 
 /// Checks a request and fills in what it leaves open.
@@ -170,7 +183,7 @@ fn check_policies(request: &wire::StartWorkflowExecutionRequest) -> Result<(), R
             "awaithumans-testkit doesn't serve cron_schedule yet: cron comes with the complete API".to_owned(),
         ));
     }
-    if request.workflow_id_reuse_policy == Reuse::TerminateIfRunning as i32
+    if terminates_if_running(request.workflow_id_reuse_policy)
         && request.workflow_id_conflict_policy != Conflict::Unspecified as i32
     {
         return Err(Reject::InvalidArgument(

@@ -7,7 +7,7 @@ use super::{Answer, check_length};
 use crate::temporal::engine::{Call, Engine, HandKey, ParkedAt};
 use crate::temporal::matching::{Kind, Poller, QueueKey};
 use crate::temporal::reject::Reject;
-use crate::temporal::run::Completion;
+use crate::temporal::run::{Completion, RunRef};
 use crate::temporal::token::TaskToken;
 
 /// The request id of a task that goes out with the answer to the one before it.
@@ -68,12 +68,17 @@ pub(super) fn completed(
         queue.name = engine.stable_id(std::mem::take(&mut queue.name));
     }
     let hand = engine.hands.remove(&HandKey::Workflow(run));
+    let (speculative, seen_before) = last_completed(engine, run);
     let completion = engine
         .with_run(call.now, run, |run, context| {
             run.complete_workflow_task(context, request)
         })
         .unwrap_or_else(|| Err(task_not_found()))?;
     let mut response = wire::RespondWorkflowTaskCompletedResponse::default();
+    if speculative && last_completed(engine, run).1 == seen_before {
+        // A speculative task that is as if it had never been: the worker must forget its events.
+        response.reset_history_event_id = seen_before;
+    }
     if completion == Completion::NextTask && wants_next {
         let started = engine.with_run(call.now, run, |run, context| {
             let scheduled_event_id = run.machines.workflow_task.scheduled_event_id();
@@ -136,7 +141,15 @@ pub(super) fn stamp(
     })
 }
 
-fn started_task(engine: &Engine, token: &[u8]) -> Result<crate::temporal::run::RunRef, Reject> {
+/// Whether the task is speculative, and the id of the started event of the last one that the history has as completed.
+fn last_completed(engine: &Engine, run: RunRef) -> (bool, i64) {
+    let task = engine.runs.get(run).map(|run| &run.machines.workflow_task);
+    task.map_or((false, 0), |task| {
+        (task.is_speculative(), task.last_completed_started_event_id())
+    })
+}
+
+fn started_task(engine: &Engine, token: &[u8]) -> Result<RunRef, Reject> {
     let Some(TaskToken::Workflow {
         run,
         scheduled_event_id,

@@ -46,6 +46,13 @@ impl Run {
                 "exceeded workflow execution limit for signal events".to_owned(),
             ));
         }
+        self.write_signal(context, signal);
+        self.settle(context, true);
+        Ok(())
+    }
+
+    /// The signal's event, without a workflow task for it.
+    pub(super) fn write_signal(&mut self, context: &mut Context<'_>, signal: Signal) {
         self.signal_count += 1;
         if !signal.request_id.is_empty() {
             self.signal_request_ids.insert(signal.request_id.clone());
@@ -62,8 +69,6 @@ impl Run {
         .with_links(signal.links);
         let (_, mut txn) = self.open(context);
         txn.emit(event);
-        self.settle(context, true);
-        Ok(())
     }
 
     /// Takes the wish to cancel. A second one changes nothing.

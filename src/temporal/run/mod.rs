@@ -50,6 +50,8 @@ pub(crate) struct StartRun {
     pub(crate) workflow_type: String,
     pub(crate) task_queue: String,
     pub(crate) input: Option<common::Payloads>,
+    /// The signal that the run is started with.
+    pub(crate) first_signal: Option<Box<Signal>>,
     pub(crate) header: Option<common::Header>,
     pub(crate) execution_timeout: Option<prost_types::Duration>,
     pub(crate) run_timeout: Option<prost_types::Duration>,

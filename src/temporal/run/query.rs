@@ -10,6 +10,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::QueryWorkflowResponse
 use super::{Context, Run};
 use crate::temporal::matching::Task;
 use crate::temporal::reject::Reject;
+use crate::temporal::timer::Timer;
 use crate::temporal::txn::Ticket;
 
 /// Queries that one run may have waiting (dynamic config `history.maxBufferedQueryCount`).
@@ -102,6 +103,10 @@ impl Run {
         let Some(query) = self.machines.queries.remove(query_id) else {
             return false;
         };
+        if self.machines.queries.is_empty() {
+            let timers = &mut context.effects.timers;
+            timers.push((Timer::QueryScheduleToStart(self.run), None));
+        }
         let answer = match result.result_type() {
             QueryResultType::Answered => Ok(QueryWorkflowResponse {
                 query_result: result.answer,
@@ -110,7 +115,7 @@ impl Run {
             .encode_to_vec()),
             QueryResultType::Failed | QueryResultType::Unspecified => Err(Reject::QueryFailed {
                 message: result.error_message,
-                failure: result.failure,
+                failure: result.failure.map(Box::new),
             }),
         };
         context.effects.replies.push((query.ticket, answer));
@@ -137,6 +142,19 @@ impl Run {
         }
     }
 
+    /// The worker that has the workflow in its cache is gone: any other may answer.
+    pub(crate) fn on_queries_not_fetched(&mut self, context: &mut Context<'_>) {
+        self.reset_sticky();
+        let queries = self.machines.queries.iter();
+        let waiting: Vec<String> = queries
+            .filter(|(_, query)| query.direct)
+            .map(|(query_id, _)| query_id.clone())
+            .collect();
+        for query_id in waiting {
+            self.offer_query(context, query_id);
+        }
+    }
+
     /// A client went away.
     pub(crate) fn forget_query(&mut self, ticket: Ticket) {
         self.machines.queries.retain(|_, query| query.ticket != ticket);
@@ -144,6 +162,11 @@ impl Run {
 
     fn offer_query(&self, context: &mut Context<'_>, query_id: String) {
         let queue = self.machines.workflow_task.task_queue(&self.start.task_queue);
+        if let Some(sticky) = self.machines.workflow_task.sticky() {
+            let due = context.now + sticky.schedule_to_start;
+            let timer = Timer::QueryScheduleToStart(self.run);
+            context.effects.timers.push((timer, Some(due)));
+        }
         context.effects.tasks.push(Task::Query {
             run: self.run,
             queue: queue.name,

@@ -44,6 +44,9 @@ impl Run {
         run.emit_started(context);
         // The history has the input now.
         run.start.input = None;
+        if let Some(signal) = run.start.first_signal.take() {
+            run.write_signal(context, *signal);
+        }
         run.start_clocks(context);
         if run.start.first_task_backoff.is_zero() {
             run.schedule_workflow_task(context, Kind::Normal);

@@ -65,25 +65,11 @@ impl Run {
         self.answer_updates(context);
     }
 
-    /// The wait of one ticket is over, with whatever stage is reached.
-    pub(crate) fn give_up_waiting(&mut self, context: &mut Context<'_>, ticket: Ticket) {
-        let execution = self.execution();
-        for update in self.machines.updates.values_mut() {
-            if let Some(waiter) = update.take_waiter(ticket) {
-                context
-                    .effects
-                    .replies
-                    .push((ticket, Ok(reply(update, &execution, waiter.rpc))));
-            }
-        }
-    }
-
     /// A client went away.
     pub(crate) fn forget_update_waiter(&mut self, ticket: Ticket) {
-        self.machines
-            .updates
-            .values_mut()
-            .for_each(|update| drop(update.take_waiter(ticket)));
+        for update in self.machines.updates.values_mut() {
+            update.take_waiter(ticket);
+        }
     }
 
     /// The workflow task failed by what the worker sent: updates that it had seen are refused.
