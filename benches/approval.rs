@@ -6,10 +6,10 @@
 #![allow(missing_docs)]
 
 #[path = "../examples/approval/refund.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod refund;
 #[path = "../examples/approval/scenarios.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod scenarios;
 
 use std::time::Duration;

@@ -9,7 +9,10 @@
 //! cargo run --release --example approval -- --seed 7 --only 5b
 //! ```
 
+// They are shared with the tests and the bench: what is `pub` for one of them is unreachable in another.
+#[allow(unreachable_pub)]
 mod refund;
+#[allow(unreachable_pub)]
 mod scenarios;
 
 use clap::Parser;

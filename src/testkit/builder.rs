@@ -16,7 +16,7 @@ use temporalio_client::Client;
 pub(super) const SEED_VARIABLE: &str = "AWAITHUMANS_TESTKIT_SEED";
 
 /// The seed of a testkit that nobody gave one: fixed, so that a test is the same every time.
-pub const DEFAULT_SEED: u64 = 0;
+pub(super) const DEFAULT_SEED: u64 = 0;
 
 /// The address of the fake awaithumans server.
 pub(super) const SERVER_URL: &str = "http://awaithumans.test";
@@ -153,8 +153,16 @@ pub(super) async fn build(builder: Builder) -> Testkit {
         key,
         admin_token: builder.admin_token,
     });
-    kit.keep(tokio::spawn(receiver.run(outgoing)));
-    kit.keep(tokio::spawn(mover::move_for_clients(driver, kit.mover.clone())));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the driver settles what these two do before time moves"
+    )]
+    for task in [
+        tokio::spawn(receiver.run(outgoing)),
+        tokio::spawn(mover::move_for_clients(driver, kit.mover.clone())),
+    ] {
+        kit.keep(task);
+    }
     kit
 }
 

@@ -144,6 +144,10 @@ impl Worker {
         let connection = Connection::new(self.driver.clone());
         let (stop, stopped) = oneshot::channel();
         let (ready, mut failed) = oneshot::channel::<String>();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the SDK's worker needs a thread; the driver hands it one task at a time"
+        )]
         let thread = std::thread::Builder::new()
             .name(self.identity.clone())
             .spawn({

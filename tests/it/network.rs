@@ -11,6 +11,7 @@ use rstest::rstest;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+#[expect(clippy::disallowed_methods, reason = "a server on a socket runs beside the test")]
 async fn serve(kit: &Testkit) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -131,7 +131,7 @@ impl Update {
             accepted_request: Some((*self.request).clone()),
         });
         // The history has the request now; a parked update needn't carry it.
-        self.request = Box::default();
+        *self.request = Default::default();
     }
 
     /// It has its outcome.

@@ -135,7 +135,7 @@ pub(super) fn stamp(
         Some(capabilities) => (capabilities.build_id, capabilities.use_versioning),
         None => (binary_checksum, false),
     };
-    (!build_id.is_empty()).then(|| temporalio_protos::temporal::api::common::v1::WorkerVersionStamp {
+    (!build_id.is_empty()).then_some(temporalio_protos::temporal::api::common::v1::WorkerVersionStamp {
         build_id,
         use_versioning,
     })

@@ -257,6 +257,10 @@ impl Script {
     }
 
     #[update_validator(add)]
+    #[expect(
+        clippy::ptr_arg,
+        reason = "the SDK's macro asks for a reference to the update's own input type"
+    )]
     fn validate_add(
         &self,
         _ctx: &WorkflowContextView,
