@@ -84,14 +84,23 @@ pub fn run_id(value: Content, path: ContentPath<'_>) -> Content {
     })
 }
 
-/// The id of a request: `[uuid]`. The constant `request-from-…`, which Temporal writes for tasks that were started inline,
-/// stays.
+/// The id of a request: `[uuid]`.
+///
+/// Two kinds have a form of their own. The constant `request-from-…`, which Temporal writes for tasks that were started
+/// inline, stays. Of the id that the adapter's `dispatch_signal` gives to its signals, only the task's id is hidden:
+/// `awaithumans:[task id]:completed`.
 ///
 /// # Panics
 /// If the value is anything else.
 pub fn request_id(value: Content, path: ContentPath<'_>) -> Content {
-    match value.as_str() {
-        Some(text) if text.starts_with("request-from-") => value,
+    let Some(text) = value.as_str() else {
+        return uuid_v4(value, path);
+    };
+    if text.starts_with("request-from-") {
+        return value;
+    }
+    match text.strip_prefix("awaithumans:").and_then(|rest| rest.split_once(':')) {
+        Some((task_id, status)) if is_hex_id(task_id) => format!("awaithumans:[task id]:{status}").into(),
         _ => uuid_v4(value, path),
     }
 }
@@ -296,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_has_the_shape_is_hidden() {
-        let rows: [(Redaction, &str, &str); 13] = [
+        let rows: [(Redaction, &str, &str); 14] = [
             (uuid_v4, UUID, "[uuid]"),
             (run_id, UUID, "[run id]"),
             (run_id, UUID_7, "[run id]"),
@@ -305,6 +314,11 @@ mod tests {
                 request_id,
                 "request-from-RespondWorkflowTaskCompleted",
                 "request-from-RespondWorkflowTaskCompleted",
+            ),
+            (
+                request_id,
+                "awaithumans:66ec805d7246403fbaac7576182a6d6d:timed_out",
+                "awaithumans:[task id]:timed_out",
             ),
             (hex_id, HEX, "[task id]"),
             (timestamp, "2026-01-01T00:00:00.5Z", "[timestamp]"),
@@ -336,7 +350,7 @@ mod tests {
                 ],
             ),
             (run_id, &["", "98ed060c-e061-1553-9049-3c49073a1f7e"]),
-            (request_id, &["", "request", HEX]),
+            (request_id, &["", "request", HEX, "awaithumans:order-1:completed"]),
             (
                 hex_id,
                 &[

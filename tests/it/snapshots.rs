@@ -87,3 +87,17 @@ async fn the_timeline_of_a_worker_that_dies_before_its_report() {
     stories::worker_dies_before_report(&kit).await;
     insta::assert_snapshot!(kit.timeline());
 }
+
+#[tokio::test]
+async fn a_history_under_any_seed_differs_in_ids_and_times_only() {
+    let mut histories = Vec::new();
+    for seed in [1, 2] {
+        let kit = Testkit::builder().seed(seed).start().await;
+        stories::completed(&kit).await;
+        histories.push(history_json::readable(&kit.history("refund-1")));
+    }
+    assert_ne!(histories[0], histories[1]);
+    for history in histories {
+        redact::settings().bind(|| insta::assert_json_snapshot!("history_under_any_seed", history));
+    }
+}
