@@ -60,8 +60,20 @@ pub fn settings() -> Settings {
     ] {
         settings.add_dynamic_redaction(&format!(".events[].*.{run_id_field}"), run_id);
     }
+    settings.add_dynamic_redaction(".events[].*.taskQueue.name", task_queue);
     settings.add_dynamic_redaction(r#".**["json/plain"]"#, known_shapes);
     settings
+}
+
+/// A task queue's name: of a sticky queue, `{identity}-{32 hexadecimal digits}`, the digits become `[uuid]`; any other name
+/// stays.
+pub fn task_queue(value: Content, _: ContentPath<'_>) -> Content {
+    let sticky = value.as_str().and_then(|name| {
+        let (identity, tail) = name.rsplit_once('-')?;
+        let is_random = tail.len() == 32 && tail.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_random.then(|| format!("{identity}-[uuid]"))
+    });
+    sticky.map_or(value, Content::from)
 }
 
 /// A random UUID (version 4), such as a request id: `[uuid]`.
