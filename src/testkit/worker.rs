@@ -89,6 +89,9 @@ impl Worker {
 
     /// Kills the worker the moment before it would make a call of this RPC, such as `RespondActivityTaskCompleted`: the
     /// work is done, and nobody learns of it.
+    ///
+    /// # Panics
+    /// Not here, but when the worker is dropped: if no such call ever came.
     pub fn crash_before(&mut self, rpc: &str) {
         let Some(process) = &self.process else {
             return;
@@ -232,8 +235,14 @@ pub(super) fn build_id() -> WorkerDeploymentOptions {
 impl Drop for Worker {
     fn drop(&mut self) {
         if let Some(process) = self.process.take() {
+            let idle_wire = process.connection.has_idle_wire();
             process.connection.cut();
             process.end(Stop::Crash);
+            assert!(
+                !idle_wire || std::thread::panicking(),
+                "crash_before was set on {}, and no such call ever came: the test didn't test what it meant to",
+                self.identity
+            );
         }
     }
 }

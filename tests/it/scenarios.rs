@@ -306,6 +306,15 @@ async fn a_workflow_without_a_worker_is_reported_by_its_task_queue() {
     assert!(text.contains("task queue \"refunds\", which no worker polls"), "{text}");
 }
 
+#[tokio::test]
+#[should_panic(expected = "crash_before was set on worker-1, and no such call ever came")]
+async fn a_crash_that_never_happens_fails_the_test() {
+    let kit = Testkit::start().await;
+    let mut worker = stories::spawn_worker(&kit).await;
+    worker.crash_before("RespondActivityTaskCanceled");
+    drop(worker);
+}
+
 #[test]
 fn every_story_of_the_example_has_a_number_of_its_own() {
     let mut numbers: Vec<&str> = STORIES.iter().map(|story| story.number).collect();

@@ -26,6 +26,7 @@ struct Inner {
     id: u64,
     cut: AtomicBool,
     trip_wires: std::sync::Mutex<Vec<TripWire>>,
+    tripped: AtomicBool,
     on_cut: tokio::sync::Notify,
 }
 
@@ -47,6 +48,7 @@ impl Connection {
                 id,
                 cut: AtomicBool::new(false),
                 trip_wires: std::sync::Mutex::new(Vec::new()),
+                tripped: AtomicBool::new(false),
                 on_cut: tokio::sync::Notify::new(),
             }),
         }
@@ -81,6 +83,12 @@ impl Connection {
         self.inner.cut.load(Ordering::SeqCst)
     }
 
+    /// Whether a wire was laid and no call ever tripped it.
+    pub(crate) fn has_idle_wire(&self) -> bool {
+        let laid = self.inner.trip_wires.lock().is_ok_and(|wires| !wires.is_empty());
+        laid && !self.inner.tripped.load(Ordering::SeqCst)
+    }
+
     /// Cuts the connection before the first call for whose method the wire says so.
     pub(crate) fn cut_before(&self, wire: TripWire) {
         if let Ok(mut wires) = self.inner.trip_wires.lock() {
@@ -95,6 +103,7 @@ impl Connection {
             .lock()
             .is_ok_and(|wires| wires.iter().any(|wire| wire(&request.rpc)));
         if tripped {
+            self.inner.tripped.store(true, Ordering::SeqCst);
             self.cut();
         }
         let cut = self.inner.on_cut.notified();

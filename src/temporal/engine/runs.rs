@@ -77,6 +77,20 @@ impl Runs {
                 ))
             })
     }
+
+    /// As [`Self::find`], if the run belongs to the chain that began with `first_run_id`; any chain will do if it is empty.
+    pub(crate) fn find_in_chain(
+        &self,
+        namespace: &str,
+        execution: Option<&WorkflowExecution>,
+        first_run_id: &str,
+    ) -> Result<&Run, Reject> {
+        let found = self.find(namespace, execution)?;
+        match first_run_id.is_empty() || found.first_run_id() == first_run_id {
+            true => Ok(found),
+            false => Err(Reject::NotFound("workflow execution not found".to_owned())),
+        }
+    }
 }
 
 /// 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12.

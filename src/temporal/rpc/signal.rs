@@ -43,12 +43,11 @@ pub(super) fn request_cancel(
     request: wire::RequestCancelWorkflowExecutionRequest,
 ) -> Result<Answer<wire::RequestCancelWorkflowExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    let found = engine
-        .runs
-        .find(&request.namespace, request.workflow_execution.as_ref())?;
-    if !request.first_execution_run_id.is_empty() && found.first_run_id() != request.first_execution_run_id {
-        return Err(Reject::NotFound("workflow execution not found".to_owned()));
-    }
+    let found = engine.runs.find_in_chain(
+        &request.namespace,
+        request.workflow_execution.as_ref(),
+        &request.first_execution_run_id,
+    )?;
     let run = found.run;
     let cancel = CancelRequest {
         cause: request.reason,

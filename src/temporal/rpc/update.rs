@@ -28,12 +28,11 @@ pub(super) fn update(
     }
     check_length("Update name", name)?;
     let stage = parse_stage(request.wait_policy)?;
-    let found = engine
-        .runs
-        .find(&request.namespace, request.workflow_execution.as_ref())?;
-    if !request.first_execution_run_id.is_empty() && found.first_run_id() != request.first_execution_run_id {
-        return Err(Reject::NotFound("workflow execution not found".to_owned()));
-    }
+    let found = engine.runs.find_in_chain(
+        &request.namespace,
+        request.workflow_execution.as_ref(),
+        &request.first_execution_run_id,
+    )?;
     let run = found.run;
     let meta = update.meta.get_or_insert_default();
     check_length("UpdateId", &meta.update_id)?;

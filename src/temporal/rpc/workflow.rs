@@ -22,12 +22,11 @@ pub(super) fn terminate(
     request: wire::TerminateWorkflowExecutionRequest,
 ) -> Result<Answer<wire::TerminateWorkflowExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    let found = engine
-        .runs
-        .find(&request.namespace, request.workflow_execution.as_ref())?;
-    if !request.first_execution_run_id.is_empty() && found.first_run_id() != request.first_execution_run_id {
-        return Err(Reject::NotFound("workflow execution not found".to_owned()));
-    }
+    let found = engine.runs.find_in_chain(
+        &request.namespace,
+        request.workflow_execution.as_ref(),
+        &request.first_execution_run_id,
+    )?;
     if !found.is_running() {
         return Err(Reject::workflow_completed());
     }
