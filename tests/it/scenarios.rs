@@ -254,6 +254,29 @@ async fn another_seed_gives_other_ids_and_the_same_outcome(#[case] seed: u64) {
     assert_ne!(kit.history("refund-1"), other.history("refund-1"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_of_many_threads_gives_the_same_run() {
+    let one = play(&Testkit::builder(), async |kit| {
+        stories::worker_dies_before_report(kit).await;
+        kit.journal().to_string()
+    })
+    .await;
+    let other = tokio::task::spawn_blocking(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let kit = Testkit::start().await;
+            stories::worker_dies_before_report(&kit).await;
+            kit.journal().to_string()
+        })
+    })
+    .await
+    .unwrap();
+    assert_eq!(one, other);
+}
+
 /// An existing suite changes only where it gets its client: no call of the testkit moves time here.
 #[tokio::test]
 async fn waiting_for_a_result_moves_time() {

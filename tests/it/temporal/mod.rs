@@ -35,14 +35,14 @@ type Handle = WorkflowHandle<Client, script::Run>;
 
 /// A testkit with a worker for scripts, patient with a machine that has much to do.
 async fn kit() -> (Testkit, Worker) {
-    let kit = Testkit::builder().grace(Duration::from_secs(3)).start().await;
+    let kit = Testkit::start().await;
     let worker = kit.spawn_worker(options(QUEUE)).await;
     (kit, worker)
 }
 
 /// A testkit that goes on quickly without an activity that never answers.
 async fn kit_with_short_grace() -> (Testkit, Worker) {
-    let kit = Testkit::builder().grace(Duration::from_millis(60)).start().await;
+    let kit = Testkit::builder().grace(Duration::from_millis(750)).start().await;
     let worker = kit.spawn_worker(options(QUEUE)).await;
     (kit, worker)
 }
