@@ -3,13 +3,20 @@
 use super::{Engine, Started};
 use crate::clock::Timestamp;
 use crate::temporal::machine::external::Undeliverable;
-use crate::temporal::run::{CancelRequest, ParentLink, Run, RunRef, Signal, StartRun};
+use crate::temporal::run::{CancelRequest, Context, ParentLink, Run, RunRef, Signal, StartRun};
 use crate::temporal::txn::{ChildRun, ChildStartFailure, Letter};
 use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 use temporalio_protos::temporal::api::history::v1 as history;
 
 /// Letters that one call may cause: a bound on cascades, far beyond what workflows do.
 const MAX_LETTERS: usize = 1_000_000;
+
+/// Whom a workflow means by a signal or a cancellation.
+struct Address {
+    namespace: String,
+    execution: Option<WorkflowExecution>,
+    child_workflow_only: bool,
+}
 
 impl Engine {
     pub(super) fn deliver_mail(&mut self, now: Timestamp) {
@@ -84,12 +91,7 @@ impl Engine {
         }
     }
 
-    fn tell_parent(
-        &mut self,
-        now: Timestamp,
-        parent: &ParentLink,
-        body: impl FnOnce(&mut Run, &mut crate::temporal::run::Context<'_>),
-    ) {
+    fn tell_parent(&mut self, now: Timestamp, parent: &ParentLink, body: impl FnOnce(&mut Run, &mut Context<'_>)) {
         if let Some(run) = parent.run {
             self.step(now, run, body);
         }
@@ -102,13 +104,12 @@ impl Engine {
         initiated_event_id: i64,
         attributes: history::SignalExternalWorkflowExecutionInitiatedEventAttributes,
     ) {
-        let sender = self.runs.get(from).map(Run::execution).unwrap_or_default();
-        let target = self.target(
-            &attributes.namespace,
-            attributes.workflow_execution.as_ref(),
-            attributes.child_workflow_only.then_some(sender.workflow_id.as_str()),
-        );
-        let outcome = target.and_then(|target| {
+        let address = Address {
+            namespace: attributes.namespace,
+            execution: attributes.workflow_execution,
+            child_workflow_only: attributes.child_workflow_only,
+        };
+        self.reach_external(now, from, initiated_event_id, &address, |run, context, sender| {
             let signal = Signal {
                 name: attributes.signal_name,
                 input: attributes.input,
@@ -117,11 +118,7 @@ impl Engine {
                 from: Some(sender),
                 ..Default::default()
             };
-            self.with_run(now, target, |run, context| run.signal_from(context, signal))
-                .unwrap_or(Err(Undeliverable::NotFound))
-        });
-        self.step(now, from, |run, context| {
-            run.on_external_answered(context, initiated_event_id, outcome);
+            run.signal_from(context, signal)
         });
     }
 
@@ -132,45 +129,54 @@ impl Engine {
         initiated_event_id: i64,
         attributes: history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes,
     ) {
-        let sender = self.runs.get(from).map(Run::execution).unwrap_or_default();
-        let target = self.target(
-            &attributes.namespace,
-            attributes.workflow_execution.as_ref(),
-            attributes.child_workflow_only.then_some(sender.workflow_id.as_str()),
-        );
-        let outcome = target.and_then(|target| {
+        let address = Address {
+            namespace: attributes.namespace,
+            execution: attributes.workflow_execution,
+            child_workflow_only: attributes.child_workflow_only,
+        };
+        self.reach_external(now, from, initiated_event_id, &address, |run, context, sender| {
             let request = CancelRequest {
                 cause: attributes.reason,
                 identity: "history-service".to_owned(),
                 from: Some((sender, initiated_event_id)),
                 ..Default::default()
             };
-            self.with_run(now, target, |run, context| run.request_cancel(context, request))
-                .and_then(Result::ok)
-                .ok_or(Undeliverable::NotFound)
+            run.request_cancel(context, request)
+                .map_err(|_| Undeliverable::NotFound)
+        });
+    }
+
+    /// Brings something to another workflow and tells the sender how it went.
+    fn reach_external(
+        &mut self,
+        now: Timestamp,
+        from: RunRef,
+        initiated_event_id: i64,
+        address: &Address,
+        hand_over: impl FnOnce(&mut Run, &mut Context<'_>, WorkflowExecution) -> Result<(), Undeliverable>,
+    ) {
+        let sender = self.runs.get(from).map(Run::execution).unwrap_or_default();
+        let outcome = self.target(address, &sender.workflow_id).and_then(|target| {
+            self.with_run(now, target, |run, context| hand_over(run, context, sender))
+                .unwrap_or(Err(Undeliverable::NotFound))
         });
         self.step(now, from, |run, context| {
             run.on_external_answered(context, initiated_event_id, outcome);
         });
     }
 
-    /// The run that a workflow means; `only_child_of` if it must be a child of that one.
-    fn target(
-        &self,
-        namespace: &str,
-        execution: Option<&WorkflowExecution>,
-        only_child_of: Option<&str>,
-    ) -> Result<RunRef, Undeliverable> {
-        if self.namespaces.get(namespace).is_none() {
+    /// The run that a workflow means, which must be a child of the sender if the address says so.
+    fn target(&self, address: &Address, sender_workflow_id: &str) -> Result<RunRef, Undeliverable> {
+        if self.namespaces.get(&address.namespace).is_none() {
             return Err(Undeliverable::NamespaceNotFound);
         }
         let run = self
             .runs
-            .find(namespace, execution)
+            .find(&address.namespace, address.execution.as_ref())
             .map_err(|_| Undeliverable::NotFound)?;
-        match only_child_of {
-            Some(parent) if !run.is_child_of(parent) => Err(Undeliverable::NotFound),
-            _ => Ok(run.run),
+        match address.child_workflow_only && !run.is_child_of(sender_workflow_id) {
+            true => Err(Undeliverable::NotFound),
+            false => Ok(run.run),
         }
     }
 

@@ -1,0 +1,92 @@
+// The real Temporal server, in memory, for tests that compare ours with it.
+//
+//	go run . [-set KEY=VALUE]...
+//
+// Prints one JSON line, {"temporal":"127.0.0.1:PORT"}, when it is ready, and runs until its standard input ends or a signal comes.
+// The namespace "default" is registered. -set overrides one key of the server's dynamic configuration; VALUE is JSON.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/server/common/dynamicconfig"
+	"go.temporal.io/server/temporal"
+	"go.temporal.io/server/temporaltest"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+func main() {
+	config := dynamicconfig.StaticClient{
+		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): []dynamicconfig.ConstrainedValue{{Value: true}},
+	}
+	if err := override(config, os.Args[1:]); err != nil {
+		log.Fatal(err)
+	}
+	server := temporaltest.NewServer(temporaltest.WithBaseServerOptions(temporal.WithDynamicConfigClient(config)))
+	defer server.Stop()
+	if err := registerDefault(server); err != nil {
+		log.Fatal(err)
+	}
+	ready, _ := json.Marshal(map[string]string{"temporal": server.GetFrontendHostPort()})
+	fmt.Println(string(ready))
+	wait()
+}
+
+// override reads pairs of "-set" and "KEY=VALUE".
+func override(config dynamicconfig.StaticClient, arguments []string) error {
+	for len(arguments) > 0 {
+		if arguments[0] != "-set" || len(arguments) < 2 {
+			return fmt.Errorf("usage: reference [-set KEY=VALUE]...; got %q", arguments[0])
+		}
+		key, text, found := strings.Cut(arguments[1], "=")
+		if !found {
+			return fmt.Errorf("-set wants KEY=VALUE; got %q", arguments[1])
+		}
+		var value any
+		if err := json.Unmarshal([]byte(text), &value); err != nil {
+			return fmt.Errorf("the value of %s is not JSON: %w", key, err)
+		}
+		config[dynamicconfig.MakeKey(key)] = []dynamicconfig.ConstrainedValue{{Value: value}}
+		arguments = arguments[2:]
+	}
+	return nil
+}
+
+// registerDefault registers the namespace that every dev server has.
+func registerDefault(server *temporaltest.TestServer) error {
+	namespaces, err := client.NewNamespaceClient(client.Options{HostPort: server.GetFrontendHostPort()})
+	if err != nil {
+		return err
+	}
+	defer namespaces.Close()
+	return namespaces.Register(context.Background(), &workflowservice.RegisterNamespaceRequest{
+		Namespace:                        "default",
+		WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
+	})
+}
+
+// wait returns when standard input ends or a signal comes.
+func wait() {
+	over := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(over)
+	}()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	select {
+	case <-over:
+	case <-signals:
+	}
+}
