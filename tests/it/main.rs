@@ -3,6 +3,8 @@
 // The SDK's macros make marker types without Debug.
 #![allow(missing_debug_implementations)]
 
+#[path = "../conformance/mod.rs"]
+mod conformance;
 mod network;
 mod outcomes;
 mod replay;

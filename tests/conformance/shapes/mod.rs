@@ -1,0 +1,14 @@
+//! The bodies, by family.
+
+mod activities;
+mod batch;
+mod chain;
+mod cron;
+mod multi_operation;
+mod nexus;
+mod pause;
+mod reset;
+mod schedule;
+mod standalone_activity;
+mod versioning;
+mod workflow_task;
