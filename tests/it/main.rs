@@ -8,6 +8,7 @@ mod outcomes;
 mod replay;
 mod rpc_table;
 mod scenarios;
+mod serve;
 mod signatures;
 mod snapshots;
 mod temporal;
