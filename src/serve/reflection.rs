@@ -46,5 +46,8 @@ fn builder() -> Builder<'static> {
         .fold(Builder::configure(), |builder, service| {
             builder.with_service_name(*service)
         })
+        .include_reflection_service(false)
         .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
 }
