@@ -95,6 +95,7 @@
 //! - `proptest`: `strategies` for keys, webhook bodies, signatures and tampering.
 //! - `insta`: `history_json`, histories as JSON for snapshots, and `redact`, redactions that check a value's shape before they
 //!   hide it.
+//! - `serve`: the executable `awaithumans-testkit`, and `serve`, which is the same as a library: both fakes over TCP.
 //! - `wiremock`: `matchers` for a wiremock server that stands in for the receiver.
 //!
 //! # Environment variables
@@ -121,6 +122,8 @@ pub mod history_json;
 pub mod matchers;
 #[cfg(feature = "insta")]
 pub mod redact;
+#[cfg(feature = "serve")]
+pub mod serve;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 
@@ -128,7 +131,7 @@ pub mod strategies;
 pub use clock::{HoldId, Timestamp};
 pub use entropy::Entropy;
 pub use journal::{Entry, Journal, Party};
-pub use temporal::{Answer, Call, Engine, HandOut, Note, Polls, Reject, Rpc, Support, Ticket, table};
+pub use temporal::{Answer, Call, Engine, HandOut, Note, Patience, Polls, Reject, Rpc, Support, Ticket, table};
 pub use testkit::{Builder, Error, Hold, Humans, Moment, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker, play};
 pub use webhooks::{Canned, TaskRef, UnsendableUrl};
 pub use world::{Input, Output, World};

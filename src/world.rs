@@ -36,6 +36,11 @@ pub enum Input<'a> {
         /// The call.
         ticket: Ticket,
     },
+    /// A gRPC call has waited as long as it may over a network.
+    RpcExpired {
+        /// The call.
+        ticket: Ticket,
+    },
     /// A connection is gone, with all that a worker held by it.
     Disconnected {
         /// The connection.
@@ -185,6 +190,7 @@ impl World {
                 self.temporal.handle_rpc(call, request);
             }
             Input::RpcAbandoned { ticket } => self.temporal.handle_abandoned(self.now, ticket),
+            Input::RpcExpired { ticket } => self.temporal.handle_expired(self.now, ticket),
             Input::Disconnected { connection } => self.temporal.handle_disconnected(self.now, connection),
             Input::Http { ticket, request } => {
                 self.human.handle_request(self.now, &mut self.journal, ticket, request);

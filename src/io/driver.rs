@@ -1,5 +1,8 @@
 //! One lock around the world. It is never held across an `.await`.
 
+#[cfg(feature = "serve")]
+mod network;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::wall::Wall;
 use crate::clock::Timestamp;
 use crate::human::{AttemptId, DeliveryOutcome};
 use crate::journal::Party;
@@ -53,6 +57,8 @@ struct Shared {
 
 struct State {
     world: World,
+    /// The clock that the world follows, if it follows one.
+    wall: Option<Wall>,
     rpc: HashMap<Ticket, oneshot::Sender<RpcAnswer>>,
     http: HashMap<Ticket, oneshot::Sender<Option<http::Response<Bytes>>>>,
     /// Calls whose future lives: one that isn't parked has an answer that its client hasn't taken yet.
@@ -77,6 +83,7 @@ impl Driver {
         let (deliveries, outgoing) = mpsc::unbounded_channel();
         let state = State {
             world,
+            wall: None,
             rpc: HashMap::new(),
             http: HashMap::new(),
             in_flight: BTreeSet::new(),
@@ -104,7 +111,7 @@ impl Driver {
 
     /// Changes the world, and carries out what follows.
     pub(crate) fn write<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        let mut state = self.lock();
+        let mut state = self.enter();
         let given = change(&mut state.world);
         self.carry_out(&mut state);
         given
@@ -119,46 +126,55 @@ impl Driver {
 
     /// Breaks a connection for good.
     pub(crate) fn disconnect(&self, connection: u64) {
-        let mut state = self.lock();
+        let mut state = self.enter();
         state.cut.insert(connection);
         state.world.handle(Input::Disconnected { connection });
         self.carry_out(&mut state);
     }
 
-    /// Makes one gRPC call. Dropping the future abandons it.
+    /// Makes one gRPC call, which waits as long as it takes. Dropping the future abandons it.
     pub(crate) async fn rpc(&self, connection: u64, service: &str, method: &str, request: &[u8]) -> RpcAnswer {
-        let (sender, answer) = oneshot::channel();
-        let in_flight = {
-            let mut state = self.lock();
-            if state.cut.contains(&connection) {
-                return Err(Reject::NotFound("this connection has been cut".to_owned()));
-            }
-            let ticket = state.take_ticket();
-            state.rpc.insert(ticket, sender);
-            state.world.handle(Input::Rpc {
-                ticket,
-                connection,
-                service,
-                method,
-                request,
-            });
-            self.carry_out(&mut state);
-            InFlight {
-                driver: self.clone(),
-                ticket,
-                kind: Kind::Rpc,
-            }
-        };
+        let (in_flight, answer) = self.begin_rpc(connection, service, method, request)?;
         let answer = answer.await;
         drop(in_flight);
-        answer.unwrap_or_else(|_| Err(Reject::FailedPrecondition("the testkit has been dropped".to_owned())))
+        answer.unwrap_or_else(|_| Err(gone()))
+    }
+
+    fn begin_rpc(
+        &self,
+        connection: u64,
+        service: &str,
+        method: &str,
+        request: &[u8],
+    ) -> Result<(InFlight, oneshot::Receiver<RpcAnswer>), Reject> {
+        let (sender, answer) = oneshot::channel();
+        let mut state = self.enter();
+        if state.cut.contains(&connection) {
+            return Err(Reject::NotFound("this connection has been cut".to_owned()));
+        }
+        let ticket = state.take_ticket();
+        state.rpc.insert(ticket, sender);
+        state.world.handle(Input::Rpc {
+            ticket,
+            connection,
+            service,
+            method,
+            request,
+        });
+        self.carry_out(&mut state);
+        let in_flight = InFlight {
+            driver: self.clone(),
+            ticket,
+            kind: Kind::Rpc,
+        };
+        Ok((in_flight, answer))
     }
 
     /// Makes one request to the fake awaithumans server; `None` if it is down.
     pub(crate) async fn http(&self, request: http::Request<Bytes>) -> Option<http::Response<Bytes>> {
         let (sender, answer) = oneshot::channel();
         let in_flight = {
-            let mut state = self.lock();
+            let mut state = self.enter();
             let ticket = state.take_ticket();
             state.http.insert(ticket, sender);
             state.world.handle(Input::Http { ticket, request });
@@ -284,7 +300,7 @@ impl Driver {
     }
 
     fn abandon(&self, ticket: Ticket, kind: Kind) {
-        let mut state = self.lock();
+        let mut state = self.enter();
         state.in_flight.remove(&ticket);
         match kind {
             Kind::Rpc => {
@@ -301,6 +317,13 @@ impl Driver {
         self.carry_out(&mut state);
     }
 
+    /// The state for a change: at the wall clock's moment, if the world follows it.
+    fn enter(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.catch_up();
+        state
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under the lock is a bug of ours; others may still look at what is there.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -314,6 +337,16 @@ impl State {
         self.next_ticket
     }
 
+    /// Moves a world that follows the wall clock to its moment; what is due on the way happens in its order.
+    fn catch_up(&mut self) {
+        let Some(wall) = self.wall else {
+            return;
+        };
+        let now = wall.now();
+        while self.world.handle_timeout(now) {}
+        self.world.set_time(now);
+    }
+
     /// Somebody is at work: in the world, or a client that hasn't taken its answer yet.
     fn is_busy(&self) -> bool {
         let unanswered = |ticket| self.rpc.contains_key(ticket) || self.http.contains_key(ticket);
@@ -324,6 +357,10 @@ impl State {
     fn is_quiet(&self) -> bool {
         self.world.is_quiet() && !self.is_busy()
     }
+}
+
+fn gone() -> Reject {
+    Reject::FailedPrecondition("the testkit has been dropped".to_owned())
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,16 @@
 mod driver;
 mod grpc;
 mod http;
+mod wall;
 
+#[cfg(feature = "serve")]
+pub(crate) use driver::Delivery;
 pub(crate) use driver::{Driver, Grace, Pace};
 pub(crate) use grpc::Connection;
+#[cfg(feature = "serve")]
+pub(crate) use grpc::status;
+#[cfg(feature = "serve")]
+pub(crate) use http::Network;
 pub(crate) use http::{HOST as RECEIVER_HOST, InProcess, Receiver, router};
+#[cfg(feature = "serve")]
+pub(crate) use wall::time_of_day;

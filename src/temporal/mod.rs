@@ -19,7 +19,7 @@ mod timer;
 mod token;
 mod txn;
 
-pub use engine::{Answer, Call, Engine, HandOut, Polls};
+pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
 pub use reject::Reject;
 pub use rpc::{Rpc, Support, table};
 pub use txn::{Note, Ticket};

@@ -22,7 +22,7 @@ const DEFAULT_SEED: u64 = 0;
 pub(super) const SERVER_URL: &str = "http://awaithumans.test";
 
 /// The PAYLOAD_KEY of a testkit that nobody gave one: the bytes 0 to 31.
-pub(super) const TEST_PAYLOAD_KEY: [u8; 32] = {
+pub(crate) const TEST_PAYLOAD_KEY: [u8; 32] = {
     let mut key = [0; 32];
     let mut index = 0;
     while index < key.len() {
@@ -31,6 +31,9 @@ pub(super) const TEST_PAYLOAD_KEY: [u8; 32] = {
     }
     key
 };
+
+/// The token that the fake awaithumans server takes, unless a test says otherwise.
+pub(crate) const TEST_ADMIN_TOKEN: &str = "testkit-admin-token";
 
 /// Settings of a [`Testkit`]. One builder can start several.
 ///
@@ -59,7 +62,7 @@ impl Default for Builder {
             profile: Profile::default(),
             start_at: Timestamp::EPOCH_OF_TESTS,
             payload_key: PayloadKey::from_bytes(TEST_PAYLOAD_KEY),
-            admin_token: "testkit-admin-token".to_owned(),
+            admin_token: TEST_ADMIN_TOKEN.to_owned(),
             grace: Duration::from_secs(3),
         }
     }

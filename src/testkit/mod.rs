@@ -18,6 +18,8 @@ use temporalio_protos::temporal::api::history::v1::History;
 use temporalio_sdk::WorkerOptions;
 
 pub use builder::Builder;
+#[cfg(feature = "serve")]
+pub(crate) use builder::{TEST_ADMIN_TOKEN, TEST_PAYLOAD_KEY};
 pub use error::Error;
 pub use humans::Humans;
 pub use moment::Moment;

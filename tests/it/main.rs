@@ -10,6 +10,7 @@ mod outcomes;
 mod replay;
 mod rpc_table;
 mod scenarios;
+mod serve;
 mod signatures;
 mod snapshots;
 mod temporal;

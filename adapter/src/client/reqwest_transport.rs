@@ -1,5 +1,6 @@
 //! The transport for production, over the reqwest crate.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,23 +15,28 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// the Python adapter's client.
 #[derive(Debug, Clone, Default)]
 pub struct ReqwestTransport {
-    client: Option<reqwest::Client>,
+    client: Arc<OnceLock<reqwest::Client>>,
 }
 
 impl ReqwestTransport {
     /// Uses a client that you built, with its own timeouts, proxies and certificates.
     pub fn with_client(client: reqwest::Client) -> Self {
-        Self { client: Some(client) }
+        Self {
+            client: Arc::new(OnceLock::from(client)),
+        }
     }
 }
 
 impl Transport for ReqwestTransport {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
-        let client = self.client.clone();
+        let client = Arc::clone(&self.client);
         Box::pin(async move {
-            let client = match client {
+            let client = match client.get() {
                 Some(client) => client,
-                None => default_client()?,
+                None => {
+                    let made = default_client()?;
+                    client.get_or_init(|| made)
+                }
             };
             let request = request.try_into().map_err(TransportError::from_source)?;
             let response = client.execute(request).await.map_err(TransportError::from_source)?;
@@ -43,11 +49,12 @@ impl Transport for ReqwestTransport {
     }
 }
 
-/// One client per call, as the Python adapter: tasks for people are rare, and a connection that
+/// One connection per call, as the Python adapter: tasks for people are rare, and a connection that
 /// idles between them would only go stale.
 fn default_client() -> Result<reqwest::Client, TransportError> {
     reqwest::Client::builder()
         .timeout(TIMEOUT)
+        .pool_max_idle_per_host(0)
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(TransportError::from_source)

@@ -142,6 +142,6 @@ async fn after_death(rpc: &str) -> Result<GrpcSuccessResponse, Status> {
 }
 
 /// A refusal as gRPC sends it.
-fn status(reject: Reject) -> Status {
+pub(crate) fn status(reject: Reject) -> Status {
     Status::with_details(reject.code(), reject.message(), reject.details().into())
 }

@@ -9,6 +9,8 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 
 pub(crate) use face::router;
+#[cfg(feature = "serve")]
+pub(crate) use receiver::Network;
 pub(crate) use receiver::{HOST, Receiver};
 
 use super::driver::Driver;

@@ -26,6 +26,7 @@ const NETWORK_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Receiver {
     driver: Driver,
     client: Client,
+    network: Network,
     state: Arc<Mutex<State>>,
 }
 
@@ -41,6 +42,7 @@ impl Receiver {
         Self {
             driver,
             client,
+            network: Network::default(),
             state: Arc::new(Mutex::new(state)),
         }
     }
@@ -60,7 +62,7 @@ impl Receiver {
         while let Some(delivery) = outgoing.recv().await {
             let outcome = match delivery.request.uri().host() {
                 Some(HOST) => self.receive(&delivery.request).await,
-                _ => send(delivery.request).await,
+                _ => self.network.send(delivery.request).await,
             };
             self.driver.delivered(delivery.attempt, outcome);
         }
@@ -131,12 +133,27 @@ fn workflow_id(request: &Request<Bytes>) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// A receiver on the network, such as a wiremock server.
-async fn send(request: Request<Bytes>) -> DeliveryOutcome {
-    let transport = ReqwestTransport::default();
-    match tokio::time::timeout(NETWORK_TIMEOUT, transport.send(request)).await {
-        Ok(Ok(response)) => DeliveryOutcome::Answered(response.status().as_u16()),
-        Ok(Err(error)) => DeliveryOutcome::Failed(format!("ConnectError: {error}")),
-        Err(_) => DeliveryOutcome::Failed("ReadTimeout: ".to_owned()),
+/// Receivers on the network, such as a wiremock server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Network {
+    transport: ReqwestTransport,
+}
+
+impl Network {
+    /// Sends webhooks until the world is gone.
+    #[cfg(feature = "serve")]
+    pub(crate) async fn run(self, driver: Driver, mut outgoing: mpsc::UnboundedReceiver<Delivery>) {
+        while let Some(delivery) = outgoing.recv().await {
+            let outcome = self.send(delivery.request).await;
+            driver.delivered(delivery.attempt, outcome);
+        }
+    }
+
+    async fn send(&self, request: Request<Bytes>) -> DeliveryOutcome {
+        match tokio::time::timeout(NETWORK_TIMEOUT, self.transport.send(request)).await {
+            Ok(Ok(response)) => DeliveryOutcome::Answered(response.status().as_u16()),
+            Ok(Err(error)) => DeliveryOutcome::Failed(format!("ConnectError: {error}")),
+            Err(_) => DeliveryOutcome::Failed("ReadTimeout: ".to_owned()),
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Inputs come by [`Engine::handle_rpc`], [`Engine::handle_timeout`] and the `handle_*` of connections; each is carried
 //! out to its end before the call returns. Answers leave by [`Engine::poll_output`].
 
+mod expiry;
 mod hand_out;
 mod look;
 mod mail;
@@ -13,6 +14,7 @@ mod step;
 
 use std::collections::{BTreeMap, VecDeque};
 
+pub use expiry::Patience;
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{Namespace, Namespaces};
 pub(crate) use runs::Runs;
@@ -280,6 +282,11 @@ impl Engine {
     pub fn end_worker_start(&mut self, now: Timestamp) {
         self.starting_workers = self.starting_workers.saturating_sub(1);
         self.settle(now);
+    }
+
+    /// Whether a task waits on a queue that no worker polls.
+    pub fn has_unserved_task(&self) -> bool {
+        self.matching.backlog().any(|(_, _, served)| !served)
     }
 
     /// Whether an RPC waits for something that hasn't come.

@@ -1,12 +1,14 @@
 //! Task queues: tasks that wait for a worker, workers that wait for a task, and which goes to which.
 
 mod queue;
+mod shut_down;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub(crate) use queue::Poller;
 use queue::Queue;
+use shut_down::ShutDown;
 
 use super::run::RunRef;
 use super::txn::Ticket;
@@ -62,6 +64,7 @@ pub(crate) struct Matching {
     polls: BTreeMap<Ticket, QueueKey>,
     /// Connections that have polled a queue and are alive: they will poll it again.
     served: BTreeMap<QueueKey, BTreeSet<u64>>,
+    shut_down: ShutDown,
 }
 
 /// A task and the poll that gets it.
@@ -136,6 +139,19 @@ impl Matching {
         if let Some(queue) = self.queues.get_mut(key) {
             queue.abandon();
         }
+    }
+
+    /// A worker shuts down: gives its polls that wait, on whatever queue.
+    pub(crate) fn shut_down(&mut self, now: Timestamp, worker_instance_key: &str) -> Vec<Ticket> {
+        self.shut_down.insert(now, worker_instance_key.to_owned());
+        let pollers = self.queues.values().flat_map(Queue::pollers);
+        let its_own = pollers.filter(|poller| poller.worker_instance_key == worker_instance_key);
+        its_own.map(|poller| poller.ticket).collect()
+    }
+
+    /// Whether a worker has shut down a short while ago.
+    pub(crate) fn is_shut_down(&self, now: Timestamp, worker_instance_key: &str) -> bool {
+        self.shut_down.contains(now, worker_instance_key)
     }
 
     /// Whether a task waits for a poll that is sure to come, since its worker lives.
@@ -250,6 +266,7 @@ mod tests {
             identity: "w".to_owned(),
             last_access: Timestamp::EPOCH_OF_TESTS,
             worker_version: None,
+            worker_instance_key: String::new(),
         }
     }
 

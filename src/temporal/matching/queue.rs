@@ -17,6 +17,8 @@ pub(crate) struct Poller {
     pub(crate) identity: String,
     pub(crate) last_access: Timestamp,
     pub(crate) worker_version: Option<WorkerVersionStamp>,
+    /// What its worker made for itself when it started; empty if its SDK doesn't.
+    pub(crate) worker_instance_key: String,
 }
 
 /// Tasks and pollers, each first in, first out.

@@ -54,7 +54,7 @@ pub(super) fn describe(
             .by_id(id)
             .ok_or_else(|| Reject::NamespaceNotFound(id.to_owned()))?,
     };
-    Ok(Answer::Now(described(namespace)))
+    Ok(Answer::Now(described(engine, namespace)))
 }
 
 pub(super) fn list(
@@ -75,7 +75,7 @@ pub(super) fn list(
         _ => Vec::new(),
     };
     Ok(Answer::Now(wire::ListNamespacesResponse {
-        namespaces: page.into_iter().map(described).collect(),
+        namespaces: page.into_iter().map(|namespace| described(engine, namespace)).collect(),
         next_page_token,
     }))
 }
@@ -105,7 +105,7 @@ pub(super) fn update(
     if let Some(retention) = retention {
         namespace.retention = retention;
     }
-    let described = described(namespace);
+    let described = described(engine, engine.namespaces.require(&request.namespace)?);
     Ok(Answer::Now(wire::UpdateNamespaceResponse {
         namespace_info: described.namespace_info,
         config: described.config,
@@ -126,7 +126,7 @@ pub(super) fn deprecate(
     Ok(Answer::Now(wire::DeprecateNamespaceResponse {}))
 }
 
-fn described(namespace: &Namespace) -> wire::DescribeNamespaceResponse {
+fn described(engine: &Engine, namespace: &Namespace) -> wire::DescribeNamespaceResponse {
     let state = match namespace.deprecated {
         true => NamespaceState::Deprecated,
         false => NamespaceState::Registered,
@@ -143,6 +143,7 @@ fn described(namespace: &Namespace) -> wire::DescribeNamespaceResponse {
             capabilities: Some(ns::namespace_info::Capabilities {
                 sync_update: true,
                 async_update: true,
+                worker_poll_complete_on_shutdown: engine.completes_polls_at_shutdown(),
                 ..Default::default()
             }),
             ..Default::default()

@@ -24,6 +24,9 @@ pub(super) fn shutdown(
     };
     engine.matching.retire(call.connection, Some(&sticky));
     engine.matching.abandon(&sticky);
+    if engine.completes_polls_at_shutdown() && !request.task_queue.is_empty() {
+        engine.complete_polls(call.now, &request.worker_instance_key);
+    }
     Ok(Answer::Now(wire::ShutdownWorkerResponse {}))
 }
 

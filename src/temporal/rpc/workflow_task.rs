@@ -46,7 +46,11 @@ pub(super) fn poll(
         identity: request.identity,
         last_access: call.now,
         worker_version,
+        worker_instance_key: request.worker_instance_key,
     };
+    if engine.matching.is_shut_down(call.now, &poller.worker_instance_key) {
+        return Ok(Answer::Now(Default::default()));
+    }
     engine.park(call, ParkedAt::Queue);
     engine.matching.park(key, poller);
     Ok(Answer::Later)

@@ -72,6 +72,15 @@ impl Run {
         }
     }
 
+    /// The server's limit on a wait for an update has passed: the answer says how far the update is.
+    pub(crate) fn expire_update_waiter(&mut self, ticket: Ticket) -> Option<Vec<u8>> {
+        let execution = self.execution();
+        self.machines.updates.values_mut().find_map(|update| {
+            let waiter = update.take_waiter(ticket)?;
+            Some(reply(update, &execution, waiter.rpc))
+        })
+    }
+
     /// The workflow task failed by what the worker sent: updates that it had seen are refused.
     pub(crate) fn fail_sent_updates(&mut self, context: &mut Context<'_>) {
         let reject = Reject::WorkflowNotReady(

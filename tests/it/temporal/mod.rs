@@ -1,6 +1,6 @@
 //! The in-memory Temporal, driven by real workflows of the Rust SDK: what comes of each, and the history that it writes.
 
-mod script;
+pub(crate) mod script;
 
 mod activity;
 mod child;

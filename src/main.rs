@@ -1,0 +1,129 @@
+//! The executable: both fakes over TCP, for workflows in any language.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use awaithumans_temporal::PAYLOAD_KEY_VARIABLE;
+use awaithumans_testkit::serve::{ADMIN_TOKEN_VARIABLE, Options, Server, Time};
+use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+
+/// An in-memory Temporal and a fake awaithumans server on one clock.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves both on ports of this machine, until it is told to stop.
+    ///
+    /// One line of JSON on stdout says where, as soon as clients may connect. `AWAITHUMANS_PAYLOAD_KEY` and
+    /// `AWAITHUMANS_ADMIN_API_TOKEN` are taken from the environment, if they are set.
+    Serve(Serve),
+}
+
+#[derive(Debug, clap::Args)]
+struct Serve {
+    /// The port of Temporal's gRPC API; 0 for any free one.
+    #[arg(long, default_value_t = Options::default().temporal_port)]
+    temporal_port: u16,
+    /// The port of awaithumans' HTTP API; 0 for any free one.
+    #[arg(long, default_value_t = Options::default().awaithumans_port)]
+    awaithumans_port: u16,
+    /// The port of the page for people; 0 for any free one.
+    #[arg(long, default_value_t = Options::default().ui_port)]
+    ui_port: u16,
+    /// How time passes.
+    #[arg(long, value_enum, default_value_t)]
+    time: Time,
+    /// The seed of every id and token.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// What to log to stderr: off, error, warn, info, debug or trace.
+    #[arg(long, default_value_t = LevelFilter::WARN)]
+    log: LevelFilter,
+}
+
+fn main() -> ExitCode {
+    let CommandLine {
+        command: Command::Serve(serve),
+    } = CommandLine::parse();
+    tracing_subscriber::fmt()
+        .with_max_level(serve.log)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
+    match run(serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(serve: Serve) -> io::Result<()> {
+    // Two threads: what costs time beside the one lock is HTTP/2.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(async {
+        let server = Server::bind(options(serve)).await?;
+        let stop = stop_signal()?;
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{}", server.ready())?;
+        stdout.flush()?;
+        drop(stdout);
+        tokio::select! {
+            ended = server.run() => ended,
+            () = stop => Ok(()),
+        }
+    });
+    // Calls that wait are cut off: their clients see a broken connection, as when any server stops.
+    runtime.shutdown_background();
+    result
+}
+
+fn options(serve: Serve) -> Options {
+    let mut options = Options {
+        temporal_port: serve.temporal_port,
+        awaithumans_port: serve.awaithumans_port,
+        ui_port: serve.ui_port,
+        time: serve.time,
+        seed: serve.seed,
+        ..Options::default()
+    };
+    if let Ok(key) = std::env::var(PAYLOAD_KEY_VARIABLE) {
+        options.payload_key = key;
+    }
+    if let Ok(token) = std::env::var(ADMIN_TOKEN_VARIABLE) {
+        options.admin_token = token;
+    }
+    options
+}
+
+/// Ends when the process is told to: by SIGINT or SIGTERM.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ends when the process is told to.
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

@@ -1,0 +1,50 @@
+//! What moves a served world's time.
+
+use super::Time;
+use crate::io::Driver;
+use crate::world::World;
+
+/// Moves time, until the end.
+pub(super) async fn run(driver: Driver, time: Time) {
+    match time {
+        Time::Real => follow(&driver, |_| false).await,
+        Time::Skip => follow(&driver, may_skip).await,
+        Time::Manual => {}
+    }
+}
+
+/// Whether time may jump: some client waits for a result that only time can bring.
+fn may_skip(world: &World) -> bool {
+    let temporal = world.temporal();
+    // A workflow task that keeps failing would be tried again without end, as fast as the worker can.
+    temporal.has_waiting_client() && temporal.failing_workflow().is_none()
+}
+
+/// Lets things happen when they are due by the wall clock, and jumps to the next one where that may be.
+async fn follow(driver: &Driver, may: fn(&World) -> bool) {
+    loop {
+        let changed = driver.changed();
+        tokio::pin!(changed);
+        // Registered before the look, so that no change falls between the two.
+        changed.as_mut().enable();
+        if driver.skip(|world| may(world) && !world.temporal().has_unserved_task()) {
+            // Whoever has an answer now goes first.
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let unserved = driver.read(|world| may(world) && world.temporal().has_unserved_task());
+        match (unserved, driver.next_due()) {
+            // A task waits for a worker that may be about to start: time flows for a while before it jumps.
+            (true, _) => {
+                if !driver.changed_within_grace().await {
+                    driver.skip(may);
+                }
+            }
+            (false, Some(wait)) => {
+                let _ = tokio::time::timeout(wait, changed).await;
+            }
+            (false, None) => changed.await,
+        }
+        driver.catch_up();
+    }
+}
