@@ -1,5 +1,7 @@
 //! Specs against the times that Temporal's own code gives, and against the clock itself.
 
+mod life;
+
 use proptest::prelude::*;
 use temporalio_protos::temporal::api::schedule::v1::{IntervalSpec, Range, ScheduleSpec, StructuredCalendarSpec};
 
