@@ -156,6 +156,11 @@ impl World {
         self.holds.is_empty() && !self.is_busy() && self.temporal.is_idle()
     }
 
+    /// Whether nothing but schedules is due, now or ever.
+    pub fn has_only_schedules_due(&self) -> bool {
+        self.temporal.has_only_schedules_due() && self.human.poll_timeout().is_none()
+    }
+
     /// What keeps time from moving, in plain words.
     pub fn busy_with(&self) -> Vec<String> {
         let holds = self.holds.reasons().map(|reason| format!("a hold: {reason}"));

@@ -15,6 +15,7 @@ mod reject;
 mod retry;
 mod rpc;
 mod run;
+mod schedule;
 mod timer;
 mod token;
 mod txn;

@@ -14,6 +14,13 @@ pub(crate) fn timestamp(moment: Timestamp) -> prost_types::Timestamp {
     }
 }
 
+/// A moment from the wire; one outside of what virtual time covers is its nearest.
+pub(crate) fn moment(wire: &prost_types::Timestamp) -> Timestamp {
+    let seconds = u64::try_from(wire.seconds).unwrap_or(0);
+    let nanoseconds = u64::try_from(wire.nanos).unwrap_or(0);
+    Timestamp::from_seconds(seconds) + Duration::from_nanos(nanoseconds)
+}
+
 /// A duration, as the wire writes it.
 pub(crate) fn proto_duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::run::RunRef;
+use super::schedule::ScheduleRef;
 use crate::clock::{TimerKey, TimerQueue, Timestamp};
 
 /// Names one timer. There is at most one of each name: setting it again replaces it.
@@ -24,6 +25,8 @@ pub(crate) enum Timer {
     User(RunRef, i64),
     /// One of an activity's clocks (by the id of its scheduled event).
     Activity(RunRef, i64, ActivityTimer),
+    /// A schedule's next action is due.
+    Schedule(ScheduleRef),
 }
 
 /// The clocks of one activity.
@@ -84,6 +87,13 @@ impl TimerTable {
         let (_, timer) = self.queue.pop_due(now)?;
         self.keys.remove(&timer);
         Some(timer)
+    }
+
+    /// Whether timers are set, and all of them are those of schedules.
+    pub(crate) fn has_only_schedules(&self) -> bool {
+        // Names of one kind sort together: what lies between two of them is of that kind.
+        let ends = [self.keys.first_key_value(), self.keys.last_key_value()];
+        ends.iter().all(|end| matches!(end, Some((Timer::Schedule(_), _))))
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {

@@ -112,6 +112,11 @@ pub(crate) enum Letter {
         /// The parent, for the child's history.
         parent: (String, String),
     },
+    /// A run has ended for whose end a schedule waits.
+    WatchedRunEnded {
+        /// The first run of its chain.
+        first_run_id: String,
+    },
 }
 
 /// Names a child's run for its parent's history.

@@ -41,7 +41,9 @@ impl Mover {
 
     pub(super) async fn run_until<F: Future>(&self, future: F) -> Result<F::Output, Error> {
         let _caller = self.enter();
-        let limit = self.driver.read(|world| world.now()) + MAX_RUN;
+        let (limit, firings) = self
+            .driver
+            .read(|world| (world.now() + MAX_RUN, world.temporal().schedule_firings()));
         tokio::pin!(future);
         loop {
             tokio::select! {
@@ -60,6 +62,9 @@ impl Mover {
             }
             if let Some(failing) = self.driver.read(report::failing_workflow) {
                 return Err(Error::failing_workflow(failing));
+            }
+            if let Some(endless) = self.driver.read(|world| report::endless_schedules(world, firings)) {
+                return Err(Error::stalled(endless));
             }
             if self.driver.fire_next(limit) == Pace::Moved {
                 continue;
@@ -110,6 +115,8 @@ impl Drop for Caller {
 /// Lets workers work while a client waits for something of theirs, and moves time while one waits for a workflow's
 /// result or an update; unless a call of the test does it.
 pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
+    // Whose wait it is, and how often schedules had fired before it.
+    let mut wait = (None, 0);
     loop {
         driver
             .wait_for(|world| (world.temporal().has_parked_client() && !mover.has_caller()).then_some(()))
@@ -127,7 +134,18 @@ pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
             }
             continue;
         }
-        let hopeless = driver.read(|world| report::failing_workflow(world).or_else(|| report::held(world)));
+        let (client, fired) = driver.read(|world| {
+            let temporal = world.temporal();
+            (temporal.waiting_client(), temporal.schedule_firings())
+        });
+        if wait.0 != client {
+            wait = (client, fired);
+        }
+        let hopeless = driver.read(|world| {
+            report::failing_workflow(world)
+                .or_else(|| report::held(world))
+                .or_else(|| report::endless_schedules(world, wait.1))
+        });
         if hopeless.is_none() && driver.fire_next(Timestamp::MAX) == Pace::Moved {
             continue;
         }

@@ -5,6 +5,7 @@ use temporalio_protos::temporal::api::history::v1::History;
 use super::Engine;
 use crate::temporal::matching::Task;
 use crate::temporal::run::Run;
+use crate::temporal::schedule::Schedule;
 
 /// Failed attempts of a workflow task after which waiting for its workflow makes no sense.
 const HOPELESS_ATTEMPTS: i32 = 3;
@@ -70,8 +71,27 @@ impl Engine {
                 format!("{kind} waits on task queue {:?}, which no worker polls", key.name)
             });
         let workflows = self.runs().filter(|run| run.is_running()).map(waits_for);
-        workflows.chain(unserved).collect()
+        let schedules = self.schedules.iter().filter(|it| it.is_open()).map(rests);
+        workflows.chain(unserved).chain(schedules).collect()
     }
+
+    /// Whether nothing but schedules is due, now or ever: they fire for ever, and may never change anything else.
+    pub fn has_only_schedules_due(&self) -> bool {
+        self.timers.has_only_schedules()
+    }
+
+    /// How often time has woken a schedule so far.
+    pub fn schedule_firings(&self) -> u64 {
+        self.schedules.fired()
+    }
+}
+
+fn rests(schedule: &Schedule) -> String {
+    let how = match schedule.is_paused() {
+        true => "is paused",
+        false => "waits for its next time",
+    };
+    format!("schedule {} {how}", schedule.schedule_id)
 }
 
 fn waits_for(run: &Run) -> String {

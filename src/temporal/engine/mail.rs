@@ -52,6 +52,7 @@ impl Engine {
                 terminate,
                 parent,
             } => self.close_child(now, child, terminate, parent),
+            Letter::WatchedRunEnded { first_run_id } => self.on_watched_run_ended(now, &first_run_id),
         }
     }
 

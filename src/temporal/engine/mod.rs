@@ -9,6 +9,7 @@ mod look;
 mod mail;
 mod namespaces;
 mod runs;
+mod schedules;
 mod start;
 mod step;
 
@@ -18,6 +19,7 @@ pub use expiry::Patience;
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{Namespace, Namespaces};
 pub(crate) use runs::Runs;
+pub(crate) use schedules::workflow_id as schedule_workflow_id;
 pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};
 
@@ -25,6 +27,7 @@ use super::matching::Matching;
 use super::reject::Reject;
 use super::rpc;
 use super::run::{Run, RunRef};
+use super::schedule::Schedules;
 use super::timer::{Timer, TimerTable};
 use super::txn::{Effects, Letter, Note, Ticket};
 use crate::clock::Timestamp;
@@ -75,6 +78,7 @@ pub struct Engine {
     pub(crate) namespaces: Namespaces,
     pub(crate) runs: Runs,
     pub(crate) matching: Matching,
+    pub(crate) schedules: Schedules,
     pub(crate) timers: TimerTable,
     pub(crate) entropy: Entropy,
     pub(crate) hands: BTreeMap<HandKey, Hand>,
@@ -122,6 +126,7 @@ impl Engine {
             namespaces: Namespaces::with_default(&mut entropy),
             runs: Runs::default(),
             matching: Matching::default(),
+            schedules: Schedules::default(),
             timers: TimerTable::default(),
             entropy,
             hands: BTreeMap::new(),
@@ -252,9 +257,15 @@ impl Engine {
 
     /// Whether a client waits for the end of a run, or for an update.
     pub fn has_waiting_client(&self) -> bool {
-        self.parked
-            .values()
-            .any(|parked| matches!(parked.at, ParkedAt::History { close: true, .. } | ParkedAt::Update(_)))
+        self.waiting_client().is_some()
+    }
+
+    /// The client that has waited longest for the end of a run, or for an update.
+    pub fn waiting_client(&self) -> Option<Ticket> {
+        let mut parked = self.parked.iter();
+        let waiting =
+            parked.find(|(_, parked)| matches!(parked.at, ParkedAt::History { close: true, .. } | ParkedAt::Update(_)));
+        waiting.map(|(ticket, _)| *ticket)
     }
 
     /// Refuses every client that waits for a result: nothing can move any more.
@@ -407,6 +418,7 @@ impl Engine {
                     run.on_activity_timer(context, scheduled_event_id, clock);
                 });
             }
+            Timer::Schedule(schedule) => self.fire_schedule(now, schedule),
         }
     }
 

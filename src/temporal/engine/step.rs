@@ -45,6 +45,7 @@ impl Engine {
             return;
         }
         self.timers.stop_all_of(run);
+        self.tell_watcher(run);
         self.hands.retain(|key, _| match key {
             HandKey::Workflow(owner) | HandKey::Activity(owner, _) => *owner != run,
             HandKey::Query(..) => true,

@@ -7,6 +7,7 @@ mod activity;
 mod history;
 mod namespace;
 mod query;
+mod schedule;
 mod signal;
 mod start;
 mod system;
@@ -18,6 +19,7 @@ mod workflow_task;
 
 use prost::Message;
 
+pub(crate) use start::parse as parse_start;
 pub use table::{Rpc, Support, table};
 
 use super::engine::{Call, Engine};

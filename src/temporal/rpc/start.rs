@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use temporalio_protos::temporal::api::common::v1::Payloads;
 use temporalio_protos::temporal::api::enums::v1::{
-    WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse,
+    ContinueAsNewInitiator, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse,
 };
+use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::{Answer, check_length};
@@ -12,7 +14,7 @@ use crate::temporal::engine::{Call, Engine, Started, terminates_if_running};
 use crate::temporal::proto::{duration, is_negative, proto_duration};
 use crate::temporal::reject::Reject;
 use crate::temporal::retry;
-use crate::temporal::run::{DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT, Run, RunRef, Signal, StartRun};
+use crate::temporal::run::{Continued, DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT, Run, RunRef, Signal, StartRun};
 
 pub(super) fn start(
     engine: &mut Engine,
@@ -92,7 +94,7 @@ fn signal_with_start_answer(
 }
 
 /// Checks a request and fills in what it leaves open.
-fn parse(engine: &Engine, request: wire::StartWorkflowExecutionRequest) -> Result<StartRun, Reject> {
+pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionRequest) -> Result<StartRun, Reject> {
     let namespace = engine.namespaces.require(&request.namespace)?;
     check_fields(&request)?;
     check_policies(&request)?;
@@ -126,11 +128,23 @@ fn parse(engine: &Engine, request: wire::StartWorkflowExecutionRequest) -> Resul
         id_reuse_policy: request.workflow_id_reuse_policy,
         id_conflict_policy: request.workflow_id_conflict_policy,
         attempt: 1,
+        continued: handed_over(request.continued_failure, request.last_completion_result),
         first_task_backoff: duration(request.workflow_start_delay.as_ref()).unwrap_or_default(),
         priority: Some(request.priority.unwrap_or_default()),
         user_metadata: request.user_metadata,
         links: request.links,
         ..Default::default()
+    })
+}
+
+/// What a starter hands over from an earlier run: a schedule does, since its runs are no chain.
+fn handed_over(failure: Option<Failure>, last_completion_result: Option<Payloads>) -> Option<Continued> {
+    let nothing = failure.is_none() && last_completion_result.is_none();
+    (!nothing).then_some(Continued {
+        run_id: String::new(),
+        initiator: ContinueAsNewInitiator::Unspecified,
+        failure,
+        last_completion_result,
     })
 }
 

@@ -1,7 +1,9 @@
 //! Every RPC of Temporal's services: a handler, or why there is none.
 
 use super::workflow_task;
-use super::{Handler, activity, history, namespace, query, signal, start, system, typed, update, worker, workflow};
+use super::{
+    Handler, activity, history, namespace, query, schedule, signal, start, system, typed, update, worker, workflow,
+};
 
 /// One RPC of the table.
 #[derive(Clone, Copy, Debug)]
@@ -131,14 +133,14 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, GetClusterInfo => system::cluster_info),
     rpc!(WORKFLOW, GetSystemInfo => system::system_info),
     rpc!(WORKFLOW, ListTaskQueuePartitions => unsupported "visibility comes with the complete API"),
-    rpc!(WORKFLOW, CreateSchedule => unsupported "schedules come with the complete API"),
-    rpc!(WORKFLOW, DescribeSchedule => unsupported "schedules come with the complete API"),
-    rpc!(WORKFLOW, UpdateSchedule => unsupported "schedules come with the complete API"),
-    rpc!(WORKFLOW, PatchSchedule => unsupported "schedules come with the complete API"),
-    rpc!(WORKFLOW, ListScheduleMatchingTimes => unsupported "schedules come with the complete API"),
-    rpc!(WORKFLOW, DeleteSchedule => unsupported "schedules come with the complete API"),
-    rpc!(WORKFLOW, ListSchedules => unsupported "schedules come with the complete API"),
-    rpc!(WORKFLOW, CountSchedules => unsupported "schedules come with the complete API"),
+    rpc!(WORKFLOW, CreateSchedule => schedule::create),
+    rpc!(WORKFLOW, DescribeSchedule => schedule::describe),
+    rpc!(WORKFLOW, UpdateSchedule => schedule::update),
+    rpc!(WORKFLOW, PatchSchedule => schedule::patch),
+    rpc!(WORKFLOW, ListScheduleMatchingTimes => schedule::list_matching_times),
+    rpc!(WORKFLOW, DeleteSchedule => schedule::delete),
+    rpc!(WORKFLOW, ListSchedules => schedule::list),
+    rpc!(WORKFLOW, CountSchedules => schedule::count),
     rpc!(WORKFLOW, UpdateWorkerBuildIdCompatibility => unsupported "worker versioning comes with the complete API"),
     rpc!(WORKFLOW, GetWorkerBuildIdCompatibility => unsupported "worker versioning comes with the complete API"),
     rpc!(WORKFLOW, UpdateWorkerVersioningRules => unsupported "worker versioning comes with the complete API"),

@@ -11,6 +11,7 @@ mod hostile;
 mod local_activity;
 mod namespace;
 mod query;
+mod schedule;
 mod signal;
 mod timer;
 mod update;
