@@ -8,6 +8,7 @@ mod hand_out;
 mod look;
 mod mail;
 mod namespaces;
+mod polls;
 mod runs;
 mod start;
 mod step;

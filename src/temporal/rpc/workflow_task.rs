@@ -4,8 +4,8 @@ use temporalio_protos::temporal::api::enums::v1::{TaskQueueKind, WorkflowTaskFai
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::{Answer, check_length};
-use crate::temporal::engine::{Call, Engine, HandKey, ParkedAt};
-use crate::temporal::matching::{Kind, Poller, QueueKey};
+use crate::temporal::engine::{Call, Engine, HandKey};
+use crate::temporal::matching::{Kind, QueueKey};
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Completion, RunRef};
 use crate::temporal::token::TaskToken;
@@ -40,19 +40,10 @@ pub(super) fn poll(
         kind: Kind::Workflow,
         name,
     };
-    let poller = Poller {
-        ticket: call.ticket,
-        connection: call.connection,
-        identity: request.identity,
-        last_access: call.now,
-        worker_version,
-        worker_instance_key: request.worker_instance_key,
-    };
-    if engine.matching.is_shut_down(call.now, &poller.worker_instance_key) {
+    if engine.matching.is_shut_down(call.now, &request.worker_instance_key) {
         return Ok(Answer::Now(Default::default()));
     }
-    engine.park(call, ParkedAt::Queue);
-    engine.matching.park(key, poller);
+    engine.park_poll(call, key, request.identity, worker_version, request.worker_instance_key);
     Ok(Answer::Later)
 }
 
