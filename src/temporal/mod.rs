@@ -18,6 +18,7 @@ mod run;
 mod timer;
 mod token;
 mod txn;
+mod versioning;
 
 pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
 pub use reject::Reject;
