@@ -19,6 +19,7 @@ mod schedule;
 mod timer;
 mod token;
 mod txn;
+mod versioning;
 
 pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
 pub use reject::Reject;

@@ -2,6 +2,7 @@
 
 use prost::Message;
 use temporalio_protos::google::rpc;
+use temporalio_protos::temporal::api::enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope};
 use temporalio_protos::temporal::api::errordetails::v1 as details;
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use tonic::Code;
@@ -42,6 +43,14 @@ pub enum Reject {
     },
     /// The caller's deadline, or the server's limit on a wait, passed.
     DeadlineExceeded(String),
+    /// Something is there already that the request wants to make.
+    AlreadyExists(String),
+    /// The namespace doesn't have the feature.
+    PermissionDenied(String),
+    /// There are too many deployments, versions of one, or queues of one.
+    DeploymentLimit(String),
+    /// What Temporal itself calls an internal error.
+    Internal(String),
     /// A limit of this server was reached.
     ResourceExhausted(String),
     /// This server doesn't serve the RPC; the text says why.
@@ -54,11 +63,15 @@ impl Reject {
         match self {
             Self::InvalidArgument(_) => Code::InvalidArgument,
             Self::NotFound(_) | Self::NamespaceNotFound(_) => Code::NotFound,
-            Self::NamespaceAlreadyExists(_) | Self::WorkflowExecutionAlreadyStarted { .. } => Code::AlreadyExists,
+            Self::NamespaceAlreadyExists(_) | Self::AlreadyExists(_) | Self::WorkflowExecutionAlreadyStarted { .. } => {
+                Code::AlreadyExists
+            }
+            Self::PermissionDenied(_) => Code::PermissionDenied,
+            Self::Internal(_) => Code::Internal,
             Self::FailedPrecondition(_) | Self::WorkflowNotReady(_) => Code::FailedPrecondition,
             Self::QueryFailed { .. } => Code::InvalidArgument,
             Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
-            Self::ResourceExhausted(_) => Code::ResourceExhausted,
+            Self::ResourceExhausted(_) | Self::DeploymentLimit(_) => Code::ResourceExhausted,
             Self::Unimplemented(_) => Code::Unimplemented,
         }
     }
@@ -72,6 +85,10 @@ impl Reject {
             | Self::WorkflowNotReady(message)
             | Self::DeadlineExceeded(message)
             | Self::ResourceExhausted(message)
+            | Self::AlreadyExists(message)
+            | Self::PermissionDenied(message)
+            | Self::DeploymentLimit(message)
+            | Self::Internal(message)
             | Self::Unimplemented(message)
             | Self::WorkflowExecutionAlreadyStarted { message, .. }
             | Self::QueryFailed { message, .. } => message.clone(),
@@ -117,6 +134,17 @@ impl Reject {
                     start_request_id: start_request_id.clone(),
                     run_id: run_id.clone(),
                     first_execution_run_id: first_execution_run_id.clone(),
+                },
+            )),
+            Self::PermissionDenied(_) => Some(any(
+                "PermissionDeniedFailure",
+                &details::PermissionDeniedFailure::default(),
+            )),
+            Self::DeploymentLimit(_) => Some(any(
+                "ResourceExhaustedFailure",
+                &details::ResourceExhaustedFailure {
+                    cause: ResourceExhaustedCause::WorkerDeploymentLimits as i32,
+                    scope: ResourceExhaustedScope::Namespace as i32,
                 },
             )),
             Self::WorkflowNotReady(_) => Some(any("WorkflowNotReadyFailure", &details::WorkflowNotReadyFailure {})),

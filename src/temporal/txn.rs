@@ -135,6 +135,8 @@ pub(crate) enum ChildStartFailure {
     AlreadyExists,
     /// The namespace isn't registered.
     NamespaceNotFound,
+    /// The override's version has no workers on the child's queue.
+    InvalidVersioningOverride,
 }
 
 /// How a child ended.

@@ -17,6 +17,7 @@ use crate::temporal::machine::timer::UserTimer;
 use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::run::{Context, ParentLink, Run, StartRun};
 use crate::temporal::txn::Letter;
+use crate::temporal::versioning::{Override, StartVersioning};
 
 /// What a batch leaves to be done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -269,6 +270,10 @@ impl Run {
             #[allow(deprecated)]
             inherit_build_id: command.inherit_build_id,
             priority: command.priority,
+            versioning_override: Override::parse(command.versioning_override.as_ref())
+                .ok()
+                .flatten()
+                .map(|over| over.to_wire()),
             ..Default::default()
         }
     }
@@ -306,6 +311,10 @@ impl Run {
             root: Some(self.start.root.clone().unwrap_or_else(|| self.execution())),
             priority: attributes.priority.clone(),
             user_metadata,
+            versioning: StartVersioning {
+                over: Override::parse(attributes.versioning_override.as_ref()).ok().flatten(),
+                ..Default::default()
+            },
             ..Default::default()
         }
     }

@@ -15,6 +15,7 @@ use super::{BadCommand, Close, Command};
 use crate::temporal::machine::activity;
 use crate::temporal::proto::duration;
 use crate::temporal::retry;
+use crate::temporal::versioning::Override;
 
 /// The longest id, type name or queue name (dynamic config `limit.maxIDLength`).
 pub(crate) const MAX_ID_LENGTH: usize = 1_000;
@@ -238,6 +239,7 @@ fn start_child(
     if let Some(policy) = &command.retry_policy {
         retry::validate(policy).map_err(|reject| bad(reject.message()))?;
     }
+    Override::parse(command.versioning_override.as_ref()).map_err(|reject| bad(reject.message()))?;
     Ok(command)
 }
 

@@ -5,10 +5,11 @@ use temporalio_protos::temporal::api::workflowservice::v1::PollWorkflowTaskQueue
 
 use super::Engine;
 use crate::clock::Timestamp;
-use crate::temporal::matching::{Match, Poller, Task};
-use crate::temporal::run::RunRef;
+use crate::temporal::matching::{Kind, Match, Poller, QueueKey, Task};
+use crate::temporal::run::{RunRef, Taking};
 use crate::temporal::token::TaskToken;
 use crate::temporal::txn::Note;
+use crate::temporal::versioning::Version;
 
 /// Names a task in a worker's hands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +66,7 @@ impl Engine {
                 scheduled_event_id,
                 attempt,
                 ..
-            } => self.start_activity_task(now, *run, *scheduled_event_id, *attempt, &found.poller),
+            } => self.start_activity_task(now, *run, *scheduled_event_id, *attempt, &found),
             Task::Query { run, query_id, .. } => self.start_query_task(*run, query_id, &found),
         };
         match answer {
@@ -88,24 +89,7 @@ impl Engine {
     }
 
     fn repark(&mut self, found: Match) {
-        let (kind, name) = match &found.task {
-            Task::Workflow {
-                queue, normal_queue, ..
-            }
-            | Task::Query {
-                queue, normal_queue, ..
-            } => (
-                crate::temporal::matching::Kind::Workflow,
-                if found.sticky { queue } else { normal_queue },
-            ),
-            Task::Activity { queue, .. } => (crate::temporal::matching::Kind::Activity, queue),
-        };
-        let key = crate::temporal::matching::QueueKey {
-            namespace: found.namespace.clone(),
-            kind,
-            name: name.clone(),
-        };
-        self.matching.park_first(key, found.poller);
+        self.matching.park_first(found.key, found.poller);
     }
 
     fn start_workflow_task(
@@ -117,13 +101,20 @@ impl Engine {
     ) -> Option<Vec<u8>> {
         let poller = &found.poller;
         let started = self.with_run(now, run, |run, context| {
-            run.start_workflow_task(
-                context,
-                scheduled_event_id,
-                &poller.identity,
-                None,
-                poller.worker_version.clone(),
-            )
+            let version = poller.version.as_ref();
+            let started = run.has_scheduled_task(scheduled_event_id)
+                && run.prepare_workflow_task(taking(found))
+                && run.start_workflow_task(
+                    context,
+                    scheduled_event_id,
+                    &poller.identity,
+                    None,
+                    poller.worker_version.clone(),
+                );
+            if started {
+                run.follow_worker(context, version, found.route.revision);
+            }
+            started
         })?;
         if !started {
             return None;
@@ -156,25 +147,37 @@ impl Engine {
         run: RunRef,
         scheduled_event_id: i64,
         attempt: i32,
-        poller: &Poller,
+        found: &Match,
     ) -> Option<Vec<u8>> {
+        let poller = &found.poller;
+        let wanted = self.wanted_version(run);
         let token = TaskToken::Activity {
             run,
             scheduled_event_id,
             attempt,
         };
         let started = self.with_run(now, run, |run, context| {
-            run.start_activity(
-                context,
-                scheduled_event_id,
-                attempt,
-                &poller.identity,
-                poller.worker_version.clone(),
-            )
-            .is_some()
+            let wanted = (wanted.0.as_ref(), wanted.1);
+            run.is_running()
+                && run.has_scheduled_activity(scheduled_event_id, attempt)
+                && run.prepare_activity_task(context, taking(found), wanted)
+                && run
+                    .start_activity(
+                        context,
+                        scheduled_event_id,
+                        attempt,
+                        &poller.identity,
+                        poller.worker_version.clone(),
+                    )
+                    .is_some()
         })?;
         if !started {
             return None;
+        }
+        if let (Some(run), Some(version)) = (self.runs.get_mut(run), &poller.version)
+            && let Some(activity) = run.machines.activities.get_mut(&scheduled_event_id)
+        {
+            activity.set_deployment_version(version.clone());
         }
         let run_state = self.runs.get(run)?;
         let activity = run_state.machines.activities.get(&scheduled_event_id)?;
@@ -183,6 +186,23 @@ impl Engine {
         let what = format!("activity {type_name} (attempt {attempt})");
         self.take_in_hand(HandKey::Activity(run, scheduled_event_id), poller, &what);
         Some(response.encode_to_vec())
+    }
+
+    /// The version that the routing of a workflow's own queue wants for it, and the revision that says so.
+    fn wanted_version(&self, run: RunRef) -> (Option<Version>, i64) {
+        let Some(run) = self.runs.get(run) else {
+            return (None, 0);
+        };
+        let key = QueueKey {
+            namespace: run.start.namespace.clone(),
+            kind: Kind::Workflow,
+            name: run.start.task_queue.clone(),
+        };
+        let target = self
+            .matching
+            .routing(&key)
+            .map(|it| it.target(&run.start.workflow_id, false));
+        target.map_or((None, 0), |(version, revision)| (version.cloned(), revision))
     }
 
     fn start_query_task(&mut self, run_ref: RunRef, query_id: &str, found: &Match) -> Option<Vec<u8>> {
@@ -215,5 +235,17 @@ impl Engine {
                 released: false,
             },
         );
+    }
+}
+
+/// What a run must know before a worker takes one of its tasks.
+fn taking(found: &Match) -> Taking<'_> {
+    Taking {
+        directive: &found.dispatch.directive,
+        stamp: found.dispatch.stamp,
+        version: found.poller.version.as_ref(),
+        is_sticky: found.sticky,
+        target: found.route.target.as_ref(),
+        revision: found.route.revision,
     }
 }

@@ -72,13 +72,32 @@ impl Engine {
             Some(namespace) => {
                 start.namespace_id = namespace.id.clone();
                 start.request_id = self.entropy.uuid();
-                match self.start_run(now, start) {
-                    Ok(Started::New(run)) => Ok(self.child_run(run)),
-                    Ok(Started::Retried(_) | Started::Existing(_)) | Err(_) => Err(ChildStartFailure::AlreadyExists),
-                }
+                self.start_child_run(now, start, parent.run)
             }
         };
         self.mail.push_back(Letter::ChildStarted { parent, outcome });
+    }
+
+    fn start_child_run(
+        &mut self,
+        now: Timestamp,
+        mut start: StartRun,
+        parent: Option<RunRef>,
+    ) -> Result<ChildRun, ChildStartFailure> {
+        if let Some(parent) = parent {
+            self.inherit_versioning(parent, &mut start);
+        }
+        self.settle_versioning(&mut start);
+        let (namespace, over) = (start.namespace.clone(), start.versioning.over.clone());
+        self.check_override(&namespace, &start.task_queue, over.as_ref())
+            .map_err(|_| ChildStartFailure::InvalidVersioningOverride)?;
+        match self.start_run(now, start) {
+            Ok(Started::New(run)) => {
+                self.reactivate_version(now, &namespace, over.as_ref());
+                Ok(self.child_run(run))
+            }
+            Ok(Started::Retried(_) | Started::Existing(_)) | Err(_) => Err(ChildStartFailure::AlreadyExists),
+        }
     }
 
     fn child_run(&self, run: RunRef) -> ChildRun {

@@ -3,11 +3,13 @@
 //! Inputs come by [`Engine::handle_rpc`], [`Engine::handle_timeout`] and the `handle_*` of connections; each is carried
 //! out to its end before the call returns. Answers leave by [`Engine::poll_output`].
 
+mod deployment;
 mod expiry;
 mod hand_out;
 mod look;
 mod mail;
 mod namespaces;
+mod polls;
 mod runs;
 mod schedules;
 mod start;
@@ -18,6 +20,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub use expiry::Patience;
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{Namespace, Namespaces};
+pub(crate) use polls::PollingWorker;
 pub(crate) use runs::Runs;
 pub(crate) use schedules::workflow_id as schedule_workflow_id;
 pub(crate) use start::{Started, terminates_if_running};
@@ -30,6 +33,7 @@ use super::run::{Run, RunRef};
 use super::schedule::Schedules;
 use super::timer::{Timer, TimerTable};
 use super::txn::{Effects, Letter, Note, Ticket};
+use super::versioning::Deployments;
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 
@@ -79,6 +83,7 @@ pub struct Engine {
     pub(crate) runs: Runs,
     pub(crate) matching: Matching,
     pub(crate) schedules: Schedules,
+    pub(crate) deployments: Deployments,
     pub(crate) timers: TimerTable,
     pub(crate) entropy: Entropy,
     pub(crate) hands: BTreeMap<HandKey, Hand>,
@@ -127,6 +132,7 @@ impl Engine {
             runs: Runs::default(),
             matching: Matching::default(),
             schedules: Schedules::default(),
+            deployments: Deployments::default(),
             timers: TimerTable::default(),
             entropy,
             hands: BTreeMap::new(),
@@ -440,7 +446,9 @@ impl Engine {
         self.notes.extend(effects.notes);
         let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
         for task in effects.tasks {
-            self.matching.add(now, namespace.as_deref().unwrap_or_default(), task);
+            let dispatch = self.dispatch(run, &task);
+            self.matching
+                .add(now, namespace.as_deref().unwrap_or_default(), task, dispatch);
         }
         self.mail.extend(effects.mail);
         for (ticket, reply) in effects.replies {
@@ -448,6 +456,9 @@ impl Engine {
         }
         self.after_close(run);
         self.wake_history_waiters(run);
-        effects.next_run.map(|start| self.create_run(now, *start))
+        effects.next_run.map(|mut start| {
+            self.settle_versioning(&mut start);
+            self.create_run(now, *start)
+        })
     }
 }

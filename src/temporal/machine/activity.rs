@@ -19,6 +19,7 @@ use crate::temporal::proto::{duration, proto_duration, timestamp};
 use crate::temporal::retry::{self, Next, timeout_name};
 use crate::temporal::timer::{ActivityTimer, Timer};
 use crate::temporal::txn::{Note, Txn};
+use crate::temporal::versioning::Version;
 
 /// Where an activity is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,8 @@ pub(crate) struct Activity {
     started_at: Timestamp,
     worker_identity: String,
     worker_version: Option<WorkerVersionStamp>,
+    /// The version of the worker that had it last.
+    deployment_version: Option<Version>,
     request_id: String,
     heartbeat_details: Option<Payloads>,
     last_heartbeat_at: Option<Timestamp>,
@@ -129,6 +132,7 @@ impl Activity {
             started_at: Timestamp::default(),
             worker_identity: String::new(),
             worker_version: None,
+            deployment_version: None,
             request_id: String::new(),
             heartbeat_details: None,
             last_heartbeat_at: None,
@@ -172,6 +176,31 @@ impl Activity {
         }
         self.expect_heartbeat(txn);
         true
+    }
+
+    /// The version of the worker that has just taken it.
+    pub(crate) fn set_deployment_version(&mut self, version: Version) {
+        self.deployment_version = Some(version);
+    }
+
+    /// The task goes to its queue again, which may send it to other workers now. One that waits for its next attempt waits
+    /// no longer, as with Temporal. `delay` doesn't count for the time on the queue.
+    pub(crate) fn offer_again(&mut self, txn: &mut Txn<'_>, delay: Duration) {
+        match self.state {
+            State::Scheduled | State::Backoff => {}
+            State::Started | State::Closed => return,
+        }
+        self.attempt_scheduled_at += delay;
+        if self.state == State::Backoff {
+            txn.stop_timer(self.timer(txn, ActivityTimer::Retry));
+            self.reschedule(txn);
+        } else {
+            self.offer(txn);
+        }
+        if let Some(limit) = duration(self.attributes.schedule_to_start_timeout.as_ref()) {
+            let deadline = self.attempt_scheduled_at + limit;
+            txn.set_timer(self.timer(txn, ActivityTimer::ScheduleToStart), deadline);
+        }
     }
 
     /// A heartbeat of the attempt that runs. Gives whether the workflow wants the activity to stop.
@@ -281,6 +310,11 @@ impl Activity {
         true
     }
 
+    /// Whether this attempt waits for a worker.
+    pub(crate) fn is_scheduled(&self, attempt: i32) -> bool {
+        self.state == State::Scheduled && self.attempt == attempt
+    }
+
     /// Whether this attempt is in a worker's hands.
     pub(crate) fn is_started(&self, attempt: i32) -> bool {
         self.state == State::Started && self.attempt == attempt
@@ -339,6 +373,13 @@ impl Activity {
             last_failure: self.last_failure.clone(),
             last_worker_identity: self.worker_identity.clone(),
             priority: self.attributes.priority.clone(),
+            #[allow(deprecated)]
+            last_worker_deployment_version: self
+                .deployment_version
+                .as_ref()
+                .map(Version::dotted)
+                .unwrap_or_default(),
+            last_deployment_version: self.deployment_version.as_ref().map(Version::to_wire),
             ..Default::default()
         }
     }

@@ -102,6 +102,9 @@ impl ChildWorkflow {
         let cause = match why {
             ChildStartFailure::AlreadyExists => StartChildWorkflowExecutionFailedCause::WorkflowAlreadyExists,
             ChildStartFailure::NamespaceNotFound => StartChildWorkflowExecutionFailedCause::NamespaceNotFound,
+            ChildStartFailure::InvalidVersioningOverride => {
+                StartChildWorkflowExecutionFailedCause::InvalidVersioningOverride
+            }
         };
         txn.emit(history::StartChildWorkflowExecutionFailedEventAttributes {
             namespace: self.attributes.namespace.clone(),

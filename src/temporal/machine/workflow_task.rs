@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
-use temporalio_protos::temporal::api::enums::v1::{TaskQueueKind, TimeoutType, WorkflowTaskFailedCause};
+use temporalio_protos::temporal::api::enums::v1::{
+    SuggestContinueAsNewReason as SuggestReason, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause,
+};
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::history::v1::HistoryEvent;
@@ -20,6 +22,7 @@ use crate::temporal::matching::Task;
 use crate::temporal::proto::{proto_duration, timestamp};
 use crate::temporal::timer::Timer;
 use crate::temporal::txn::Txn;
+use crate::temporal::versioning::{Completed, Version};
 
 /// Where the run's workflow task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -117,7 +120,9 @@ pub(crate) struct WorkflowTask {
     request_id: String,
     identity: String,
     history_size_bytes: i64,
-    suggest_continue_as_new: bool,
+    suggest_reasons: Vec<SuggestReason>,
+    /// A pinned workflow hears that another version would be its target now.
+    target_changed: bool,
     worker_version: Option<WorkerVersionStamp>,
     sticky: Option<Sticky>,
     last_completed_started_event_id: i64,
@@ -139,7 +144,8 @@ impl Default for WorkflowTask {
             request_id: String::new(),
             identity: String::new(),
             history_size_bytes: 0,
-            suggest_continue_as_new: false,
+            suggest_reasons: Vec::new(),
+            target_changed: false,
             worker_version: None,
             sticky: None,
             last_completed_started_event_id: 0,
@@ -197,8 +203,7 @@ impl WorkflowTask {
         identity.clone_into(&mut self.identity);
         self.worker_version = worker_version;
         self.history_size_bytes = txn.log().size_bytes();
-        self.suggest_continue_as_new = txn.log().last_event_id() >= SUGGEST_CONTINUE_AS_NEW_EVENTS
-            || self.history_size_bytes >= SUGGEST_CONTINUE_AS_NEW_BYTES;
+        self.suggest_reasons = suggest_reasons(self.history_size_bytes, txn.log().last_event_id());
         txn.stop_timer(Timer::WorkflowTaskScheduleToStart(txn.run));
         if !self.is_in_history() && self.scheduled_event_id != txn.log().next_event_id() {
             // Events came since: it isn't the same attempt any more, and it goes into the history.
@@ -232,6 +237,7 @@ impl WorkflowTask {
         }
         self.write_unwritten(txn, normal_queue);
         let sdk_metadata = request.sdk_metadata.clone().map(sorted_flags);
+        let worker = Completed::of(request);
         let completed_event_id = txn.emit(history::WorkflowTaskCompletedEventAttributes {
             scheduled_event_id: self.scheduled_event_id,
             started_event_id: self.started_event_id,
@@ -240,6 +246,11 @@ impl WorkflowTask {
             worker_version: request.worker_version_stamp.clone(),
             sdk_metadata,
             metering_metadata: request.metering_metadata,
+            #[allow(deprecated)]
+            binary_checksum: request.binary_checksum.clone(),
+            worker_deployment_name: worker.deployment_name,
+            deployment_version: worker.version.as_ref().map(Version::to_wire),
+            versioning_behavior: worker.behavior as i32,
             ..Default::default()
         });
         self.last_completed_started_event_id = self.started_event_id;
@@ -405,6 +416,22 @@ impl WorkflowTask {
         self.sticky = sticky;
     }
 
+    /// What the next started event tells a pinned workflow.
+    pub(crate) fn set_target_changed(&mut self, changed: bool) {
+        self.target_changed = changed;
+    }
+
+    /// Whether the task waits, and may wait elsewhere: a speculative one is soon given up by itself.
+    pub(crate) fn may_be_offered_again(&self) -> bool {
+        self.state == State::Scheduled && self.kind == Kind::Normal
+    }
+
+    /// The task goes to its queue again, which may be another one now.
+    pub(crate) fn offer_again(&self, txn: &mut Txn<'_>, normal_queue: &str) {
+        txn.stop_timer(Timer::WorkflowTaskScheduleToStart(txn.run));
+        self.offer(txn, normal_queue);
+    }
+
     /// The queue that the next task goes to.
     pub(crate) fn task_queue(&self, normal_queue: &str) -> TaskQueue {
         match &self.sticky {
@@ -484,13 +511,27 @@ impl WorkflowTask {
             scheduled_event_id: self.scheduled_event_id,
             identity: self.identity.clone(),
             request_id: self.request_id.clone(),
-            suggest_continue_as_new: self.suggest_continue_as_new,
+            suggest_continue_as_new: !self.suggest_reasons.is_empty(),
+            suggest_continue_as_new_reasons: self.suggest_reasons.iter().map(|it| *it as i32).collect(),
+            target_worker_deployment_version_changed: self.target_changed,
             history_size_bytes: self.history_size_bytes,
             #[allow(deprecated)]
             worker_version: self.worker_version.clone(),
             ..Default::default()
         }
     }
+}
+
+/// Why a workflow should continue as new, if it should.
+fn suggest_reasons(history_bytes: i64, events: i64) -> Vec<SuggestReason> {
+    let mut reasons = Vec::new();
+    if history_bytes >= SUGGEST_CONTINUE_AS_NEW_BYTES {
+        reasons.push(SuggestReason::HistorySizeTooLarge);
+    }
+    if events >= SUGGEST_CONTINUE_AS_NEW_EVENTS {
+        reasons.push(SuggestReason::TooManyHistoryEvents);
+    }
+    reasons
 }
 
 /// The time that a worker gets, which grows with the attempts.

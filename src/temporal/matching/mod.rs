@@ -6,17 +6,23 @@ mod shut_down;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use temporalio_protos::temporal::api::enums::v1::TaskQueueType;
+
 pub(crate) use queue::Poller;
-use queue::Queue;
+use queue::{Queue, Queued};
 use shut_down::ShutDown;
 
 use super::run::RunRef;
 use super::txn::Ticket;
+use super::versioning::{Directive, QueueRouting, Route, Routing, Version};
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 
 /// How long a sticky queue counts as served after its last poll (Temporal: `stickyPollerUnavailableWindow`).
 const STICKY_UNAVAILABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// The priority of a task that doesn't say: the middle of 1 (urgent) to 5 (dynamic config `matching.priorityLevels`).
+pub(crate) const DEFAULT_PRIORITY: i32 = 3;
 
 /// A task for a worker. Whether it still makes sense is decided when a worker takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +47,68 @@ pub(crate) enum Task {
     },
 }
 
+impl Task {
+    /// What kind of queue it goes to.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Workflow { .. } | Self::Query { .. } => Kind::Workflow,
+            Self::Activity { .. } => Kind::Activity,
+        }
+    }
+
+    /// The queue that it is meant for, which may be a worker's own.
+    fn queue(&self) -> &str {
+        match self {
+            Self::Workflow { queue, .. } | Self::Query { queue, .. } | Self::Activity { queue, .. } => queue,
+        }
+    }
+
+    /// The queue that all workers poll.
+    fn normal_queue(&self) -> &str {
+        match self {
+            Self::Workflow { normal_queue, .. } | Self::Query { normal_queue, .. } => normal_queue,
+            Self::Activity { queue, .. } => queue,
+        }
+    }
+}
+
+/// What matching must know of a task beside the task itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dispatch {
+    pub(crate) directive: Directive,
+    /// Decides whether the workflow takes part in a ramp.
+    pub(crate) workflow_id: String,
+    /// The run's stamp when the task was put here: a later one makes it stale.
+    pub(crate) stamp: u32,
+    /// From 1, the most urgent.
+    pub(crate) priority: i32,
+}
+
+impl Default for Dispatch {
+    fn default() -> Self {
+        Self {
+            directive: Directive::default(),
+            workflow_id: String::new(),
+            stamp: 0,
+            priority: DEFAULT_PRIORITY,
+        }
+    }
+}
+
 /// What kind of tasks a queue holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Workflow,
     Activity,
+}
+
+impl Kind {
+    pub(crate) fn to_wire(self) -> TaskQueueType {
+        match self {
+            Self::Workflow => TaskQueueType::Workflow,
+            Self::Activity => TaskQueueType::Activity,
+        }
+    }
 }
 
 /// Names a queue.
@@ -56,14 +119,23 @@ pub(crate) struct QueueKey {
     pub(crate) name: String,
 }
 
+/// Names one version's part of a queue.
+type LaneKey = (QueueKey, Option<Version>);
+
 /// All queues.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Matching {
     queues: BTreeMap<QueueKey, Queue>,
-    /// Which queue a parked poll waits at.
-    polls: BTreeMap<Ticket, QueueKey>,
-    /// Connections that have polled a queue and are alive: they will poll it again.
-    served: BTreeMap<QueueKey, BTreeSet<u64>>,
+    /// What each queue knows of versions.
+    routings: BTreeMap<QueueKey, QueueRouting>,
+    /// Where a parked poll waits.
+    polls: BTreeMap<Ticket, LaneKey>,
+    /// Connections that have polled a lane and are alive: they will poll it again.
+    served: BTreeMap<LaneKey, BTreeSet<u64>>,
+    /// The lanes that have both a task and a poll.
+    ready: BTreeSet<LaneKey>,
+    /// The lanes that have a task but no poll.
+    starved: BTreeSet<LaneKey>,
     shut_down: ShutDown,
 }
 
@@ -71,62 +143,77 @@ pub(crate) struct Matching {
 #[derive(Clone, Debug)]
 pub(crate) struct Match {
     pub(crate) task: Task,
+    pub(crate) dispatch: Dispatch,
     pub(crate) poller: Poller,
+    /// Where they met.
+    pub(crate) key: QueueKey,
     /// Whether the task came by the worker's own queue: then the worker has the run in its cache.
     pub(crate) sticky: bool,
-    pub(crate) namespace: String,
+    /// What the queue's routing says of the task now.
+    pub(crate) route: Route,
 }
 
 impl Matching {
-    /// A task is to be done. One for a sticky queue that nobody serves any more goes to the normal queue.
-    pub(crate) fn add(&mut self, now: Timestamp, namespace: &str, task: Task) {
-        let (kind, name) = match &task {
-            Task::Workflow {
-                queue, normal_queue, ..
-            }
-            | Task::Query {
-                queue, normal_queue, ..
-            } => (Kind::Workflow, self.serving(now, namespace, queue, normal_queue)),
-            Task::Activity { queue, .. } => (Kind::Activity, queue.clone()),
-        };
-        let key = QueueKey {
+    /// A task is to be done. One for a worker's own queue goes to the normal queue if nobody serves that any more, or if
+    /// its run must go to another version.
+    pub(crate) fn add(&mut self, now: Timestamp, namespace: &str, task: Task, dispatch: Dispatch) {
+        let queued = Queued { task, dispatch };
+        let key = |name: &str| QueueKey {
             namespace: namespace.to_owned(),
-            kind,
-            name,
+            kind: queued.task.kind(),
+            name: name.to_owned(),
         };
-        self.queues.entry(key).or_default().add(task);
+        let normal = key(queued.task.normal_queue());
+        let own = key(queued.task.queue());
+        let (key, lane) = match own != normal && self.is_served(now, &own) && self.stays_sticky(&normal, &queued) {
+            true => (own, None),
+            false => {
+                let lane = self.route(&normal, &queued).lane;
+                (normal, lane)
+            }
+        };
+        self.queues
+            .entry(key.clone())
+            .or_default()
+            .add(now, lane.clone(), queued);
+        self.note((key, lane));
     }
 
     /// A worker waits for a task.
     pub(crate) fn park(&mut self, key: QueueKey, poller: Poller) {
-        self.polls.insert(poller.ticket, key.clone());
-        self.served.entry(key.clone()).or_default().insert(poller.connection);
-        self.queues.entry(key).or_default().park(poller);
+        let lane = (key, poller.lane());
+        self.served.entry(lane.clone()).or_default().insert(poller.connection);
+        self.polls.insert(poller.ticket, lane.clone());
+        self.queues.entry(lane.0.clone()).or_default().park(poller);
+        self.note(lane);
     }
 
     /// A poll got a task that was stale: it goes back to where it was.
     pub(crate) fn park_first(&mut self, key: QueueKey, poller: Poller) {
-        self.polls.insert(poller.ticket, key.clone());
-        self.queues.entry(key).or_default().park_first(poller);
+        let lane = (key, poller.lane());
+        self.polls.insert(poller.ticket, lane.clone());
+        self.queues.entry(lane.0.clone()).or_default().park_first(poller);
+        self.note(lane);
     }
 
     /// A poll is over without a task. `false` if it wasn't parked.
     pub(crate) fn unpark(&mut self, now: Timestamp, ticket: Ticket) -> bool {
-        let Some(key) = self.polls.remove(&ticket) else {
+        let Some(lane) = self.polls.remove(&ticket) else {
             return false;
         };
-        if let Some(queue) = self.queues.get_mut(&key) {
-            queue.unpark(now, ticket);
+        if let Some(queue) = self.queues.get_mut(&lane.0) {
+            queue.unpark(now, &lane.1, ticket);
             if queue.is_idle_sticky(now, STICKY_UNAVAILABLE_AFTER) {
-                self.queues.remove(&key);
+                self.queues.remove(&lane.0);
             }
         }
+        self.note(lane);
         true
     }
 
     /// A connection won't poll any more, or not the named queue.
     pub(crate) fn retire(&mut self, connection: u64, queue: Option<&QueueKey>) {
-        self.served.retain(|key, connections| {
+        self.served.retain(|(key, _), connections| {
             if queue.is_none_or(|queue| queue == key) {
                 connections.remove(&connection);
             }
@@ -138,6 +225,13 @@ impl Matching {
     pub(crate) fn abandon(&mut self, key: &QueueKey) {
         if let Some(queue) = self.queues.get_mut(key) {
             queue.abandon();
+        }
+    }
+
+    /// A worker says that it won't poll a queue any more.
+    pub(crate) fn forget_worker(&mut self, key: &QueueKey, identity: &str) {
+        if let Some(queue) = self.queues.get_mut(key) {
+            queue.forget_worker(identity);
         }
     }
 
@@ -156,51 +250,46 @@ impl Matching {
 
     /// Whether a task waits for a poll that is sure to come, since its worker lives.
     pub(crate) fn expects_poll(&self) -> bool {
-        self.queues
-            .iter()
-            .any(|(key, queue)| queue.lacks_poller() && self.served.contains_key(key))
+        self.starved.iter().any(|lane| self.served.contains_key(lane))
     }
 
     /// Whether some queue has both a task and a poller that will do for it.
     pub(crate) fn has_match(&self) -> bool {
-        self.queues.values().any(Queue::has_match)
+        !self.ready.is_empty()
     }
 
-    /// Takes one task and one poll: a seeded choice among the queues that have both, then first in, first out.
+    /// Takes one task and one poll: a seeded choice among the lanes that have both, then the most urgent task, then first
+    /// in, first out.
     pub(crate) fn take_match(&mut self, now: Timestamp, entropy: &mut Entropy) -> Option<Match> {
-        let ready: Vec<QueueKey> = self
-            .queues
-            .iter()
-            .filter(|(_, queue)| queue.has_match())
-            .map(|(key, _)| key.clone())
-            .collect();
-        let key = match ready.len() {
-            0 => return None,
-            1 => &ready[0],
-            count => &ready[entropy.below(count as u64) as usize],
+        let chosen = match self.ready.len() {
+            0 | 1 => 0,
+            count => entropy.below(count as u64) as usize,
         };
-        let queue = self.queues.get_mut(key)?;
-        let (task, poller) = queue.take_match(now)?;
+        let lane = self.ready.iter().nth(chosen)?.clone();
+        let (queued, poller) = self.queues.get_mut(&lane.0)?.take_match(now, &lane.1)?;
         self.polls.remove(&poller.ticket);
-        let sticky = match &task {
-            Task::Workflow { normal_queue, .. } | Task::Query { normal_queue, .. } => key.name != *normal_queue,
-            Task::Activity { .. } => false,
+        let key = lane.0.clone();
+        self.note(lane);
+        let sticky = key.name != queued.task.normal_queue();
+        let route = match sticky {
+            true => self.route_sticky(&normal_key(&key, &queued.task), &queued),
+            false => Some(self.route(&key, &queued)),
         };
         Some(Match {
-            task,
+            task: queued.task,
+            dispatch: queued.dispatch,
             poller,
+            key,
             sticky,
-            namespace: key.namespace.clone(),
+            route: route.unwrap_or_default(),
         })
     }
 
     /// The queues that hold tasks, and whether anybody waits there: for reports.
     pub(crate) fn backlog(&self) -> impl Iterator<Item = (&QueueKey, &Task, bool)> {
-        self.queues.iter().flat_map(|(key, queue)| {
-            queue
-                .tasks()
-                .map(move |task| (key, task, queue.pollers().next().is_some()))
-        })
+        self.queues
+            .iter()
+            .flat_map(|(key, queue)| queue.tasks().map(move |(task, served)| (key, task, served)))
     }
 
     /// How many polls wait on queues of this kind from this connection.
@@ -218,23 +307,106 @@ impl Matching {
         self.queues.get(key).into_iter().flat_map(Queue::pollers)
     }
 
-    fn serving(&self, now: Timestamp, namespace: &str, queue: &str, normal_queue: &str) -> String {
-        if queue == normal_queue {
-            return normal_queue.to_owned();
+    /// What a queue knows of versions; nothing until a versioned worker polls it.
+    pub(crate) fn routing(&self, key: &QueueKey) -> Option<&QueueRouting> {
+        self.routings.get(key)
+    }
+
+    /// A deployment tells a queue of its routing; tasks that wait may go to other workers now.
+    pub(crate) fn update_routing(&mut self, key: &QueueKey, version: &Version, routing: &Routing) {
+        self.routings.entry(key.clone()).or_default().update(version, routing);
+        self.sort(key);
+    }
+
+    /// A version is deleted.
+    pub(crate) fn forget_version(&mut self, key: &QueueKey, version: &Version) {
+        if let Some(routing) = self.routings.get_mut(key) {
+            routing.forget(version);
+            self.sort(key);
         }
-        let key = QueueKey {
-            namespace: namespace.to_owned(),
-            kind: Kind::Workflow,
-            name: queue.to_owned(),
-        };
-        let served = self
+    }
+
+    /// Whether a version's workers poll a queue, or did a short while ago.
+    pub(crate) fn has_recent_poller(&self, now: Timestamp, key: &QueueKey, version: &Version) -> bool {
+        let lane = self
             .queues
-            .get(&key)
-            .is_some_and(|queue| queue.is_served(now, STICKY_UNAVAILABLE_AFTER));
-        match served {
-            true => queue.to_owned(),
-            false => normal_queue.to_owned(),
+            .get(key)
+            .and_then(|queue| queue.lane(&Some(version.clone())));
+        lane.is_some_and(|lane| lane.has_recent_poller(now))
+    }
+
+    /// Whether a queue has tasks for a version or for no certain one, or got some a short while ago.
+    pub(crate) fn is_in_use(&self, now: Timestamp, key: &QueueKey, version: &Version) -> bool {
+        let Some(queue) = self.queues.get(key) else {
+            return false;
+        };
+        [None, Some(version.clone())]
+            .iter()
+            .filter_map(|lane| queue.lane(lane))
+            .any(|lane| lane.is_in_use(now))
+    }
+
+    /// Keeps the lists of lanes by what they have.
+    fn note(&mut self, lane: LaneKey) {
+        let content = self.queues.get(&lane.0).and_then(|queue| queue.lane(&lane.1));
+        let is_ready = content.is_some_and(queue::Lane::has_match);
+        let is_starved = content.is_some_and(queue::Lane::lacks_poller);
+        for (set, belongs) in [(&mut self.ready, is_ready), (&mut self.starved, is_starved)] {
+            match belongs {
+                true => set.insert(lane.clone()),
+                false => set.remove(&lane),
+            };
         }
+    }
+
+    /// Puts the tasks of a queue into the lanes where they belong now.
+    fn sort(&mut self, key: &QueueKey) {
+        let routing = self.routings.get(key);
+        let Some(queue) = self.queues.get_mut(key) else {
+            return;
+        };
+        let changed = queue.sort(|queued| route(routing, key.kind, queued).lane);
+        for lane in changed {
+            self.note((key.clone(), lane));
+        }
+    }
+
+    fn route(&self, key: &QueueKey, queued: &Queued) -> Route {
+        route(self.routings.get(key), key.kind, queued)
+    }
+
+    fn route_sticky(&self, normal: &QueueKey, queued: &Queued) -> Option<Route> {
+        let dispatch = &queued.dispatch;
+        match self.routings.get(normal) {
+            Some(routing) => routing.route_sticky(&dispatch.directive, &dispatch.workflow_id),
+            None => Some(Route::default()),
+        }
+    }
+
+    fn stays_sticky(&self, normal: &QueueKey, queued: &Queued) -> bool {
+        self.route_sticky(normal, queued).is_some()
+    }
+
+    fn is_served(&self, now: Timestamp, key: &QueueKey) -> bool {
+        self.queues
+            .get(key)
+            .is_some_and(|queue| queue.is_served(now, STICKY_UNAVAILABLE_AFTER))
+    }
+}
+
+fn route(routing: Option<&QueueRouting>, kind: Kind, queued: &Queued) -> Route {
+    let dispatch = &queued.dispatch;
+    let is_activity = kind == Kind::Activity;
+    match routing {
+        Some(routing) => routing.route(&dispatch.directive, &dispatch.workflow_id, is_activity),
+        None => QueueRouting::default().route(&dispatch.directive, &dispatch.workflow_id, is_activity),
+    }
+}
+
+fn normal_key(own: &QueueKey, task: &Task) -> QueueKey {
+    QueueKey {
+        name: task.normal_queue().to_owned(),
+        ..own.clone()
     }
 }
 
@@ -266,6 +438,8 @@ mod tests {
             identity: "w".to_owned(),
             last_access: Timestamp::EPOCH_OF_TESTS,
             worker_version: None,
+            version: None,
+            is_sticky: false,
             worker_instance_key: String::new(),
         }
     }
@@ -277,8 +451,18 @@ mod tests {
         matching.park(key("sticky"), poller(1));
         matching.unpark(now, 1);
 
-        matching.add(now + Duration::from_secs(5), "default", task("sticky", 2));
-        matching.add(now + Duration::from_secs(60), "default", task("sticky", 3));
+        matching.add(
+            now + Duration::from_secs(5),
+            "default",
+            task("sticky", 2),
+            Dispatch::default(),
+        );
+        matching.add(
+            now + Duration::from_secs(60),
+            "default",
+            task("sticky", 3),
+            Dispatch::default(),
+        );
 
         let queues: Vec<_> = matching.backlog().map(|(key, _, _)| key.name.clone()).collect();
         assert_eq!(queues, ["q", "sticky"]);
@@ -289,8 +473,8 @@ mod tests {
         let now = Timestamp::EPOCH_OF_TESTS;
         let mut entropy = Entropy::new(0);
         let mut matching = Matching::default();
-        matching.add(now, "default", task("q", 2));
-        matching.add(now, "default", task("q", 9));
+        matching.add(now, "default", task("q", 2), Dispatch::default());
+        matching.add(now, "default", task("q", 9), Dispatch::default());
         assert!(!matching.has_match());
         matching.park(key("q"), poller(5));
         matching.park(key("q"), poller(6));
@@ -298,5 +482,51 @@ mod tests {
         assert_eq!((first.task, first.poller.ticket), (task("q", 2), 5));
         assert!(!first.sticky);
         assert!(!matching.unpark(now, 5));
+    }
+
+    #[test]
+    fn urgent_tasks_go_first() {
+        let now = Timestamp::EPOCH_OF_TESTS;
+        let mut matching = Matching::default();
+        for (event, priority) in [(2, 3), (3, 5), (4, 1), (5, 3)] {
+            let dispatch = Dispatch {
+                priority,
+                ..Default::default()
+            };
+            matching.add(now, "default", task("q", event), dispatch);
+        }
+        let order: Vec<Task> = (1..=4)
+            .map(|ticket| {
+                matching.park(key("q"), poller(ticket));
+                matching.take_match(now, &mut Entropy::new(0)).unwrap().task
+            })
+            .collect();
+        assert_eq!(order, [task("q", 4), task("q", 2), task("q", 5), task("q", 3)]);
+    }
+
+    #[test]
+    fn a_task_that_waits_goes_to_the_version_that_becomes_current() {
+        let now = Timestamp::EPOCH_OF_TESTS;
+        let version = Version::new("app", "1");
+        let mut matching = Matching::default();
+        matching.add(now, "default", task("q", 2), Dispatch::default());
+        matching.update_routing(&key("q"), &version, &Routing::default());
+        let versioned = Poller {
+            version: Some(version.clone()),
+            ..poller(7)
+        };
+        matching.park(key("q"), versioned);
+        assert!(!matching.has_match(), "no version is current");
+
+        let routing = Routing {
+            current: Some(version.clone()),
+            current_changed: Some(now),
+            revision: 1,
+            ..Default::default()
+        };
+        matching.update_routing(&key("q"), &version, &routing);
+        let found = matching.take_match(now, &mut Entropy::new(0)).unwrap();
+        assert_eq!(found.poller.ticket, 7);
+        assert_eq!((found.route.lane, found.route.revision), (Some(version), 1));
     }
 }

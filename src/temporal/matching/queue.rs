@@ -1,13 +1,23 @@
-//! One task queue.
+//! One task queue: a lane for each version of its workers, and one for workers without a version.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
 
-use super::Task;
+use super::{Dispatch, Task};
 use crate::clock::Timestamp;
 use crate::temporal::txn::Ticket;
+use crate::temporal::versioning::Version;
+
+/// How long a worker counts as polling after its last poll (Temporal: `pollerHistoryTTL`).
+const POLLER_REMEMBERED: Duration = Duration::from_secs(5 * 60);
+
+/// Workers remembered in one lane: a bound against identities without end.
+const MAX_REMEMBERED: usize = 1_000;
+
+/// For how long a task counts as lately added (Temporal: the span of `taskTracker`).
+const LATELY: Duration = Duration::from_secs(30);
 
 /// A worker that waits for a task.
 #[derive(Clone, Debug)]
@@ -17,41 +27,42 @@ pub(crate) struct Poller {
     pub(crate) identity: String,
     pub(crate) last_access: Timestamp,
     pub(crate) worker_version: Option<WorkerVersionStamp>,
+    /// The worker's version, if it uses versioning.
+    pub(crate) version: Option<Version>,
+    /// It polls its own queue, which belongs to no version.
+    pub(crate) is_sticky: bool,
     /// What its worker made for itself when it started; empty if its SDK doesn't.
     pub(crate) worker_instance_key: String,
 }
 
-/// Tasks and pollers, each first in, first out.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Queue {
-    tasks: VecDeque<Task>,
-    pollers: VecDeque<Poller>,
-    last_poll_ended: Option<Timestamp>,
-    abandoned: bool,
+impl Poller {
+    /// The lane where it waits.
+    pub(super) fn lane(&self) -> Option<Version> {
+        self.version.clone().filter(|_| !self.is_sticky)
+    }
 }
 
-impl Queue {
-    pub(super) fn add(&mut self, task: Task) {
-        self.tasks.push_back(task);
-    }
+/// A task that waits.
+#[derive(Clone, Debug)]
+pub(super) struct Queued {
+    pub(super) task: Task,
+    pub(super) dispatch: Dispatch,
+}
 
-    pub(super) fn abandon(&mut self) {
-        self.abandoned = true;
-    }
+/// The place of a task in its lane: the urgent ones first, then first in, first out.
+type Place = (i32, u64);
 
-    pub(super) fn park(&mut self, poller: Poller) {
-        self.pollers.push_back(poller);
-    }
+/// The tasks for one version's workers, and the workers that wait.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lane {
+    tasks: BTreeMap<Place, Queued>,
+    pollers: VecDeque<Poller>,
+    /// When each worker polled last, by identity.
+    polled: BTreeMap<String, Timestamp>,
+    last_added: Option<Timestamp>,
+}
 
-    pub(super) fn park_first(&mut self, poller: Poller) {
-        self.pollers.push_front(poller);
-    }
-
-    pub(super) fn unpark(&mut self, now: Timestamp, ticket: Ticket) {
-        self.pollers.retain(|poller| poller.ticket != ticket);
-        self.last_poll_ended = Some(now);
-    }
-
+impl Lane {
     pub(super) fn has_match(&self) -> bool {
         !self.tasks.is_empty() && !self.pollers.is_empty()
     }
@@ -60,30 +71,148 @@ impl Queue {
         !self.tasks.is_empty() && self.pollers.is_empty()
     }
 
-    pub(super) fn take_match(&mut self, now: Timestamp) -> Option<(Task, Poller)> {
-        if !self.has_match() {
-            return None;
-        }
-        self.last_poll_ended = Some(now);
-        Some((self.tasks.pop_front()?, self.pollers.pop_front()?))
-    }
-
-    pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.iter()
+    pub(super) fn has_tasks(&self) -> bool {
+        !self.tasks.is_empty()
     }
 
     pub(super) fn pollers(&self) -> impl Iterator<Item = &Poller> {
         self.pollers.iter()
     }
 
+    /// Whether a worker polls here, or did a short while ago.
+    pub(super) fn has_recent_poller(&self, now: Timestamp) -> bool {
+        !self.pollers.is_empty() || self.polled.values().any(|at| now.since(*at) < POLLER_REMEMBERED)
+    }
+
+    /// Whether tasks wait here, or came a short while ago.
+    pub(super) fn is_in_use(&self, now: Timestamp) -> bool {
+        self.has_tasks() || self.last_added.is_some_and(|at| now.since(at) < LATELY)
+    }
+
+    /// A worker has polled. One that polls its own queue needs no remembering.
+    fn remember(&mut self, poller: &Poller, at: Timestamp) {
+        if poller.is_sticky {
+            return;
+        }
+        if self.polled.len() >= MAX_REMEMBERED {
+            self.polled.retain(|_, polled| at.since(*polled) < POLLER_REMEMBERED);
+        }
+        if self.polled.len() < MAX_REMEMBERED || self.polled.contains_key(&poller.identity) {
+            self.polled.insert(poller.identity.clone(), at);
+        }
+    }
+
+    /// A worker says good-bye: it isn't remembered.
+    fn forget_worker(&mut self, identity: &str) {
+        self.polled.remove(identity);
+    }
+}
+
+/// The lanes of one queue.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Queue {
+    lanes: BTreeMap<Option<Version>, Lane>,
+    next_place: u64,
+    last_poll_ended: Option<Timestamp>,
+    abandoned: bool,
+}
+
+impl Queue {
+    pub(super) fn add(&mut self, now: Timestamp, lane: Option<Version>, queued: Queued) {
+        let place = (queued.dispatch.priority, self.next_place);
+        self.next_place += 1;
+        let lane = self.lanes.entry(lane).or_default();
+        lane.last_added = Some(now);
+        lane.tasks.insert(place, queued);
+    }
+
+    /// Sorts the tasks into lanes anew. Gives the lanes that have changed.
+    pub(super) fn sort(&mut self, route: impl Fn(&Queued) -> Option<Version>) -> Vec<Option<Version>> {
+        let mut moved: Vec<(Option<Version>, Option<Version>, Place)> = Vec::new();
+        for (lane, content) in &self.lanes {
+            for (place, queued) in &content.tasks {
+                let wanted = route(queued);
+                if wanted != *lane {
+                    moved.push((lane.clone(), wanted, *place));
+                }
+            }
+        }
+        let mut changed = Vec::new();
+        for (from, to, place) in moved {
+            let Some(queued) = self.lanes.get_mut(&from).and_then(|lane| lane.tasks.remove(&place)) else {
+                continue;
+            };
+            self.lanes.entry(to.clone()).or_default().tasks.insert(place, queued);
+            changed.extend([from, to]);
+        }
+        changed
+    }
+
+    pub(super) fn abandon(&mut self) {
+        self.abandoned = true;
+    }
+
+    pub(super) fn park(&mut self, poller: Poller) {
+        let lane = self.lanes.entry(poller.lane()).or_default();
+        lane.remember(&poller, poller.last_access);
+        lane.pollers.push_back(poller);
+    }
+
+    pub(super) fn park_first(&mut self, poller: Poller) {
+        let lane = self.lanes.entry(poller.lane()).or_default();
+        lane.pollers.push_front(poller);
+    }
+
+    pub(super) fn unpark(&mut self, now: Timestamp, lane: &Option<Version>, ticket: Ticket) {
+        self.last_poll_ended = Some(now);
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            let place = lane.pollers.iter().position(|poller| poller.ticket == ticket);
+            if let Some(poller) = place.and_then(|place| lane.pollers.remove(place)) {
+                lane.remember(&poller, now);
+            }
+        }
+    }
+
+    /// A worker shuts down properly: it counts as gone at once.
+    pub(super) fn forget_worker(&mut self, identity: &str) {
+        self.lanes.values_mut().for_each(|lane| lane.forget_worker(identity));
+    }
+
+    pub(super) fn take_match(&mut self, now: Timestamp, lane: &Option<Version>) -> Option<(Queued, Poller)> {
+        let lane = self.lanes.get_mut(lane).filter(|lane| lane.has_match())?;
+        self.last_poll_ended = Some(now);
+        let (_, queued) = lane.tasks.pop_first()?;
+        let poller = lane.pollers.pop_front()?;
+        lane.remember(&poller, now);
+        Some((queued, poller))
+    }
+
+    pub(super) fn lane(&self, version: &Option<Version>) -> Option<&Lane> {
+        self.lanes.get(version)
+    }
+
+    /// Each task, and whether anybody waits in its lane.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (&Task, bool)> {
+        self.lanes.values().flat_map(|lane| {
+            let served = !lane.pollers.is_empty();
+            lane.tasks.values().map(move |queued| (&queued.task, served))
+        })
+    }
+
+    pub(super) fn pollers(&self) -> impl Iterator<Item = &Poller> {
+        self.lanes.values().flat_map(Lane::pollers)
+    }
+
     /// Whether a worker polls here, or did a short while ago and may come back.
     pub(super) fn is_served(&self, now: Timestamp, grace: Duration) -> bool {
         !self.abandoned
-            && (!self.pollers.is_empty() || self.last_poll_ended.is_some_and(|ended| now.since(ended) < grace))
+            && (self.pollers().next().is_some() || self.last_poll_ended.is_some_and(|ended| now.since(ended) < grace))
     }
 
     /// Whether nothing would be lost with this queue.
     pub(super) fn is_idle_sticky(&self, now: Timestamp, grace: Duration) -> bool {
-        self.tasks.is_empty() && !self.is_served(now, grace)
+        let has_tasks = self.lanes.values().any(Lane::has_tasks);
+        let is_remembered = self.lanes.values().any(|lane| !lane.polled.is_empty());
+        !has_tasks && !is_remembered && !self.is_served(now, grace)
     }
 }

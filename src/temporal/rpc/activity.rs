@@ -4,11 +4,12 @@ use temporalio_protos::temporal::api::common::v1::{Payloads, WorkflowExecution};
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::workflow_task::stamp;
+use super::deployment::check_identity;
+use super::workflow_task::polling_worker;
 use super::{Answer, check_length};
-use crate::temporal::engine::{Call, Engine, HandKey, ParkedAt};
+use crate::temporal::engine::{Call, Engine, HandKey};
 use crate::temporal::machine::activity::Report;
-use crate::temporal::matching::{Kind, Poller, QueueKey};
+use crate::temporal::matching::{Kind, QueueKey};
 use crate::temporal::reject::Reject;
 use crate::temporal::run::RunRef;
 use crate::temporal::token::TaskToken;
@@ -27,31 +28,27 @@ pub(super) fn poll(
     request: wire::PollActivityTaskQueueRequest,
 ) -> Result<Answer<wire::PollActivityTaskQueueResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    let queue = request.task_queue.unwrap_or_default();
-    if queue.name.is_empty() {
+    let queue = request.task_queue.as_ref();
+    let name = queue.map(|queue| queue.name.clone()).unwrap_or_default();
+    if name.is_empty() {
         return Err(Reject::InvalidArgument("TaskQueue is not set on request.".to_owned()));
     }
-    check_length("TaskQueue", &queue.name)?;
-    #[allow(deprecated)]
-    let worker_version = stamp(request.worker_version_capabilities, String::new());
+    check_length("TaskQueue", &name)?;
+    check_identity(&request.identity)?;
+    let options = request.deployment_options.as_ref();
+    #[expect(deprecated, reason = "workers still send it")]
+    let capabilities = request.worker_version_capabilities.as_ref();
+    let mut worker = polling_worker(request.identity.clone(), capabilities, options, queue)?;
     let key = QueueKey {
         namespace: request.namespace,
         kind: Kind::Activity,
-        name: queue.name,
+        name,
     };
-    let poller = Poller {
-        ticket: call.ticket,
-        connection: call.connection,
-        identity: request.identity,
-        last_access: call.now,
-        worker_version,
-        worker_instance_key: request.worker_instance_key,
-    };
-    if engine.matching.is_shut_down(call.now, &poller.worker_instance_key) {
+    worker.instance_key = request.worker_instance_key;
+    if engine.matching.is_shut_down(call.now, &worker.instance_key) {
         return Ok(Answer::Now(Default::default()));
     }
-    engine.park(call, ParkedAt::Queue);
-    engine.matching.park(key, poller);
+    engine.park_poll(call, key, worker)?;
     Ok(Answer::Later)
 }
 

@@ -4,6 +4,7 @@
 //! types end here: what goes on to the engine has been checked.
 
 mod activity;
+mod deployment;
 mod history;
 mod namespace;
 mod query;

@@ -15,6 +15,7 @@ use crate::temporal::proto::{duration, is_negative, proto_duration};
 use crate::temporal::reject::Reject;
 use crate::temporal::retry;
 use crate::temporal::run::{Continued, DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT, Run, RunRef, Signal, StartRun};
+use crate::temporal::versioning::{Override, StartVersioning};
 
 pub(super) fn start(
     engine: &mut Engine,
@@ -22,7 +23,11 @@ pub(super) fn start(
     request: wire::StartWorkflowExecutionRequest,
 ) -> Result<Answer<wire::StartWorkflowExecutionResponse>, Reject> {
     let start = parse(engine, request)?;
+    let (namespace, over) = (start.namespace.clone(), start.versioning.over.clone());
     let started = engine.start_run(call.now, start)?;
+    if matches!(started, Started::New(_)) {
+        engine.reactivate_version(call.now, &namespace, over.as_ref());
+    }
     let Some(run) = engine.runs.get(started.run()) else {
         return Err(Reject::NotFound("workflow execution not found".to_owned()));
     };
@@ -65,7 +70,9 @@ pub(super) fn signal_with_start(
         .map(|run| run.run);
     let Some(run) = running else {
         start.first_signal = Some(Box::new(signal));
+        let (namespace, over) = (start.namespace.clone(), start.versioning.over.clone());
         let started = engine.start_run(call.now, start)?;
+        engine.reactivate_version(call.now, &namespace, over.as_ref());
         let is_new = matches!(started, Started::New(_));
         return Ok(Answer::Now(signal_with_start_answer(engine, started.run(), is_new)));
     };
@@ -98,6 +105,9 @@ pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionReques
     let namespace = engine.namespaces.require(&request.namespace)?;
     check_fields(&request)?;
     check_policies(&request)?;
+    let over = Override::parse(request.versioning_override.as_ref())?;
+    let queue = request.task_queue.as_ref().map(|queue| queue.name.as_str());
+    engine.check_override(&request.namespace, queue.unwrap_or_default(), over.as_ref())?;
     let execution_timeout = duration(request.workflow_execution_timeout.as_ref());
     let run_timeout = duration(request.workflow_run_timeout.as_ref());
     let run_timeout = match (run_timeout, execution_timeout) {
@@ -133,6 +143,10 @@ pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionReques
         priority: Some(request.priority.unwrap_or_default()),
         user_metadata: request.user_metadata,
         links: request.links,
+        versioning: StartVersioning {
+            over,
+            ..Default::default()
+        },
         ..Default::default()
     })
 }
@@ -241,6 +255,7 @@ fn as_start(request: wire::SignalWithStartWorkflowExecutionRequest) -> wire::Sta
         user_metadata: request.user_metadata,
         links: request.links,
         priority: request.priority,
+        versioning_override: request.versioning_override,
         ..Default::default()
     }
 }

@@ -1,7 +1,7 @@
 //! Workers: shutting down, heartbeats, and who polls a queue.
 
 use temporalio_protos::temporal::api::enums::v1::TaskQueueType;
-use temporalio_protos::temporal::api::taskqueue::v1::PollerInfo;
+use temporalio_protos::temporal::api::taskqueue::v1::{PollerInfo, TaskQueueVersioningInfo};
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::Answer;
@@ -9,6 +9,7 @@ use crate::temporal::engine::{Call, Engine};
 use crate::temporal::matching::{Kind, Poller, QueueKey};
 use crate::temporal::proto::timestamp;
 use crate::temporal::reject::Reject;
+use crate::temporal::versioning::dotted;
 
 /// The worker won't poll any more; its sticky queue is of no use from now on.
 pub(super) fn shutdown(
@@ -26,6 +27,14 @@ pub(super) fn shutdown(
     engine.matching.abandon(&sticky);
     if engine.completes_polls_at_shutdown() && !request.task_queue.is_empty() {
         engine.complete_polls(call.now, &request.worker_instance_key);
+    }
+    for kind in [Kind::Workflow, Kind::Activity] {
+        let key = QueueKey {
+            kind,
+            name: request.task_queue.clone(),
+            ..sticky.clone()
+        };
+        engine.matching.forget_worker(&key, &request.identity);
     }
     Ok(Answer::Now(wire::ShutdownWorkerResponse {}))
 }
@@ -59,6 +68,10 @@ pub(super) fn describe_task_queue(
         kind,
         name,
     };
+    let versioning_info = match engine.matching.routing(&key) {
+        Some(routing) => routing.describe(),
+        None => no_versions(),
+    };
     let mut pollers: Vec<&Poller> = engine.matching.pollers(&key).collect();
     pollers.sort_by(|one, other| one.identity.cmp(&other.identity));
     pollers.dedup_by(|one, other| one.identity == other.identity);
@@ -72,6 +85,20 @@ pub(super) fn describe_task_queue(
                 ..Default::default()
             })
             .collect(),
+        versioning_info: Some(versioning_info),
         ..Default::default()
     }))
+}
+
+/// What a queue says of versions that has never seen a versioned worker: unversioned since Go's time began, in year 1.
+#[expect(deprecated, reason = "the real server fills in the old fields too")]
+fn no_versions() -> TaskQueueVersioningInfo {
+    TaskQueueVersioningInfo {
+        current_version: dotted(None),
+        update_time: Some(prost_types::Timestamp {
+            seconds: -62_135_596_800,
+            nanos: 0,
+        }),
+        ..Default::default()
+    }
 }

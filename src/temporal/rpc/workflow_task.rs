@@ -1,17 +1,25 @@
 //! Workflow tasks: polled, answered, failed.
 
+use temporalio_protos::temporal::api::common::v1::{WorkerVersionCapabilities, WorkerVersionStamp};
+use temporalio_protos::temporal::api::deployment::v1::WorkerDeploymentOptions;
 use temporalio_protos::temporal::api::enums::v1::{TaskQueueKind, WorkflowTaskFailedCause};
+use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
+use super::deployment::{check_identity, check_worker};
 use super::{Answer, check_length};
-use crate::temporal::engine::{Call, Engine, HandKey, ParkedAt};
-use crate::temporal::matching::{Kind, Poller, QueueKey};
+use crate::temporal::engine::{Call, Engine, HandKey, PollingWorker};
+use crate::temporal::matching::{Kind, QueueKey};
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Completion, RunRef};
 use crate::temporal::token::TaskToken;
+use crate::temporal::versioning::{Version, versioned};
 
 /// The request id of a task that goes out with the answer to the one before it.
 const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
+
+/// The revision that such a task knows of: none, since it has asked no queue.
+const INLINE_REVISION: i64 = -1;
 
 pub(super) fn poll(
     engine: &mut Engine,
@@ -19,19 +27,27 @@ pub(super) fn poll(
     request: wire::PollWorkflowTaskQueueRequest,
 ) -> Result<Answer<wire::PollWorkflowTaskQueueResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
+    check_identity(&request.identity)?;
+    let options = request.deployment_options.as_ref();
+    #[expect(deprecated, reason = "workers still send it")]
+    let capabilities = request.worker_version_capabilities.as_ref();
+    let mut worker = polling_worker(
+        request.identity.clone(),
+        capabilities,
+        options,
+        request.task_queue.as_ref(),
+    )?;
     let queue = request.task_queue.unwrap_or_default();
     if queue.name.is_empty() {
         return Err(Reject::InvalidArgument("TaskQueue is not set on request.".to_owned()));
     }
     check_length("TaskQueue", &queue.name)?;
-    if queue.kind == TaskQueueKind::Sticky as i32 && queue.normal_name.is_empty() {
+    if worker.is_sticky && queue.normal_name.is_empty() {
         return Err(Reject::InvalidArgument(
             "TaskQueue.NormalName is not set on sticky queue.".to_owned(),
         ));
     }
-    #[allow(deprecated)]
-    let worker_version = stamp(request.worker_version_capabilities, request.binary_checksum);
-    let name = match queue.kind == TaskQueueKind::Sticky as i32 {
+    let name = match worker.is_sticky {
         true => engine.stable_id(queue.name),
         false => queue.name,
     };
@@ -40,19 +56,11 @@ pub(super) fn poll(
         kind: Kind::Workflow,
         name,
     };
-    let poller = Poller {
-        ticket: call.ticket,
-        connection: call.connection,
-        identity: request.identity,
-        last_access: call.now,
-        worker_version,
-        worker_instance_key: request.worker_instance_key,
-    };
-    if engine.matching.is_shut_down(call.now, &poller.worker_instance_key) {
+    worker.instance_key = request.worker_instance_key;
+    if engine.matching.is_shut_down(call.now, &worker.instance_key) {
         return Ok(Answer::Now(Default::default()));
     }
-    engine.park(call, ParkedAt::Queue);
-    engine.matching.park(key, poller);
+    engine.park_poll(call, key, worker)?;
     Ok(Answer::Later)
 }
 
@@ -61,11 +69,15 @@ pub(super) fn completed(
     call: &Call<'_>,
     mut request: wire::RespondWorkflowTaskCompletedRequest,
 ) -> Result<Answer<wire::RespondWorkflowTaskCompletedResponse>, Reject> {
+    check_completion(&request)?;
     let run = started_task(engine, &request.task_token)?;
     let identity = request.identity.clone();
     let wants_next = request.return_new_workflow_task;
-    #[allow(deprecated)]
-    let worker_version = request.worker_version_stamp.clone();
+    #[expect(deprecated, reason = "workers still send it")]
+    let worker_version = request
+        .worker_version_stamp
+        .clone()
+        .filter(|stamp| !stamp.use_versioning);
     if let Some(sticky) = request.sticky_attributes.as_mut()
         && let Some(queue) = sticky.worker_task_queue.as_mut()
     {
@@ -87,6 +99,7 @@ pub(super) fn completed(
         let started = engine.with_run(call.now, run, |run, context| {
             let scheduled_event_id = run.machines.workflow_task.scheduled_event_id();
             let request_id = Some(INLINE_REQUEST_ID.to_owned());
+            run.learn_target(None, INLINE_REVISION);
             let started = run.start_workflow_task(context, scheduled_event_id, &identity, request_id, worker_version);
             let sticky = run.machines.workflow_task.sticky().is_some();
             (started, sticky)
@@ -130,18 +143,43 @@ pub(super) fn reset_sticky(
     Ok(Answer::Now(wire::ResetStickyTaskQueueResponse {}))
 }
 
-/// The version stamp that the events of a task carry.
-pub(super) fn stamp(
-    capabilities: Option<temporalio_protos::temporal::api::common::v1::WorkerVersionCapabilities>,
-    binary_checksum: String,
-) -> Option<temporalio_protos::temporal::api::common::v1::WorkerVersionStamp> {
-    let (build_id, use_versioning) = match capabilities {
-        Some(capabilities) => (capabilities.build_id, capabilities.use_versioning),
-        None => (binary_checksum, false),
-    };
-    (!build_id.is_empty()).then_some(temporalio_protos::temporal::api::common::v1::WorkerVersionStamp {
-        build_id,
-        use_versioning,
+fn check_completion(request: &wire::RespondWorkflowTaskCompletedRequest) -> Result<(), Reject> {
+    #[expect(deprecated, reason = "workers still send it")]
+    let stamp = request.worker_version_stamp.as_ref();
+    let (uses_versioning, build_id) = stamp.map_or((false, ""), |it| (it.use_versioning, it.build_id.as_str()));
+    let sticky = request.sticky_attributes.as_ref();
+    let queue = sticky.and_then(|sticky| sticky.worker_task_queue.as_ref());
+    check_worker(uses_versioning, build_id, request.deployment_options.as_ref(), queue)
+}
+
+/// What a poll says of its worker, if that is allowed.
+pub(super) fn polling_worker(
+    identity: String,
+    capabilities: Option<&WorkerVersionCapabilities>,
+    options: Option<&WorkerDeploymentOptions>,
+    queue: Option<&TaskQueue>,
+) -> Result<PollingWorker, Reject> {
+    let (uses_versioning, build_id, series) = capabilities.map_or((false, "", ""), |it| {
+        (
+            it.use_versioning,
+            it.build_id.as_str(),
+            it.deployment_series_name.as_str(),
+        )
+    });
+    check_worker(uses_versioning, build_id, options, queue)?;
+    let by_options = options.and_then(versioned);
+    // A worker of an older kind has a build id without a deployment, or names the deployment in the old field.
+    let by_capabilities = uses_versioning.then(|| Version::new(series, build_id));
+    let names_deployment = by_options.is_some() || (uses_versioning && !series.is_empty());
+    Ok(PollingWorker {
+        identity,
+        instance_key: String::new(),
+        stamp: (!names_deployment && !build_id.is_empty()).then(|| WorkerVersionStamp {
+            build_id: build_id.to_owned(),
+            use_versioning: uses_versioning,
+        }),
+        version: by_options.or(by_capabilities),
+        is_sticky: queue.is_some_and(|queue| queue.kind == TaskQueueKind::Sticky as i32),
     })
 }
 

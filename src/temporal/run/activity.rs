@@ -28,6 +28,12 @@ impl Run {
         self.machines.activities.get(&scheduled_event_id)
     }
 
+    /// Whether this attempt of an activity waits for a worker.
+    pub(crate) fn has_scheduled_activity(&self, scheduled_event_id: i64, attempt: i32) -> bool {
+        let activity = self.machines.activities.get(&scheduled_event_id);
+        activity.is_some_and(|activity| activity.is_scheduled(attempt))
+    }
+
     /// A worker reports how an attempt went.
     pub(crate) fn report_activity(
         &mut self,

@@ -133,7 +133,11 @@ impl Run {
             true => CONTINUE_AS_NEW_MIN_INTERVAL - lifetime,
             false => asked,
         };
-        let start = self.continued_start(&command, next_run_id.clone(), wait);
+        let mut start = self.continued_start(&command, next_run_id.clone(), wait);
+        start.versioning = self.versioning.for_continue_as_new(
+            command.initial_versioning_behavior(),
+            start.task_queue != self.start.task_queue,
+        );
         let event = history::WorkflowExecutionContinuedAsNewEventAttributes {
             new_execution_run_id: next_run_id,
             workflow_type: Some(start.workflow_type.clone().into()),
@@ -208,6 +212,7 @@ impl Run {
             first_run_id: self.first_run_id().to_owned(),
             identity: String::new(),
             input: None,
+            versioning: self.versioning.for_cron(),
             ..(*self.start).clone()
         }
     }
@@ -258,6 +263,7 @@ impl Run {
                 last_completion_result,
             }),
             first_task_backoff: wait,
+            versioning: self.versioning.for_retry(&self.start.versioning),
             ..self.successor()
         }));
     }

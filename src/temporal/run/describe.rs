@@ -1,5 +1,6 @@
 //! A run as `DescribeWorkflowExecution` and the lists show it.
 
+use temporalio_protos::temporal::api::common::v1::SearchAttributes;
 use temporalio_protos::temporal::api::enums::v1::{PendingWorkflowTaskState, TaskQueueKind};
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflow::v1 as workflow;
@@ -65,7 +66,7 @@ impl Run {
             }),
             execution_time: Some(timestamp(execution_at)),
             memo: Some(self.start.memo.clone().unwrap_or_default()),
-            search_attributes: Some(self.start.search_attributes.clone().unwrap_or_default()),
+            search_attributes: Some(self.search_attributes()),
             task_queue: self.start.task_queue.clone(),
             history_size_bytes: self.log.size_bytes(),
             execution_duration: self
@@ -74,8 +75,21 @@ impl Run {
             root_execution: Some(self.start.root.clone().unwrap_or_else(|| self.execution())),
             first_run_id: self.first_run_id().to_owned(),
             priority: self.start.priority.clone(),
+            #[allow(deprecated)]
+            most_recent_worker_version_stamp: self.versioning.stamp().cloned(),
+            versioning_info: self.versioning.describe(),
+            worker_deployment_name: self.versioning.deployment_name().to_owned(),
             ..Default::default()
         }
+    }
+
+    /// The workflow's own search attributes, and those that the server keeps.
+    pub(crate) fn search_attributes(&self) -> SearchAttributes {
+        let mut attributes = self.start.search_attributes.clone().unwrap_or_default();
+        for (name, value) in self.versioning.search_attributes.payloads() {
+            attributes.indexed_fields.insert(name.to_owned(), value);
+        }
+        attributes
     }
 
     fn describe_workflow_task(&self) -> Option<workflow::PendingWorkflowTaskInfo> {

@@ -9,6 +9,7 @@ mod poll;
 mod query;
 mod start;
 mod update;
+mod versioning;
 mod workflow_task;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ pub(crate) use message::{CancelRequest, Signal};
 pub(crate) use poll::HISTORY_PAGE_EVENTS;
 pub(crate) use query::Query;
 pub(crate) use start::{DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT};
+pub(crate) use versioning::Taking;
 pub(crate) use workflow_task::Completion;
 
 use super::history::Log;
@@ -33,6 +35,7 @@ use super::machine::timer::UserTimer;
 use super::machine::update::Update;
 use super::machine::workflow_task::{Kind, WorkflowTask};
 use super::txn::{Effects, Ticket, Txn};
+use super::versioning::{RunVersioning, StartVersioning};
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 
@@ -77,6 +80,7 @@ pub(crate) struct StartRun {
     pub(crate) priority: Option<common::Priority>,
     pub(crate) user_metadata: Option<UserMetadata>,
     pub(crate) links: Vec<common::Link>,
+    pub(crate) versioning: StartVersioning,
 }
 
 /// What a run takes over from the one before it.
@@ -110,6 +114,7 @@ pub(crate) struct Run {
     pub(crate) status: WorkflowExecutionStatus,
     pub(crate) log: Log,
     pub(crate) machines: Machines,
+    pub(crate) versioning: RunVersioning,
     /// The run that went on where this one ended.
     pub(crate) next_run_id: String,
     /// RPCs that wait for an event.

@@ -11,6 +11,7 @@ use super::{Context, Kind, Log, Machines, Run, RunRef, StartRun};
 use crate::temporal::history::NewEvent;
 use crate::temporal::proto::{duration, proto_duration, timestamp};
 use crate::temporal::timer::Timer;
+use crate::temporal::versioning::{AutoUpgrade, Override, RunVersioning, Target, Version};
 
 /// How long a worker gets for a workflow task, if the start doesn't say.
 pub(crate) const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,8 +25,10 @@ pub(crate) const CONTINUE_AS_NEW_MIN_INTERVAL: Duration = Duration::from_secs(1)
 impl Run {
     /// Starts a run: its first event, its clocks, and its first workflow task unless that must wait.
     pub(crate) fn start(run: RunRef, start: StartRun, context: &mut Context<'_>) -> Self {
+        let versioning = RunVersioning::begin(&start.versioning, start.continued.is_some());
         let mut run = Self {
             run,
+            versioning,
             start: Box::new(start),
             started_at: context.now,
             closed_at: None,
@@ -127,6 +130,10 @@ impl Run {
             workflow_id: start.workflow_id.clone(),
             root_workflow_execution: start.root.clone(),
             priority: start.priority.clone(),
+            versioning_override: start.versioning.over.as_ref().map(Override::to_wire),
+            inherited_pinned_version: start.versioning.pinned.as_ref().map(Version::to_wire),
+            inherited_auto_upgrade_info: start.versioning.auto_upgrade.as_ref().map(AutoUpgrade::to_wire),
+            declined_target_version_upgrade: start.versioning.declined.as_ref().map(Target::to_wire),
             ..Default::default()
         };
         let event = NewEvent::from(attributes)

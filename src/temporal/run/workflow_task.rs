@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
-use temporalio_protos::temporal::api::enums::v1::{TimeoutType, WorkflowTaskFailedCause as Cause};
+use temporalio_protos::temporal::api::enums::v1::{TimeoutType, VersioningBehavior, WorkflowTaskFailedCause as Cause};
 use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_protos::temporal::api::failure::v1::{ApplicationFailureInfo, Failure, ServerFailureInfo};
 use temporalio_protos::temporal::api::protocol::v1::Message;
@@ -12,10 +12,11 @@ use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCo
 use super::{Context, Run};
 use crate::temporal::command::{self, BadCommand, Command};
 use crate::temporal::machine::update::State as UpdateState;
-use crate::temporal::machine::workflow_task::{Kind, Sticky};
+use crate::temporal::machine::workflow_task::{Kind, State, Sticky};
 use crate::temporal::proto::duration;
 use crate::temporal::reject::Reject;
 use crate::temporal::txn::Note;
+use crate::temporal::versioning::{Completed, versioned};
 
 /// How long a worker may keep a workflow task alive by heartbeats alone.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -53,6 +54,12 @@ impl Run {
             .start(&mut txn, &queue, identity, request_id, worker_version)
     }
 
+    /// Whether this is the task that waits for a worker.
+    pub(crate) fn has_scheduled_task(&self, scheduled_event_id: i64) -> bool {
+        let task = &self.machines.workflow_task;
+        self.is_running() && task.state() == State::Scheduled && task.scheduled_event_id() == scheduled_event_id
+    }
+
     /// Whether a worker's token is for the task as it is now.
     pub(crate) fn has_started_task(&self, scheduled_event_id: i64, started_event_id: i64, attempt: i32) -> bool {
         let task = &self.machines.workflow_task;
@@ -69,6 +76,7 @@ impl Run {
         context: &mut Context<'_>,
         mut request: RespondWorkflowTaskCompletedRequest,
     ) -> Result<Completion, Reject> {
+        self.check_versioning(&request)?;
         let run_timeout = duration(self.start.run_timeout.as_ref()).unwrap_or_default();
         let commands = std::mem::take(&mut request.commands);
         let messages = std::mem::take(&mut request.messages);
@@ -134,9 +142,22 @@ impl Run {
         let original_scheduled_at = self.machines.workflow_task.original_scheduled_at();
         let query_results = std::mem::take(&mut request.query_results);
         let queue = self.start.task_queue.clone();
+        let lasted = context.now.since(self.machines.workflow_task.scheduled_at());
         let (machines, mut txn) = self.open(context);
         let completed = machines.workflow_task.complete(&mut txn, &request, &queue, discard);
-        machines.workflow_task.set_sticky(sticky(&request));
+        let worker = Completed::of(&request);
+        #[allow(deprecated)]
+        if completed.is_some() {
+            self.take_version(context, &worker, request.worker_version_stamp.as_ref(), lasted);
+        }
+        let leaves_worker = self
+            .versioning
+            .transition()
+            .is_some_and(|to| to != worker.version.as_ref());
+        let sticky = sticky(&request);
+        if sticky.is_none() || !leaves_worker {
+            self.machines.workflow_task.set_sticky(sticky);
+        }
         let applied = self.apply(context, commands, completed.unwrap_or_default(), &request.identity);
         if self.is_running() && !request.force_create_new_workflow_task {
             self.reject_unprocessed_updates();
@@ -147,7 +168,8 @@ impl Run {
             self.release_queries(context);
             return Completion::Done;
         }
-        let force = request.force_create_new_workflow_task || applied.wake || self.log.has_held_back();
+        let is_moving = self.versioning.transition().is_some();
+        let force = request.force_create_new_workflow_task || applied.wake || self.log.has_held_back() || is_moving;
         if force {
             self.schedule_workflow_task(context, Kind::Normal);
             if heartbeat {
@@ -161,7 +183,39 @@ impl Run {
             self.release_queries(context);
             return Completion::Done;
         }
-        Completion::NextTask
+        match is_moving {
+            // The next task is for a worker of another version.
+            true => Completion::Done,
+            false => Completion::NextTask,
+        }
+    }
+
+    /// Refuses what no worker may say of its version.
+    #[expect(deprecated, reason = "workers may still send the old fields")]
+    fn check_versioning(&self, request: &RespondWorkflowTaskCompletedRequest) -> Result<(), Reject> {
+        let is_versioned = request.deployment_options.as_ref().and_then(versioned).is_some();
+        let has_behavior = request.versioning_behavior() != VersioningBehavior::Unspecified;
+        if has_behavior && request.deployment.is_none() && !is_versioned {
+            return Err(Reject::InvalidArgument(
+                "versioning behavior cannot be specified without deployment options being set with versioned mode"
+                    .to_owned(),
+            ));
+        }
+        let used_versioning = self.versioning.stamp().is_some_and(|stamp| stamp.use_versioning);
+        let uses_versioning = request
+            .worker_version_stamp
+            .as_ref()
+            .is_some_and(|stamp| stamp.use_versioning);
+        if used_versioning
+            && !uses_versioning
+            && !is_versioned
+            && self.versioning.behavior() == VersioningBehavior::Unspecified
+        {
+            return Err(Reject::InvalidArgument(
+                "Workflow using versioning must continue to use versioning.".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// The batch can't be carried out: the task fails with Temporal's cause, and another follows.

@@ -1,10 +1,12 @@
 //! The in-memory Temporal, driven by real workflows of the Rust SDK: what comes of each, and the history that it writes.
 
 pub(crate) mod script;
+mod server;
 
 mod activity;
 mod child;
 mod continue_as_new;
+mod deployment;
 mod external;
 mod history;
 mod hostile;
