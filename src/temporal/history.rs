@@ -62,7 +62,7 @@ impl Log {
         let event_type = event_type(&event.attributes);
         let mut event = HistoryEvent {
             event_id: BUFFERED_EVENT_ID,
-            event_time: Some(timestamp(now)),
+            event_time: Some(timestamp(event.at.unwrap_or(now))),
             event_type: event_type as i32,
             attributes: Some(event.attributes),
             user_metadata: event.user_metadata,
@@ -122,6 +122,21 @@ impl Log {
             })
     }
 
+    /// Whether the event is held back by which this nexus operation ended.
+    pub(crate) fn has_held_back_nexus_end(&self, scheduled_event_id: i64) -> bool {
+        use Attributes as A;
+        self.held_back.iter().any(|event| {
+            let ended = match &event.attributes {
+                Some(A::NexusOperationCompletedEventAttributes(end)) => end.scheduled_event_id,
+                Some(A::NexusOperationFailedEventAttributes(end)) => end.scheduled_event_id,
+                Some(A::NexusOperationCanceledEventAttributes(end)) => end.scheduled_event_id,
+                Some(A::NexusOperationTimedOutEventAttributes(end)) => end.scheduled_event_id,
+                _ => return false,
+            };
+            ended == scheduled_event_id
+        })
+    }
+
     /// Drops what is held back: the run has been closed from outside.
     pub(crate) fn discard_held_back(&mut self) {
         self.held_back.clear();
@@ -156,6 +171,7 @@ pub(crate) struct NewEvent {
     user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
     links: Vec<temporalio_protos::temporal::api::common::v1::Link>,
     worker_may_ignore: bool,
+    at: Option<Timestamp>,
 }
 
 impl NewEvent {
@@ -173,6 +189,18 @@ impl NewEvent {
         self.links = links;
         self
     }
+
+    /// Of a kind that an SDK from before it may pass over.
+    pub(crate) fn that_workers_may_ignore(mut self) -> Self {
+        self.worker_may_ignore = true;
+        self
+    }
+
+    /// With another time than now.
+    pub(crate) fn at(mut self, at: Timestamp) -> Self {
+        self.at = Some(at);
+        self
+    }
 }
 
 impl<A: Into<Attributes>> From<A> for NewEvent {
@@ -182,6 +210,7 @@ impl<A: Into<Attributes>> From<A> for NewEvent {
             user_metadata: None,
             links: Vec::new(),
             worker_may_ignore: false,
+            at: None,
         }
     }
 }

@@ -10,6 +10,7 @@ mod event;
 mod history;
 mod machine;
 mod matching;
+mod nexus;
 mod proto;
 mod reject;
 mod retry;

@@ -27,6 +27,37 @@ pub(crate) enum Timer {
     Activity(RunRef, i64, ActivityTimer),
     /// A schedule's next action is due.
     Schedule(ScheduleRef),
+    /// One of a nexus operation's clocks (by the id of its scheduled event).
+    NexusOperation(RunRef, i64, NexusTimer),
+    /// A worker took too long to answer a nexus request (by its number).
+    NexusRequest(u64),
+    /// The wait before the next delivery of a completion callback (by its place). It outlives the run.
+    Callback(RunRef, usize),
+}
+
+/// The clocks of one nexus operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum NexusTimer {
+    /// From scheduled until the end.
+    ScheduleToClose,
+    /// From scheduled until the handler says that it runs.
+    ScheduleToStart,
+    /// From then until the end.
+    StartToClose,
+    /// The wait before the next request to start it.
+    Retry,
+    /// The wait before the next request to cancel it.
+    CancelRetry,
+}
+
+impl NexusTimer {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::ScheduleToClose,
+        Self::ScheduleToStart,
+        Self::StartToClose,
+        Self::Retry,
+        Self::CancelRetry,
+    ];
 }
 
 /// The clocks of one activity.
@@ -79,7 +110,15 @@ impl TimerTable {
             Timer::Activity(run, i64::MIN, ActivityTimer::ScheduleToStart)
                 ..=Timer::Activity(run, i64::MAX, ActivityTimer::Retry),
         );
-        let many: Vec<Timer> = users.chain(activities).map(|(timer, _)| *timer).collect();
+        let operations = self.keys.range(
+            Timer::NexusOperation(run, i64::MIN, NexusTimer::ScheduleToClose)
+                ..=Timer::NexusOperation(run, i64::MAX, NexusTimer::CancelRetry),
+        );
+        let many: Vec<Timer> = users
+            .chain(activities)
+            .chain(operations)
+            .map(|(timer, _)| *timer)
+            .collect();
         singles.into_iter().chain(many).for_each(|timer| self.stop(timer));
     }
 
@@ -114,6 +153,7 @@ mod tests {
         table.set(Timer::User(one, 5), at(9));
         table.set(Timer::Activity(one, 7, ActivityTimer::Retry), at(2));
         table.set(Timer::WorkflowRunTimeout(one), at(3));
+        table.set(Timer::NexusOperation(one, 8, NexusTimer::Retry), at(3));
         table.set(Timer::User(two, 5), at(4));
         assert_eq!(table.next_deadline(), Some(at(2)));
 

@@ -20,6 +20,9 @@ pub(crate) enum TaskToken {
         run: RunRef,
         query_id: String,
     },
+    Nexus {
+        number: u64,
+    },
 }
 
 impl TaskToken {
@@ -38,6 +41,7 @@ impl TaskToken {
                 attempt,
             } => format!("a:{}:{scheduled_event_id}:{attempt}", run.0),
             Self::Query { run, query_id } => format!("q:{}:{query_id}", run.0),
+            Self::Nexus { number } => format!("n:{number}"),
         }
         .into_bytes()
     }
@@ -47,7 +51,8 @@ impl TaskToken {
         let text = std::str::from_utf8(bytes).ok()?;
         let mut parts = text.split(':');
         let kind = parts.next()?;
-        let run = RunRef(parts.next()?.parse().ok()?);
+        let number = parts.next()?.parse().ok()?;
+        let run = RunRef(number);
         let token = match kind {
             "w" => Self::Workflow {
                 run,
@@ -64,6 +69,7 @@ impl TaskToken {
                 run,
                 query_id: parts.next()?.to_owned(),
             },
+            "n" => Self::Nexus { number },
             _ => return None,
         };
         parts.next().is_none().then_some(token)
@@ -121,6 +127,7 @@ mod tests {
                 run: RunRef(0),
                 query_id: "a-b".to_owned(),
             },
+            TaskToken::Nexus { number: 9 },
         ] {
             assert_eq!(TaskToken::decode(&token.encode()), Some(token));
         }
@@ -141,6 +148,8 @@ mod tests {
             b"\xff\xfe",
             b"w:-1:2:3:4",
             b"z:1:2",
+            b"n:",
+            b"n:1:2",
         ] {
             assert_eq!(TaskToken::decode(bytes), None, "{bytes:?}");
         }

@@ -103,6 +103,27 @@ pub(crate) enum Letter {
         /// The request.
         attributes: Box<history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes>,
     },
+    /// A nexus operation's start is to be asked for.
+    StartNexusOperation {
+        /// The caller.
+        run: RunRef,
+        /// Names the operation.
+        scheduled_event_id: i64,
+    },
+    /// A nexus operation's end is to be asked for.
+    CancelNexusOperation {
+        /// The caller.
+        run: RunRef,
+        /// Names the operation.
+        scheduled_event_id: i64,
+    },
+    /// A completion callback is to be delivered.
+    DeliverCallback {
+        /// The run that has closed.
+        run: RunRef,
+        /// Which of its callbacks.
+        index: usize,
+    },
     /// A parent has closed: its policy for this child.
     ParentClosed {
         /// The child.

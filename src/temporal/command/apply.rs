@@ -92,6 +92,13 @@ impl Run {
             }
             Command::SignalExternal(attributes) => self.signal_external(context, *attributes, completed_event_id),
             Command::CancelExternal(attributes) => self.cancel_external(context, *attributes, completed_event_id),
+            Command::ScheduleNexusOperation(attributes, user_metadata) => {
+                self.schedule_nexus_operation(context, *attributes, user_metadata, completed_event_id);
+            }
+            Command::CancelNexusOperation {
+                scheduled_event_id,
+                user_metadata,
+            } => self.cancel_nexus_operation(context, scheduled_event_id, user_metadata, completed_event_id),
             Command::UpsertSearchAttributes(attributes) => {
                 let fields = &mut self.start.search_attributes.get_or_insert_default().indexed_fields;
                 upsert(fields, &attributes.indexed_fields);

@@ -11,6 +11,9 @@ use crate::temporal::run::Run;
 /// Activities, children, signals and cancellations that a run may have pending (dynamic config `limit.numPending*`).
 pub(crate) const MAX_PENDING: usize = 2_000;
 
+/// Nexus operations that a run may have pending (dynamic config `component.nexusoperations.limit.operation.concurrency`).
+pub(crate) const MAX_NEXUS_OPERATIONS: usize = 30;
+
 /// Checks the whole batch; nothing is changed.
 pub(crate) fn check(commands: &[Command], run: &Run) -> Result<(), BadCommand> {
     let mut batch = Batch::new(run);
@@ -25,6 +28,8 @@ struct Batch<'a> {
     new_activities: BTreeSet<&'a str>,
     new_children: usize,
     new_externals: usize,
+    new_nexus_operations: usize,
+    cancelled_nexus_operations: BTreeSet<i64>,
     accepted_updates: BTreeSet<&'a str>,
     /// Held-back events that the workflow hasn't seen.
     unseen_events: usize,
@@ -40,6 +45,8 @@ impl<'a> Batch<'a> {
             new_activities: BTreeSet::new(),
             new_children: 0,
             new_externals: 0,
+            new_nexus_operations: 0,
+            cancelled_nexus_operations: BTreeSet::new(),
             accepted_updates: BTreeSet::new(),
             unseen_events: run.log.held_back().len(),
             next_event_id: run.log.next_event_id(),
@@ -54,6 +61,10 @@ impl<'a> Batch<'a> {
             Command::RequestCancelActivity { scheduled_event_id } => self.cancel_activity(*scheduled_event_id),
             Command::StartChild(attributes, _) => self.start_child(&attributes.workflow_id),
             Command::SignalExternal(_) | Command::CancelExternal(_) => self.external(),
+            Command::ScheduleNexusOperation(..) => self.schedule_nexus_operation(),
+            Command::CancelNexusOperation { scheduled_event_id, .. } => {
+                self.cancel_nexus_operation(*scheduled_event_id)
+            }
             Command::AcceptUpdate(update_id, _) => self.accept_update(update_id),
             Command::RejectUpdate(update_id, _) => self.reject_update(update_id),
             Command::CompleteUpdate(update_id, _) => self.complete_update(update_id),
@@ -139,6 +150,43 @@ impl<'a> Batch<'a> {
             ));
         }
         Ok(())
+    }
+
+    fn schedule_nexus_operation(&mut self) -> Result<(), BadCommand> {
+        if self.run.machines.nexus_operations.len() + self.new_nexus_operations >= MAX_NEXUS_OPERATIONS {
+            return Err(BadCommand::new(
+                Cause::PendingNexusOperationsLimitExceeded,
+                format!(
+                    "workflow has reached the pending nexus operation limit of {MAX_NEXUS_OPERATIONS} for this namespace"
+                ),
+            ));
+        }
+        self.new_nexus_operations += 1;
+        Ok(())
+    }
+
+    /// An operation whose end is held back may be cancelled: the worker couldn't know.
+    fn cancel_nexus_operation(&mut self, scheduled_event_id: i64) -> Result<(), BadCommand> {
+        let bad = |why: String| Err(BadCommand::new(Cause::BadRequestCancelNexusOperationAttributes, why));
+        let ends_unseen = self.run.log.has_held_back_nexus_end(scheduled_event_id);
+        match self.run.machines.nexus_operations.get(&scheduled_event_id) {
+            None if ends_unseen => Ok(()),
+            None => bad(format!(
+                "requested cancelation for a non-existing or already completed operation with scheduled event ID of \
+                 {scheduled_event_id}"
+            )),
+            Some(operation) if operation.is_closed() && !ends_unseen => bad(format!(
+                "requested cancelation for an already complete operation with scheduled event ID of {scheduled_event_id}"
+            )),
+            Some(operation)
+                if operation.cancellation.is_some() || !self.cancelled_nexus_operations.insert(scheduled_event_id) =>
+            {
+                bad(format!(
+                    "cancelation was already requested for an operation with scheduled event ID {scheduled_event_id}"
+                ))
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     fn accept_update(&mut self, update_id: &'a str) -> Result<(), BadCommand> {

@@ -5,6 +5,7 @@
 
 mod apply;
 mod check;
+mod nexus;
 mod parse;
 
 use temporalio_protos::temporal::api::command::v1 as wire;
@@ -40,6 +41,14 @@ pub(crate) enum Command {
     ),
     SignalExternal(Box<wire::SignalExternalWorkflowExecutionCommandAttributes>),
     CancelExternal(Box<wire::RequestCancelExternalWorkflowExecutionCommandAttributes>),
+    ScheduleNexusOperation(
+        Box<history::NexusOperationScheduledEventAttributes>,
+        Option<UserMetadata>,
+    ),
+    CancelNexusOperation {
+        scheduled_event_id: i64,
+        user_metadata: Option<UserMetadata>,
+    },
     UpsertSearchAttributes(common::SearchAttributes),
     ModifyMemo(common::Memo),
     AcceptUpdate(String, Box<update::Acceptance>),

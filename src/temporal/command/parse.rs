@@ -11,8 +11,9 @@ use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::protocol::v1::Message;
 use temporalio_protos::temporal::api::update::v1 as update;
 
-use super::{BadCommand, Close, Command};
+use super::{BadCommand, Close, Command, nexus};
 use crate::temporal::machine::activity;
+use crate::temporal::nexus::Endpoints;
 use crate::temporal::proto::duration;
 use crate::temporal::retry;
 use crate::temporal::versioning::Override;
@@ -25,6 +26,7 @@ pub(crate) fn parse(
     commands: Vec<wire::Command>,
     messages: Vec<Message>,
     run_timeout: Duration,
+    endpoints: &Endpoints,
 ) -> Result<Vec<Command>, BadCommand> {
     let mut order: Vec<String> = Vec::new();
     let mut messages: BTreeMap<String, Message> = messages
@@ -34,7 +36,7 @@ pub(crate) fn parse(
         .collect();
     let mut parsed = Vec::with_capacity(commands.len());
     for command in commands {
-        parsed.push(parse_one(command, &mut messages, run_timeout)?);
+        parsed.push(parse_one(command, &mut messages, run_timeout, endpoints)?);
     }
     for id in order {
         if let Some(message) = messages.remove(&id) {
@@ -48,6 +50,7 @@ fn parse_one(
     command: wire::Command,
     messages: &mut BTreeMap<String, Message>,
     run_timeout: Duration,
+    endpoints: &Endpoints,
 ) -> Result<Command, BadCommand> {
     let type_name = command.command_type().as_str_name();
     let user_metadata = command.user_metadata;
@@ -119,12 +122,14 @@ fn parse_one(
         },
         A::CancelWorkflowExecutionCommandAttributes(a) => Command::Close(Close::Cancel(a.details)),
         A::ContinueAsNewWorkflowExecutionCommandAttributes(a) => Command::Close(Close::ContinueAsNew(Box::new(a))),
-        A::ScheduleNexusOperationCommandAttributes(_) | A::RequestCancelNexusOperationCommandAttributes(_) => {
-            return Err(BadCommand::new(
-                Cause::FeatureDisabled,
-                "this server doesn't serve nexus operations yet",
-            ));
-        }
+        A::ScheduleNexusOperationCommandAttributes(a) => Command::ScheduleNexusOperation(
+            Box::new(nexus::schedule_operation(a, run_timeout, endpoints)?),
+            user_metadata,
+        ),
+        A::RequestCancelNexusOperationCommandAttributes(a) => Command::CancelNexusOperation {
+            scheduled_event_id: a.scheduled_event_id,
+            user_metadata,
+        },
     })
 }
 

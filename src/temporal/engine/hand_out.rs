@@ -17,6 +17,8 @@ pub(crate) enum HandKey {
     Workflow(RunRef),
     Activity(RunRef, i64),
     Query(RunRef, String),
+    /// A nexus request, by its number.
+    Nexus(u64),
 }
 
 /// Who has a task.
@@ -67,6 +69,7 @@ impl Engine {
                 attempt,
                 ..
             } => self.start_activity_task(now, *run, *scheduled_event_id, *attempt, &found),
+            Task::Nexus { number, .. } => self.start_nexus_task(now, *number, &found.poller),
             Task::Query { run, query_id, .. } => self.start_query_task(*run, query_id, &found),
         };
         match answer {
@@ -218,14 +221,15 @@ impl Engine {
         Some(response.encode_to_vec())
     }
 
-    fn take_in_hand(&mut self, key: HandKey, poller: &Poller, what: &str) {
-        let workflow_id = match &key {
-            HandKey::Workflow(run) | HandKey::Activity(run, _) | HandKey::Query(run, _) => self
-                .runs
-                .get(*run)
-                .map(|run| run.start.workflow_id.clone())
-                .unwrap_or_default(),
+    pub(super) fn take_in_hand(&mut self, key: HandKey, poller: &Poller, what: &str) {
+        let run = match &key {
+            HandKey::Workflow(run) | HandKey::Activity(run, _) | HandKey::Query(run, _) => Some(*run),
+            HandKey::Nexus(number) => self.nexus.requests.get(*number).map(|request| request.caller.run),
         };
+        let workflow_id = run
+            .and_then(|run| self.runs.get(run))
+            .map(|run| run.start.workflow_id.clone())
+            .unwrap_or_default();
         self.hands.insert(
             key,
             Hand {

@@ -67,6 +67,7 @@ impl Engine {
                     Task::Workflow { .. } => "a workflow task",
                     Task::Activity { .. } => "an activity task",
                     Task::Query { .. } => "a query",
+                    Task::Nexus { .. } => "a nexus request",
                 };
                 format!("{kind} waits on task queue {:?}, which no worker polls", key.name)
             });
@@ -114,6 +115,13 @@ fn waits_for(run: &Run) -> String {
     }
     if !machines.timers.is_empty() {
         what.push(format!("{} timer(s)", machines.timers.len()));
+    }
+    for operation in machines.nexus_operations.values().filter(|it| !it.is_closed()) {
+        let attributes = operation.attributes();
+        what.push(format!(
+            "nexus operation {}/{}",
+            attributes.service, attributes.operation
+        ));
     }
     for child in machines.children.values() {
         what.push(format!("child workflow {}", child.workflow_id()));

@@ -9,6 +9,7 @@ mod hand_out;
 mod look;
 mod mail;
 mod namespaces;
+mod nexus;
 mod polls;
 mod runs;
 mod schedules;
@@ -27,6 +28,7 @@ pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};
 
 use super::matching::Matching;
+use super::nexus::Nexus;
 use super::reject::Reject;
 use super::rpc;
 use super::run::{Run, RunRef};
@@ -86,6 +88,7 @@ pub struct Engine {
     pub(crate) deployments: Deployments,
     pub(crate) timers: TimerTable,
     pub(crate) entropy: Entropy,
+    pub(crate) nexus: Nexus,
     pub(crate) hands: BTreeMap<HandKey, Hand>,
     pub(crate) parked: BTreeMap<Ticket, Parked>,
     hand_out: HandOut,
@@ -135,6 +138,7 @@ impl Engine {
             deployments: Deployments::default(),
             timers: TimerTable::default(),
             entropy,
+            nexus: Nexus::default(),
             hands: BTreeMap::new(),
             parked: BTreeMap::new(),
             hand_out,
@@ -320,6 +324,7 @@ impl Engine {
                 (Kind::Workflow, true) => found.workflow = true,
                 (Kind::Workflow, false) => found.sticky = true,
                 (Kind::Activity, _) => found.activity = true,
+                (Kind::Nexus, _) => {}
             }
         }
         found.workflow >= wanted.workflow && found.sticky >= wanted.sticky && found.activity >= wanted.activity
@@ -417,6 +422,13 @@ impl Engine {
             }
             Timer::User(run, started_event_id) => {
                 self.step(now, run, |run, context| run.on_user_timer(context, started_event_id));
+            }
+            Timer::NexusOperation(run, scheduled_event_id, clock) => self.step(now, run, |run, context| {
+                run.on_nexus_timer(context, scheduled_event_id, clock);
+            }),
+            Timer::NexusRequest(number) => self.on_nexus_request_timeout(now, number),
+            Timer::Callback(run, index) => {
+                self.with_run(now, run, |run, context| run.on_callback_timer(context, index));
             }
             Timer::Activity(run, scheduled_event_id, clock) => {
                 self.hands.remove(&HandKey::Activity(run, scheduled_event_id));

@@ -67,6 +67,7 @@ impl Engine {
             now,
             effects: &mut effects,
             entropy: &mut self.entropy,
+            endpoints: &self.nexus.endpoints,
         };
         let run = Run::start(run_ref, start, &mut context);
         self.runs.insert(run);

@@ -33,6 +33,7 @@ impl Engine {
             now,
             effects: &mut effects,
             entropy: &mut self.entropy,
+            endpoints: &self.nexus.endpoints,
         };
         let given = body(run, &mut context);
         self.apply_effects(now, run_ref, effects);
@@ -48,7 +49,7 @@ impl Engine {
         self.tell_watcher(run);
         self.hands.retain(|key, _| match key {
             HandKey::Workflow(owner) | HandKey::Activity(owner, _) => *owner != run,
-            HandKey::Query(..) => true,
+            HandKey::Query(..) | HandKey::Nexus(_) => true,
         });
     }
 

@@ -4,8 +4,11 @@
 //! handlers that write events, and a test that walks every pair of state and input.
 
 pub(crate) mod activity;
+pub(crate) mod callback;
 pub(crate) mod child_workflow;
 pub(crate) mod external;
+pub(crate) mod nexus_cancellation;
+pub(crate) mod nexus_operation;
 pub(crate) mod timer;
 pub(crate) mod update;
 pub(crate) mod workflow_task;

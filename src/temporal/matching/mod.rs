@@ -45,6 +45,8 @@ pub(crate) enum Task {
         normal_queue: String,
         query_id: String,
     },
+    /// A request to a nexus handler, by its number.
+    Nexus { number: u64, queue: String },
 }
 
 impl Task {
@@ -53,13 +55,17 @@ impl Task {
         match self {
             Self::Workflow { .. } | Self::Query { .. } => Kind::Workflow,
             Self::Activity { .. } => Kind::Activity,
+            Self::Nexus { .. } => Kind::Nexus,
         }
     }
 
     /// The queue that it is meant for, which may be a worker's own.
     fn queue(&self) -> &str {
         match self {
-            Self::Workflow { queue, .. } | Self::Query { queue, .. } | Self::Activity { queue, .. } => queue,
+            Self::Workflow { queue, .. }
+            | Self::Query { queue, .. }
+            | Self::Activity { queue, .. }
+            | Self::Nexus { queue, .. } => queue,
         }
     }
 
@@ -67,7 +73,7 @@ impl Task {
     fn normal_queue(&self) -> &str {
         match self {
             Self::Workflow { normal_queue, .. } | Self::Query { normal_queue, .. } => normal_queue,
-            Self::Activity { queue, .. } => queue,
+            Self::Activity { queue, .. } | Self::Nexus { queue, .. } => queue,
         }
     }
 }
@@ -100,6 +106,7 @@ impl Default for Dispatch {
 pub(crate) enum Kind {
     Workflow,
     Activity,
+    Nexus,
 }
 
 impl Kind {
@@ -107,6 +114,7 @@ impl Kind {
         match self {
             Self::Workflow => TaskQueueType::Workflow,
             Self::Activity => TaskQueueType::Activity,
+            Self::Nexus => TaskQueueType::Nexus,
         }
     }
 }

@@ -4,9 +4,12 @@
 //! types end here: what goes on to the engine has been checked.
 
 mod activity;
+mod callback;
 mod deployment;
 mod history;
 mod namespace;
+mod nexus;
+mod nexus_endpoint;
 mod query;
 mod schedule;
 mod signal;

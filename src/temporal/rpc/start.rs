@@ -9,7 +9,7 @@ use temporalio_protos::temporal::api::enums::v1::{
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, check_length};
+use super::{Answer, callback, check_length};
 use crate::temporal::engine::{Call, Engine, Started, terminates_if_running};
 use crate::temporal::proto::{duration, is_negative, proto_duration};
 use crate::temporal::reject::Reject;
@@ -108,6 +108,7 @@ pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionReques
     let over = Override::parse(request.versioning_override.as_ref())?;
     let queue = request.task_queue.as_ref().map(|queue| queue.name.as_str());
     engine.check_override(&request.namespace, queue.unwrap_or_default(), over.as_ref())?;
+    let completion_callbacks = callback::check(request.completion_callbacks)?;
     let execution_timeout = duration(request.workflow_execution_timeout.as_ref());
     let run_timeout = duration(request.workflow_run_timeout.as_ref());
     let run_timeout = match (run_timeout, execution_timeout) {
@@ -142,7 +143,8 @@ pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionReques
         first_task_backoff: duration(request.workflow_start_delay.as_ref()).unwrap_or_default(),
         priority: Some(request.priority.unwrap_or_default()),
         user_metadata: request.user_metadata,
-        links: request.links,
+        links: callback::without_those_of(&completion_callbacks, request.links),
+        completion_callbacks,
         versioning: StartVersioning {
             over,
             ..Default::default()

@@ -24,6 +24,7 @@ pub(super) fn system_info(
             build_id_based_versioning: true,
             upsert_memo: true,
             sdk_metadata: true,
+            nexus: true,
             ..Default::default()
         }),
     }))

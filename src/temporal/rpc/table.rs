@@ -2,8 +2,8 @@
 
 use super::workflow_task;
 use super::{
-    Handler, activity, deployment, history, namespace, query, schedule, signal, start, system, typed, update, worker,
-    workflow,
+    Handler, activity, deployment, history, namespace, nexus, nexus_endpoint, query, schedule, signal, start, system,
+    typed, update, worker, workflow,
 };
 
 /// One RPC of the table.
@@ -171,9 +171,9 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, StopBatchOperation => unsupported "batch operations come with the complete API"),
     rpc!(WORKFLOW, DescribeBatchOperation => unsupported "batch operations come with the complete API"),
     rpc!(WORKFLOW, ListBatchOperations => unsupported "visibility comes with the complete API"),
-    rpc!(WORKFLOW, PollNexusTaskQueue => unsupported "nexus comes with the complete API"),
-    rpc!(WORKFLOW, RespondNexusTaskCompleted => unsupported "nexus comes with the complete API"),
-    rpc!(WORKFLOW, RespondNexusTaskFailed => unsupported "nexus comes with the complete API"),
+    rpc!(WORKFLOW, PollNexusTaskQueue => nexus::poll),
+    rpc!(WORKFLOW, RespondNexusTaskCompleted => nexus::completed),
+    rpc!(WORKFLOW, RespondNexusTaskFailed => nexus::failed),
     rpc!(WORKFLOW, UpdateActivityOptions => unsupported "activity operations come with the complete API"),
     rpc!(WORKFLOW, UpdateWorkflowExecutionOptions => unsupported "comes with the complete API"),
     rpc!(WORKFLOW, PauseActivity => unsupported "activity operations come with the complete API"),
@@ -221,11 +221,11 @@ const TABLE: &[Rpc] = &[
     rpc!(OPERATOR, AddOrUpdateRemoteCluster => unsupported "comes with the complete API"),
     rpc!(OPERATOR, RemoveRemoteCluster => unsupported "comes with the complete API"),
     rpc!(OPERATOR, ListClusters => unsupported "visibility comes with the complete API"),
-    rpc!(OPERATOR, GetNexusEndpoint => unsupported "nexus comes with the complete API"),
-    rpc!(OPERATOR, CreateNexusEndpoint => unsupported "nexus comes with the complete API"),
-    rpc!(OPERATOR, UpdateNexusEndpoint => unsupported "nexus comes with the complete API"),
-    rpc!(OPERATOR, DeleteNexusEndpoint => unsupported "nexus comes with the complete API"),
-    rpc!(OPERATOR, ListNexusEndpoints => unsupported "nexus comes with the complete API"),
+    rpc!(OPERATOR, GetNexusEndpoint => nexus_endpoint::get),
+    rpc!(OPERATOR, CreateNexusEndpoint => nexus_endpoint::create),
+    rpc!(OPERATOR, UpdateNexusEndpoint => nexus_endpoint::update),
+    rpc!(OPERATOR, DeleteNexusEndpoint => nexus_endpoint::delete),
+    rpc!(OPERATOR, ListNexusEndpoints => nexus_endpoint::list),
     rpc!(TEST, LockTimeSkipping => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
     rpc!(TEST, UnlockTimeSkipping => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
     rpc!(TEST, Sleep => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),

@@ -28,7 +28,7 @@ pub(super) fn shutdown(
     if engine.completes_polls_at_shutdown() && !request.task_queue.is_empty() {
         engine.complete_polls(call.now, &request.worker_instance_key);
     }
-    for kind in [Kind::Workflow, Kind::Activity] {
+    for kind in [Kind::Workflow, Kind::Activity, Kind::Nexus] {
         let key = QueueKey {
             kind,
             name: request.task_queue.clone(),
@@ -57,6 +57,7 @@ pub(super) fn describe_task_queue(
     engine.namespaces.require(&request.namespace)?;
     let kind = match request.task_queue_type() {
         TaskQueueType::Activity => Kind::Activity,
+        TaskQueueType::Nexus => Kind::Nexus,
         _ => Kind::Workflow,
     };
     let name = request.task_queue.unwrap_or_default().name;

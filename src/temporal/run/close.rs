@@ -294,6 +294,9 @@ impl Run {
         self.closed_at = Some(context.now);
         self.log.discard_held_back();
         self.tell_children(context);
+        if outcome.is_some() {
+            self.schedule_callbacks(context);
+        }
         if let (Some(parent), Some(outcome)) = (self.start.parent.clone(), outcome) {
             context.effects.mail.push(Letter::ChildClosed {
                 parent,
@@ -309,6 +312,7 @@ impl Run {
         self.machines.timers.clear();
         self.machines.timer_ids.clear();
         self.machines.externals.clear();
+        self.machines.nexus_operations.clear();
         context.effects.notes.push(Note::temporal(format!(
             "workflow {} {}{}",
             self.start.workflow_id,

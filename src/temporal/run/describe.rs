@@ -8,7 +8,9 @@ use temporalio_protos::temporal::api::workflowservice::v1::DescribeWorkflowExecu
 
 use super::Run;
 use crate::temporal::machine::activity::Activity;
+use crate::temporal::machine::callback::CompletionCallback;
 use crate::temporal::machine::child_workflow::ChildWorkflow;
+use crate::temporal::machine::nexus_operation::NexusOperation;
 use crate::temporal::machine::workflow_task::State;
 use crate::temporal::proto::{duration, proto_duration, timestamp};
 
@@ -36,9 +38,20 @@ impl Run {
                 .filter(|child| child.is_started())
                 .map(ChildWorkflow::describe)
                 .collect(),
+            pending_nexus_operations: self
+                .machines
+                .nexus_operations
+                .values()
+                .filter_map(NexusOperation::describe)
+                .collect(),
+            callbacks: self
+                .machines
+                .callbacks
+                .iter()
+                .map(CompletionCallback::describe)
+                .collect(),
             pending_workflow_task: self.describe_workflow_task(),
             workflow_extended_info: Some(self.extended_info()),
-            ..Default::default()
         }
     }
 

@@ -5,6 +5,7 @@ mod close;
 mod describe;
 mod external;
 mod message;
+mod nexus;
 mod poll;
 mod query;
 mod start;
@@ -29,11 +30,14 @@ pub(crate) use workflow_task::Completion;
 
 use super::history::Log;
 use super::machine::activity::Activity;
+use super::machine::callback::CompletionCallback;
 use super::machine::child_workflow::ChildWorkflow;
 use super::machine::external::External;
+use super::machine::nexus_operation::NexusOperation;
 use super::machine::timer::UserTimer;
 use super::machine::update::Update;
 use super::machine::workflow_task::{Kind, WorkflowTask};
+use super::nexus::Endpoints;
 use super::txn::{Effects, Ticket, Txn};
 use super::versioning::{RunVersioning, StartVersioning};
 use crate::clock::Timestamp;
@@ -81,6 +85,8 @@ pub(crate) struct StartRun {
     pub(crate) user_metadata: Option<UserMetadata>,
     pub(crate) links: Vec<common::Link>,
     pub(crate) versioning: StartVersioning,
+    /// Whom to tell when the chain of runs has ended.
+    pub(crate) completion_callbacks: Vec<common::Callback>,
 }
 
 /// What a run takes over from the one before it.
@@ -143,6 +149,10 @@ pub(crate) struct Machines {
     pub(crate) children: BTreeMap<i64, ChildWorkflow>,
     /// Signals and cancellations to others, by initiated event id.
     pub(crate) externals: BTreeMap<i64, External>,
+    /// By scheduled event id.
+    pub(crate) nexus_operations: BTreeMap<i64, NexusOperation>,
+    /// In the order in which they were attached. They outlive the run.
+    pub(crate) callbacks: Vec<CompletionCallback>,
     /// By update id, in the order of `update_order`.
     pub(crate) updates: BTreeMap<String, Update>,
     pub(crate) update_order: Vec<String>,
@@ -164,6 +174,8 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
     pub(crate) effects: &'a mut Effects,
     pub(crate) entropy: &'a mut Entropy,
+    /// The nexus endpoints that commands may name.
+    pub(crate) endpoints: &'a Endpoints,
 }
 
 impl Run {

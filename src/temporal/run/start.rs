@@ -45,6 +45,7 @@ impl Run {
         };
         run.set_expiration(context);
         run.emit_started(context);
+        run.machines.callbacks = run.completion_callbacks(context);
         // The history has the input now.
         run.start.input = None;
         if let Some(signal) = run.start.first_signal.take() {
@@ -134,6 +135,7 @@ impl Run {
             inherited_pinned_version: start.versioning.pinned.as_ref().map(Version::to_wire),
             inherited_auto_upgrade_info: start.versioning.auto_upgrade.as_ref().map(AutoUpgrade::to_wire),
             declined_target_version_upgrade: start.versioning.declined.as_ref().map(Target::to_wire),
+            completion_callbacks: start.completion_callbacks.clone(),
             ..Default::default()
         };
         let event = NewEvent::from(attributes)

@@ -85,7 +85,7 @@ impl Run {
         if heartbeat && self.heartbeats_too_long(context) {
             return Ok(self.end_heartbeats(context, request));
         }
-        let checked = command::parse(commands, messages, run_timeout)
+        let checked = command::parse(commands, messages, run_timeout, context.endpoints)
             .and_then(|commands| command::check(&commands, self).map(|()| commands));
         match checked {
             Ok(commands) => Ok(self.carry_out(context, request, commands, discard, heartbeat)),

@@ -12,6 +12,7 @@ mod history;
 mod hostile;
 mod local_activity;
 mod namespace;
+mod nexus;
 mod query;
 mod schedule;
 mod signal;

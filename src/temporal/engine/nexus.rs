@@ -1,0 +1,232 @@
+//! Nexus requests between runs and workers, and the callbacks between runs.
+
+use prost::Message as _;
+use temporalio_protos::temporal::api::workflowservice::v1::PollNexusTaskQueueResponse;
+
+use super::{Engine, HandKey};
+use crate::clock::Timestamp;
+use crate::temporal::machine::callback::Undelivered;
+use crate::temporal::matching::{Dispatch, Poller, Task};
+use crate::temporal::nexus::SYSTEM_CALLBACK_URL;
+use crate::temporal::nexus::completion::{CallbackToken, Completion, MAX_OPERATION_TOKEN_LENGTH, TOKEN_HEADER};
+use crate::temporal::nexus::endpoint::Target;
+use crate::temporal::nexus::failure::{Refusal, StartOutcome};
+use crate::temporal::nexus::request::{Caller, InFlight, Wants};
+use crate::temporal::reject::Reject;
+use crate::temporal::run::{Run, RunRef};
+use crate::temporal::timer::Timer;
+use crate::temporal::token::TaskToken;
+use crate::temporal::txn::Note;
+
+/// Where a request goes.
+enum Way {
+    /// To workers: the namespace's name and the task queue.
+    Worker(String, String),
+    /// To another server, which needs a URL to call back by; by default none is configured, and the request stays.
+    External,
+    /// Nowhere: the endpoint isn't registered.
+    None,
+}
+
+impl Engine {
+    /// An operation wants to be started.
+    pub(super) fn start_nexus_operation(&mut self, now: Timestamp, run: RunRef, scheduled_event_id: i64) {
+        let Some((open, request, timeout)) = self.runs.get(run).and_then(|state| {
+            let (request, timeout) = state.nexus_start_request(now, scheduled_event_id)?;
+            Some((state.is_running(), request, timeout))
+        }) else {
+            return;
+        };
+        if !open {
+            return;
+        }
+        let answer = |engine: &mut Self, outcome| {
+            engine.step(now, run, |run, context| {
+                run.on_nexus_start_answered(context, scheduled_event_id, outcome);
+            });
+        };
+        let caller = Caller {
+            run,
+            scheduled_event_id,
+            wants: Wants::Start,
+        };
+        match (self.way(run, scheduled_event_id), timeout) {
+            (Way::None, _) => answer(self, StartOutcome::Refused(Refusal::endpoint_not_registered())),
+            (Way::External, _) => self.note_external(&request.endpoint),
+            (Way::Worker(..), Err(timeout)) => answer(self, StartOutcome::NoTime(timeout)),
+            (Way::Worker(namespace, queue), Ok(timeout)) => {
+                self.send_nexus_request(now, &namespace, queue, request.into_flight(now, caller, timeout));
+            }
+        }
+    }
+
+    /// An operation wants to be cancelled.
+    pub(super) fn cancel_nexus_operation(&mut self, now: Timestamp, run: RunRef, scheduled_event_id: i64) {
+        let Some((open, request, timeout)) = self.runs.get(run).and_then(|state| {
+            let (request, timeout) = state.nexus_cancel_request(now, scheduled_event_id)?;
+            Some((state.is_running(), request, timeout))
+        }) else {
+            return;
+        };
+        if !open {
+            return;
+        }
+        let answer = |engine: &mut Self, refusal| {
+            engine.step(now, run, |run, context| {
+                run.on_nexus_cancel_answered(context, scheduled_event_id, Err(refusal));
+            });
+        };
+        let caller = Caller {
+            run,
+            scheduled_event_id,
+            wants: Wants::Cancel,
+        };
+        match (self.way(run, scheduled_event_id), timeout) {
+            (Way::None, _) => answer(self, Refusal::endpoint_not_registered()),
+            (Way::External, _) => self.note_external(&request.endpoint),
+            (Way::Worker(..), Err(timeout)) => answer(self, Refusal::no_time(timeout)),
+            (Way::Worker(namespace, queue), Ok(timeout)) => {
+                self.send_nexus_request(now, &namespace, queue, request.into_flight(now, caller, timeout));
+            }
+        }
+    }
+
+    /// A worker takes a request. Nothing if it took too long to come to that.
+    pub(super) fn start_nexus_task(&mut self, now: Timestamp, number: u64, poller: &Poller) -> Option<Vec<u8>> {
+        let request = self.nexus.requests.get(number)?;
+        let what = request.what();
+        let response = PollNexusTaskQueueResponse {
+            task_token: TaskToken::Nexus { number }.encode(),
+            request: Some(request.for_worker(now)),
+            ..Default::default()
+        };
+        self.take_in_hand(HandKey::Nexus(number), poller, &what);
+        Some(response.encode_to_vec())
+    }
+
+    /// A worker answers a request. Nothing is there to answer after the deadline.
+    pub(crate) fn take_nexus_answer(&mut self, number: u64) -> Result<Caller, Reject> {
+        self.hands.remove(&HandKey::Nexus(number));
+        let Some(request) = self.nexus.requests.remove(number) else {
+            return Err(Reject::NotFound("Nexus task not found or already expired".to_owned()));
+        };
+        self.timers.stop(Timer::NexusRequest(number));
+        Ok(request.caller)
+    }
+
+    /// Tells the caller how its request to start an operation went.
+    pub(crate) fn tell_nexus_start(&mut self, now: Timestamp, caller: Caller, outcome: StartOutcome) {
+        self.step(now, caller.run, |run, context| {
+            run.on_nexus_start_answered(context, caller.scheduled_event_id, outcome);
+        });
+    }
+
+    /// Tells the caller how its request to cancel an operation went.
+    pub(crate) fn tell_nexus_cancel(&mut self, now: Timestamp, caller: Caller, outcome: Result<(), Refusal>) {
+        self.step(now, caller.run, |run, context| {
+            run.on_nexus_cancel_answered(context, caller.scheduled_event_id, outcome);
+        });
+    }
+
+    /// No worker answered in time, or none was there.
+    pub(super) fn on_nexus_request_timeout(&mut self, now: Timestamp, number: u64) {
+        let Ok(caller) = self.take_nexus_answer(number) else {
+            return;
+        };
+        let refusal = Refusal::timed_out();
+        match caller.wants {
+            Wants::Start => self.tell_nexus_start(now, caller, StartOutcome::Refused(refusal)),
+            Wants::Cancel => self.tell_nexus_cancel(now, caller, Err(refusal)),
+        }
+    }
+
+    /// A run has closed, and somebody wants to know.
+    pub(super) fn deliver_callback(&mut self, now: Timestamp, run: RunRef, index: usize) {
+        let Some((url, token, completion)) = self.runs.get(run).and_then(|run| {
+            let callback = run.machines.callbacks.get(index).filter(|it| it.is_scheduled())?;
+            let nexus = callback.nexus()?;
+            let token = nexus.header.get(TOKEN_HEADER).cloned().unwrap_or_default();
+            Some((nexus.url.clone(), token, run.nexus_completion(callback)?))
+        }) else {
+            return;
+        };
+        let outcome = match url == SYSTEM_CALLBACK_URL {
+            true => self.complete_nexus_operation(now, &token, completion),
+            // Starts with any other URL are refused: by default no address is allowed.
+            false => Err(Undelivered {
+                message: "no address is allowed".to_owned(),
+                retryable: false,
+            }),
+        };
+        self.with_run(now, run, |run, context| {
+            run.on_callback_answered(context, index, outcome)
+        });
+    }
+
+    /// What the completion handler of Temporal's frontend does with a callback.
+    fn complete_nexus_operation(
+        &mut self,
+        now: Timestamp,
+        token: &str,
+        completion: Completion,
+    ) -> Result<(), Undelivered> {
+        let refused = |error_type: &str, message: &str| Undelivered {
+            message: format!("handler error ({error_type}): {message}"),
+            retryable: false,
+        };
+        let Some(token) = CallbackToken::decode(token) else {
+            return Err(refused("BAD_REQUEST", "invalid callback token"));
+        };
+        let length = completion.operation_token.len();
+        if length > MAX_OPERATION_TOKEN_LENGTH {
+            let limit = MAX_OPERATION_TOKEN_LENGTH;
+            let message = format!("operation token length exceeds allowed limit ({length}/{limit})");
+            return Err(refused("BAD_REQUEST", &message));
+        }
+        self.with_run(now, token.run, |run, context| {
+            run.complete_nexus_operation(context, &token, completion)
+        })
+        .unwrap_or_else(|| Err(Reject::NotFound("workflow execution not found".to_owned())))
+        .map_err(|reject| refused("NOT_FOUND", &reject.message()))
+    }
+
+    fn way(&self, run: RunRef, scheduled_event_id: i64) -> Way {
+        let attributes = |run: &Run| {
+            let operation = run.machines.nexus_operations.get(&scheduled_event_id)?;
+            let attributes = operation.attributes();
+            Some((attributes.endpoint_id.clone(), attributes.endpoint.clone()))
+        };
+        let Some((id, name)) = self.runs.get(run).and_then(attributes) else {
+            return Way::None;
+        };
+        match self
+            .nexus
+            .endpoints
+            .resolve(&id, &name)
+            .map(|endpoint| &endpoint.spec.target)
+        {
+            None => Way::None,
+            Some(Target::External { .. }) => Way::External,
+            Some(Target::Worker {
+                namespace_id,
+                task_queue,
+            }) => match self.namespaces.by_id(namespace_id) {
+                Some(namespace) => Way::Worker(namespace.name.clone(), task_queue.clone()),
+                None => Way::None,
+            },
+        }
+    }
+
+    fn send_nexus_request(&mut self, now: Timestamp, namespace: &str, queue: String, request: InFlight) {
+        let deadline = request.deadline;
+        let number = self.nexus.requests.insert(request);
+        self.timers.set(Timer::NexusRequest(number), deadline);
+        self.matching.add(now, namespace, Task::Nexus { number, queue }, Dispatch::default());
+    }
+
+    fn note_external(&mut self, endpoint: &str) {
+        self.notes.push(Note::temporal(format!(
+            "nexus endpoint {endpoint} is external: its request waits, since no callback URL is configured"
+        )));
+    }
+}

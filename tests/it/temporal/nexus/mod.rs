@@ -1,0 +1,11 @@
+//! Nexus: endpoints, operations of workflows, cancellations and callbacks, played by raw calls so that every field of
+//! both sides can be looked at.
+
+mod callback;
+mod cancellation;
+mod endpoint;
+mod operation;
+mod server;
+mod task;
+
+pub(super) use server::{Failed, NexusTask, Server, WorkflowTask};
