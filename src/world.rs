@@ -107,6 +107,9 @@ pub struct World {
     deliveries: BTreeSet<AttemptId>,
 }
 
+/// How often schedules may fire during one wait while nothing else is due: they never end by themselves.
+const MAX_LONELY_FIRINGS: u64 = 10_000;
+
 /// The streams of randomness, so that one party's draws don't shift another's.
 const TEMPORAL_STREAM: u64 = 1;
 const HUMAN_STREAM: u64 = 2;
@@ -156,9 +159,9 @@ impl World {
         self.holds.is_empty() && !self.is_busy() && self.temporal.is_idle()
     }
 
-    /// Whether nothing but schedules is due, now or ever.
-    pub fn has_only_schedules_due(&self) -> bool {
-        self.temporal.has_only_schedules_due() && self.human.poll_timeout().is_none()
+    /// Whether a wait in which schedules have fired so often makes no sense any more, since nothing else is due.
+    pub fn is_endless(&self, firings: u64) -> bool {
+        firings >= MAX_LONELY_FIRINGS && self.temporal.has_only_schedules_due() && self.human.poll_timeout().is_none()
     }
 
     /// What keeps time from moving, in plain words.

@@ -17,7 +17,10 @@ pub(super) async fn run(driver: Driver, time: Time) {
 fn may_skip(world: &World) -> bool {
     let temporal = world.temporal();
     // A workflow task that keeps failing would be tried again without end, as fast as the worker can.
-    temporal.has_waiting_client() && temporal.failing_workflow().is_none()
+    temporal.has_waiting_client()
+        && temporal.failing_workflow().is_none()
+        // Nor would a schedule ever end.
+        && !world.is_endless(temporal.firings_during_wait())
 }
 
 /// Lets things happen when they are due by the wall clock, and jumps to the next one where that may be.

@@ -63,7 +63,11 @@ impl Mover {
             if let Some(failing) = self.driver.read(report::failing_workflow) {
                 return Err(Error::failing_workflow(failing));
             }
-            if let Some(endless) = self.driver.read(|world| report::endless_schedules(world, firings)) {
+            let endless = self.driver.read(|world| {
+                let fired = world.temporal().schedule_firings().saturating_sub(firings);
+                report::endless_schedules(world, fired)
+            });
+            if let Some(endless) = endless {
                 return Err(Error::stalled(endless));
             }
             if self.driver.fire_next(limit) == Pace::Moved {
@@ -115,8 +119,6 @@ impl Drop for Caller {
 /// Lets workers work while a client waits for something of theirs, and moves time while one waits for a workflow's
 /// result or an update; unless a call of the test does it.
 pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
-    // Whose wait it is, and how often schedules had fired before it.
-    let mut wait = (None, 0);
     loop {
         driver
             .wait_for(|world| (world.temporal().has_parked_client() && !mover.has_caller()).then_some(()))
@@ -134,17 +136,10 @@ pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
             }
             continue;
         }
-        let (client, fired) = driver.read(|world| {
-            let temporal = world.temporal();
-            (temporal.waiting_client(), temporal.schedule_firings())
-        });
-        if wait.0 != client {
-            wait = (client, fired);
-        }
         let hopeless = driver.read(|world| {
             report::failing_workflow(world)
                 .or_else(|| report::held(world))
-                .or_else(|| report::endless_schedules(world, wait.1))
+                .or_else(|| report::endless_schedules(world, world.temporal().firings_during_wait()))
         });
         if hopeless.is_none() && driver.fire_next(Timestamp::MAX) == Pace::Moved {
             continue;

@@ -50,13 +50,9 @@ pub(super) fn failing_workflow(world: &World) -> Option<String> {
     world.temporal().failing_workflow()
 }
 
-/// How often schedules may fire during one wait while nothing else is due: they never end by themselves.
-const MAX_LONELY_FIRINGS: u64 = 10_000;
-
-/// Schedules have fired again and again since `firings`, nothing else is due, and nobody was helped: who waits for what.
-pub(super) fn endless_schedules(world: &World, firings: u64) -> Option<String> {
-    let fired = world.temporal().schedule_firings().saturating_sub(firings);
-    (fired >= MAX_LONELY_FIRINGS && world.has_only_schedules_due()).then(|| {
+/// Schedules have fired so often during a wait, nothing else is due, and nobody was helped: who waits for what.
+pub(super) fn endless_schedules(world: &World, fired: u64) -> Option<String> {
+    world.is_endless(fired).then(|| {
         let headline =
             format!("schedules have fired {fired} times, nothing else can happen, and somebody still waits:\n");
         waiting(world, headline)

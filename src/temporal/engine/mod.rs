@@ -108,6 +108,15 @@ pub struct Engine {
 pub(crate) struct Parked {
     pub(crate) connection: u64,
     pub(crate) at: ParkedAt,
+    /// How often schedules had fired when it began to wait.
+    pub(crate) firings_before: u64,
+}
+
+impl Parked {
+    /// Whether it is a client that waits for the end of a run, or for an update.
+    fn waits_for_result(&self) -> bool {
+        matches!(self.at, ParkedAt::History { close: true, .. } | ParkedAt::Update(_))
+    }
 }
 
 /// Where an RPC waits.
@@ -267,15 +276,14 @@ impl Engine {
 
     /// Whether a client waits for the end of a run, or for an update.
     pub fn has_waiting_client(&self) -> bool {
-        self.waiting_client().is_some()
+        self.parked.values().any(Parked::waits_for_result)
     }
 
-    /// The client that has waited longest for the end of a run, or for an update.
-    pub fn waiting_client(&self) -> Option<Ticket> {
-        let mut parked = self.parked.iter();
-        let waiting =
-            parked.find(|(_, parked)| matches!(parked.at, ParkedAt::History { close: true, .. } | ParkedAt::Update(_)));
-        waiting.map(|(ticket, _)| *ticket)
+    /// How often schedules have fired since the first of those clients began to wait who wait for a result.
+    pub fn firings_during_wait(&self) -> u64 {
+        let waiting = self.parked.values().filter(|parked| parked.waits_for_result());
+        let before = waiting.map(|parked| parked.firings_before).min();
+        before.map_or(0, |before| self.schedules.fired().saturating_sub(before))
     }
 
     /// Refuses every client that waits for a result: nothing can move any more.
@@ -283,7 +291,7 @@ impl Engine {
         let tickets: Vec<Ticket> = self
             .parked
             .iter()
-            .filter(|(_, parked)| matches!(parked.at, ParkedAt::History { close: true, .. } | ParkedAt::Update(_)))
+            .filter(|(_, parked)| parked.waits_for_result())
             .map(|(ticket, _)| *ticket)
             .collect();
         for ticket in tickets {
@@ -365,6 +373,7 @@ impl Engine {
             Parked {
                 connection: call.connection,
                 at,
+                firings_before: self.schedules.fired(),
             },
         );
     }

@@ -223,7 +223,14 @@ fn years(ranges: &[Range]) -> Vec<i64> {
 fn values(ranges: &[Range], min: i32, max: i32) -> impl Iterator<Item = i32> {
     ranges.iter().flat_map(move |range| {
         let end = range.end.max(range.start).min(max);
-        let step = usize::try_from(range.step.max(1)).unwrap_or(1);
-        (range.start..=end).step_by(step).filter(move |value| *value >= min)
+        let [start, step, low] = [range.start, range.step.max(1), min].map(i64::from);
+        // The first value that isn't below the bound: there may be billions before it.
+        let skipped = (low - start)
+            .max(0)
+            .unsigned_abs()
+            .next_multiple_of(step.unsigned_abs())
+            .cast_signed();
+        let first = i32::try_from(start + skipped).unwrap_or(i32::MAX);
+        (first..=end).step_by(usize::try_from(step).unwrap_or(1))
     })
 }
