@@ -4,9 +4,11 @@
 //! write events and effects into a [`txn`], and the engine applies them: timers, tasks for [`matching`], letters to other
 //! runs, answers.
 
+mod activity_options;
 mod command;
 mod engine;
 mod event;
+mod failure;
 mod history;
 mod machine;
 mod matching;
@@ -17,6 +19,7 @@ mod retry;
 mod rpc;
 mod run;
 mod schedule;
+mod standalone;
 mod timer;
 mod token;
 mod txn;

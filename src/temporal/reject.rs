@@ -30,6 +30,13 @@ pub enum Reject {
         /// The first run of its chain.
         first_execution_run_id: String,
     },
+    /// The activity id is taken, and the policies don't let it be reused.
+    ActivityExecutionAlreadyStarted {
+        /// The request id that started the activity in the way.
+        start_request_id: String,
+        /// The run in the way.
+        run_id: String,
+    },
     /// The state of the workflow doesn't allow it now.
     FailedPrecondition(String),
     /// A query came before the workflow could answer one.
@@ -63,9 +70,10 @@ impl Reject {
         match self {
             Self::InvalidArgument(_) => Code::InvalidArgument,
             Self::NotFound(_) | Self::NamespaceNotFound(_) => Code::NotFound,
-            Self::NamespaceAlreadyExists(_) | Self::AlreadyExists(_) | Self::WorkflowExecutionAlreadyStarted { .. } => {
-                Code::AlreadyExists
-            }
+            Self::NamespaceAlreadyExists(_)
+            | Self::AlreadyExists(_)
+            | Self::WorkflowExecutionAlreadyStarted { .. }
+            | Self::ActivityExecutionAlreadyStarted { .. } => Code::AlreadyExists,
             Self::PermissionDenied(_) => Code::PermissionDenied,
             Self::Internal(_) => Code::Internal,
             Self::FailedPrecondition(_) | Self::WorkflowNotReady(_) => Code::FailedPrecondition,
@@ -94,6 +102,7 @@ impl Reject {
             | Self::QueryFailed { message, .. } => message.clone(),
             Self::NamespaceNotFound(name) => format!("Namespace {name} is not found."),
             Self::NamespaceAlreadyExists(_) => "Namespace already exists.".to_owned(),
+            Self::ActivityExecutionAlreadyStarted { .. } => "activity execution already started".to_owned(),
         }
     }
 
@@ -145,6 +154,16 @@ impl Reject {
                 &details::ResourceExhaustedFailure {
                     cause: ResourceExhaustedCause::WorkerDeploymentLimits as i32,
                     scope: ResourceExhaustedScope::Namespace as i32,
+                },
+            )),
+            Self::ActivityExecutionAlreadyStarted {
+                start_request_id,
+                run_id,
+            } => Some(any(
+                "ActivityExecutionAlreadyStartedFailure",
+                &details::ActivityExecutionAlreadyStartedFailure {
+                    start_request_id: start_request_id.clone(),
+                    run_id: run_id.clone(),
                 },
             )),
             Self::WorkflowNotReady(_) => Some(any("WorkflowNotReadyFailure", &details::WorkflowNotReadyFailure {})),

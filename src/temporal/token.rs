@@ -1,6 +1,7 @@
 //! The opaque tokens that clients hand back: of tasks, and of pages of a history.
 
 use super::run::RunRef;
+use super::standalone::ActivityRef;
 
 /// Names a task in a worker's hands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,11 @@ pub(crate) enum TaskToken {
     Nexus {
         number: u64,
     },
+    /// An activity without a workflow.
+    Standalone {
+        activity: ActivityRef,
+        attempt: i32,
+    },
 }
 
 impl TaskToken {
@@ -42,6 +48,7 @@ impl TaskToken {
             } => format!("a:{}:{scheduled_event_id}:{attempt}", run.0),
             Self::Query { run, query_id } => format!("q:{}:{query_id}", run.0),
             Self::Nexus { number } => format!("n:{number}"),
+            Self::Standalone { activity, attempt } => format!("s:{}:{attempt}", activity.0),
         }
         .into_bytes()
     }
@@ -70,6 +77,10 @@ impl TaskToken {
                 query_id: parts.next()?.to_owned(),
             },
             "n" => Self::Nexus { number },
+            "s" => Self::Standalone {
+                activity: ActivityRef(number),
+                attempt: parts.next()?.parse().ok()?,
+            },
             _ => return None,
         };
         parts.next().is_none().then_some(token)
@@ -105,6 +116,29 @@ impl HistoryToken {
     }
 }
 
+/// What a client has seen of a standalone activity that it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChangeToken {
+    pub(crate) activity: ActivityRef,
+    /// How often it had changed.
+    pub(crate) seen: i64,
+}
+
+impl ChangeToken {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        format!("{}:{}", self.activity.0, self.seen).into_bytes()
+    }
+
+    /// From bytes that may be anything.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (activity, seen) = std::str::from_utf8(bytes).ok()?.split_once(':')?;
+        Some(Self {
+            activity: ActivityRef(activity.parse().ok()?),
+            seen: seen.parse().ok()?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +162,10 @@ mod tests {
                 query_id: "a-b".to_owned(),
             },
             TaskToken::Nexus { number: 9 },
+            TaskToken::Standalone {
+                activity: ActivityRef(3),
+                attempt: 4,
+            },
         ] {
             assert_eq!(TaskToken::decode(&token.encode()), Some(token));
         }
@@ -136,6 +174,11 @@ mod tests {
             last_event_id: Some(300),
         };
         assert_eq!(HistoryToken::decode(&page.encode()), Some(page));
+        let change = ChangeToken {
+            activity: ActivityRef(3),
+            seen: 5,
+        };
+        assert_eq!(ChangeToken::decode(&change.encode()), Some(change));
     }
 
     #[test]

@@ -16,11 +16,13 @@ use crate::journal::Party;
 /// Names one RPC in flight, so that its answer finds the way back.
 pub type Ticket = u64;
 
-/// Effects of a step, in the order in which the engine applies them: timers, tasks, mail, replies.
+/// Effects of a step, in the order in which the engine applies them: timers, tasks taken back, tasks, mail, replies.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     /// Timers to set (with a deadline) or to stop.
     pub(crate) timers: Vec<(Timer, Option<Timestamp>)>,
+    /// Activities whose task must not be handed out any more: the queue, the scheduled event.
+    pub(crate) withdrawn: Vec<(String, i64)>,
     /// Tasks for workers.
     pub(crate) tasks: Vec<Task>,
     /// Letters to other runs.

@@ -9,7 +9,7 @@ use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 
-use super::Command;
+use super::{Command, ScheduleActivity};
 use crate::temporal::machine::activity::Activity;
 use crate::temporal::machine::child_workflow::ChildWorkflow;
 use crate::temporal::machine::external::External;
@@ -55,9 +55,7 @@ impl Run {
         applied: &mut Applied,
     ) {
         match command {
-            Command::ScheduleActivity(attributes, user_metadata) => {
-                self.schedule_activity(context, *attributes, user_metadata, completed_event_id);
-            }
+            Command::ScheduleActivity(schedule) => self.schedule_activity(context, *schedule, completed_event_id),
             Command::RequestCancelActivity { scheduled_event_id } => {
                 applied.wake |= self.cancel_activity(context, scheduled_event_id, completed_event_id, identity);
             }
@@ -137,29 +135,21 @@ impl Run {
         }
     }
 
-    fn schedule_activity(
-        &mut self,
-        context: &mut Context<'_>,
-        attributes: history::ActivityTaskScheduledEventAttributes,
-        user_metadata: Option<UserMetadata>,
-        completed_event_id: i64,
-    ) {
-        let default_queue = self.normal_queue();
+    fn schedule_activity(&mut self, context: &mut Context<'_>, schedule: ScheduleActivity, completed_event_id: i64) {
         let (machines, mut txn) = self.open(context);
-        let task_queue = attributes
-            .task_queue
-            .filter(|queue| !queue.name.is_empty())
-            .unwrap_or(default_queue);
         let attributes = history::ActivityTaskScheduledEventAttributes {
-            task_queue: Some(task_queue),
             workflow_task_completed_event_id: completed_event_id,
-            ..attributes
+            ..schedule.attributes
         };
         let activity_id = attributes.activity_id.clone();
         let scheduled_event_id = txn.log().next_event_id();
-        let activity = Activity::schedule(&mut txn, attributes, user_metadata);
+        let eager = schedule.request_eager;
+        let activity = Activity::schedule(&mut txn, attributes, schedule.user_metadata, eager);
         machines.activity_ids.insert(activity_id, scheduled_event_id);
         machines.activities.insert(scheduled_event_id, activity);
+        if eager {
+            machines.eager_activities.push(scheduled_event_id);
+        }
     }
 
     fn cancel_activity(

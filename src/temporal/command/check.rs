@@ -57,7 +57,7 @@ impl<'a> Batch<'a> {
         match command {
             Command::StartTimer { timer_id, .. } => self.start_timer(timer_id),
             Command::CancelTimer { timer_id } => self.cancel_timer(timer_id),
-            Command::ScheduleActivity(attributes, _) => self.schedule_activity(&attributes.activity_id),
+            Command::ScheduleActivity(schedule) => self.schedule_activity(&schedule.attributes.activity_id),
             Command::RequestCancelActivity { scheduled_event_id } => self.cancel_activity(*scheduled_event_id),
             Command::StartChild(attributes, _) => self.start_child(&attributes.workflow_id),
             Command::SignalExternal(_) | Command::CancelExternal(_) => self.external(),

@@ -17,12 +17,12 @@ use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 use temporalio_protos::temporal::api::update::v1 as update;
 
 pub(crate) use check::check;
-pub(crate) use parse::parse;
+pub(crate) use parse::{Limits, parse};
 
 /// One thing that a workflow asks for.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
-    ScheduleActivity(Box<history::ActivityTaskScheduledEventAttributes>, Option<UserMetadata>),
+    ScheduleActivity(Box<ScheduleActivity>),
     RequestCancelActivity {
         scheduled_event_id: i64,
     },
@@ -55,6 +55,15 @@ pub(crate) enum Command {
     RejectUpdate(String, Box<update::Rejection>),
     CompleteUpdate(String, Box<update::Response>),
     Close(Close),
+}
+
+/// An activity that a workflow asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct ScheduleActivity {
+    pub(crate) attributes: history::ActivityTaskScheduledEventAttributes,
+    pub(crate) user_metadata: Option<UserMetadata>,
+    /// The worker of this workflow task would take it at once.
+    pub(crate) request_eager: bool,
 }
 
 /// How a workflow ends itself.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prost::Message as _;
+use temporalio_protos::temporal::api::activity::v1::ActivityOptions;
 use temporalio_protos::temporal::api::command::v1 as wire;
 use temporalio_protos::temporal::api::command::v1::command::Attributes as A;
 use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Cause;
@@ -11,8 +12,8 @@ use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::protocol::v1::Message;
 use temporalio_protos::temporal::api::update::v1 as update;
 
-use super::{BadCommand, Close, Command, nexus};
-use crate::temporal::machine::activity;
+use super::{BadCommand, Close, Command, ScheduleActivity, nexus};
+use crate::temporal::activity_options;
 use crate::temporal::nexus::Endpoints;
 use crate::temporal::proto::duration;
 use crate::temporal::retry;
@@ -21,11 +22,19 @@ use crate::temporal::versioning::Override;
 /// The longest id, type name or queue name (dynamic config `limit.maxIDLength`).
 pub(crate) const MAX_ID_LENGTH: usize = 1_000;
 
+/// What a run's own options mean for its commands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits<'a> {
+    /// Zero if there is none.
+    pub(crate) run_timeout: Duration,
+    pub(crate) task_queue: &'a str,
+}
+
 /// Parses a batch in the order in which it takes effect: the commands, then messages that no command names.
 pub(crate) fn parse(
     commands: Vec<wire::Command>,
     messages: Vec<Message>,
-    run_timeout: Duration,
+    limits: &Limits<'_>,
     endpoints: &Endpoints,
 ) -> Result<Vec<Command>, BadCommand> {
     let mut order: Vec<String> = Vec::new();
@@ -36,7 +45,7 @@ pub(crate) fn parse(
         .collect();
     let mut parsed = Vec::with_capacity(commands.len());
     for command in commands {
-        parsed.push(parse_one(command, &mut messages, run_timeout, endpoints)?);
+        parsed.push(parse_one(command, &mut messages, limits, endpoints)?);
     }
     for id in order {
         if let Some(message) = messages.remove(&id) {
@@ -49,7 +58,7 @@ pub(crate) fn parse(
 fn parse_one(
     command: wire::Command,
     messages: &mut BTreeMap<String, Message>,
-    run_timeout: Duration,
+    limits: &Limits<'_>,
     endpoints: &Endpoints,
 ) -> Result<Command, BadCommand> {
     let type_name = command.command_type().as_str_name();
@@ -62,7 +71,12 @@ fn parse_one(
     };
     Ok(match attributes {
         A::ScheduleActivityTaskCommandAttributes(a) => {
-            Command::ScheduleActivity(Box::new(schedule_activity(a, run_timeout)?), user_metadata)
+            let request_eager = a.request_eager_execution;
+            Command::ScheduleActivity(Box::new(ScheduleActivity {
+                attributes: schedule_activity(a, limits)?,
+                user_metadata,
+                request_eager,
+            }))
         }
         A::RequestCancelActivityTaskCommandAttributes(a) => Command::RequestCancelActivity {
             scheduled_event_id: a.scheduled_event_id,
@@ -123,7 +137,7 @@ fn parse_one(
         A::CancelWorkflowExecutionCommandAttributes(a) => Command::Close(Close::Cancel(a.details)),
         A::ContinueAsNewWorkflowExecutionCommandAttributes(a) => Command::Close(Close::ContinueAsNew(Box::new(a))),
         A::ScheduleNexusOperationCommandAttributes(a) => Command::ScheduleNexusOperation(
-            Box::new(nexus::schedule_operation(a, run_timeout, endpoints)?),
+            Box::new(nexus::schedule_operation(a, limits.run_timeout, endpoints)?),
             user_metadata,
         ),
         A::RequestCancelNexusOperationCommandAttributes(a) => Command::CancelNexusOperation {
@@ -135,53 +149,47 @@ fn parse_one(
 
 fn schedule_activity(
     command: wire::ScheduleActivityTaskCommandAttributes,
-    run_timeout: Duration,
+    limits: &Limits<'_>,
 ) -> Result<history::ActivityTaskScheduledEventAttributes, BadCommand> {
-    let bad = |why: String| BadCommand::new(Cause::BadScheduleActivityAttributes, why);
     let type_name = command
         .activity_type
         .as_ref()
         .map(|it| it.name.as_str())
         .unwrap_or_default();
-    if command.activity_id.is_empty() {
-        return Err(bad(format!(
-            "ActivityId is not set on ScheduleActivityTaskCommand. ActivityType={type_name}"
-        )));
-    }
-    if type_name.is_empty() {
-        return Err(bad(format!(
-            "ActivityType is not set on ScheduleActivityTaskCommand. ActivityID={}",
-            command.activity_id
-        )));
-    }
-    if command.activity_id.len() > MAX_ID_LENGTH || type_name.len() > MAX_ID_LENGTH {
-        return Err(bad(format!(
-            "ActivityId or ActivityType on ScheduleActivityTaskCommand exceeds length limit. Limit={MAX_ID_LENGTH}"
-        )));
-    }
-    if let Some(policy) = &command.retry_policy {
-        retry::validate(policy).map_err(|reject| bad(reject.message()))?;
-    }
-    let attributes = history::ActivityTaskScheduledEventAttributes {
-        activity_id: command.activity_id,
-        activity_type: command.activity_type,
-        task_queue: command.task_queue.map(|mut queue| {
-            queue.kind = temporalio_protos::temporal::api::enums::v1::TaskQueueKind::Normal as i32;
-            queue
-        }),
-        header: command.header,
-        input: command.input,
+    let mut options = ActivityOptions {
+        task_queue: command.task_queue,
         schedule_to_close_timeout: command.schedule_to_close_timeout,
         schedule_to_start_timeout: command.schedule_to_start_timeout,
         start_to_close_timeout: command.start_to_close_timeout,
         heartbeat_timeout: command.heartbeat_timeout,
-        retry_policy: command.retry_policy,
+        retry_policy: Some(command.retry_policy.unwrap_or_default()),
         priority: command.priority,
+        start_delay: None,
+    };
+    activity_options::normalize(
+        &command.activity_id,
+        type_name,
+        &mut options,
+        limits.run_timeout,
+        limits.task_queue,
+    )
+    .map_err(|reject| BadCommand::new(Cause::BadScheduleActivityAttributes, reject.message()))?;
+    Ok(history::ActivityTaskScheduledEventAttributes {
+        activity_id: command.activity_id,
+        activity_type: command.activity_type,
+        task_queue: options.task_queue,
+        header: command.header,
+        input: command.input,
+        schedule_to_close_timeout: options.schedule_to_close_timeout,
+        schedule_to_start_timeout: options.schedule_to_start_timeout,
+        start_to_close_timeout: options.start_to_close_timeout,
+        heartbeat_timeout: options.heartbeat_timeout,
+        retry_policy: options.retry_policy,
+        priority: options.priority,
         #[allow(deprecated)]
         use_workflow_build_id: command.use_workflow_build_id,
         ..Default::default()
-    };
-    activity::with_defaults(attributes, run_timeout).map_err(bad)
+    })
 }
 
 fn start_timer(

@@ -40,6 +40,13 @@ const HISTORY: Patience = Patience {
     before_deadline: Some(Duration::from_secs(1)),
 };
 
+/// `activity.longPollTimeout`, with `activity.longPollBuffer`.
+const ACTIVITY: Patience = Patience {
+    limit: Duration::from_secs(60),
+    spread: Duration::ZERO,
+    before_deadline: Some(Duration::from_secs(1)),
+};
+
 /// The same interval; a deadline that comes first is an error.
 const UPDATE: Patience = Patience {
     limit: Duration::from_secs(20),
@@ -78,6 +85,7 @@ impl ParkedAt {
             Self::History { .. } => HISTORY,
             Self::Update(_) => UPDATE,
             Self::Query(_) => QUERY,
+            Self::ActivityOutcome(_) | Self::ActivityChange(_) => ACTIVITY,
         }
     }
 }
@@ -95,7 +103,7 @@ impl Engine {
         };
         let answer = match &parked.at {
             // An empty message of any kind has no bytes.
-            ParkedAt::Queue => Ok(Vec::new()),
+            ParkedAt::Queue | ParkedAt::ActivityOutcome(_) | ParkedAt::ActivityChange(_) => Ok(Vec::new()),
             ParkedAt::History { next_event_id, .. } => Ok(no_news(*next_event_id)),
             ParkedAt::Update(run) => self.update_so_far(*run, ticket),
             ParkedAt::Query(_) => Err(deadline_exceeded()),

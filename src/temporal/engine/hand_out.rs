@@ -1,24 +1,33 @@
 //! Giving tasks to workers, and knowing which worker has what.
 
 use prost::Message as _;
-use temporalio_protos::temporal::api::workflowservice::v1::PollWorkflowTaskQueueResponse;
+use temporalio_protos::temporal::api::workflowservice::v1::{
+    PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse,
+};
 
-use super::Engine;
+use super::{Engine, HandOut};
 use crate::clock::Timestamp;
 use crate::temporal::matching::{Kind, Match, Poller, QueueKey, Task};
 use crate::temporal::run::{RunRef, Taking};
+use crate::temporal::standalone::ActivityRef;
 use crate::temporal::token::TaskToken;
 use crate::temporal::txn::Note;
 use crate::temporal::versioning::Version;
+
+/// The attempt that a worker may take before any queue has the task.
+const FIRST_ATTEMPT: i32 = 1;
 
 /// Names a task in a worker's hands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum HandKey {
     Workflow(RunRef),
-    Activity(RunRef, i64),
+    /// By run, scheduled event and attempt.
+    Activity(RunRef, i64, i32),
     Query(RunRef, String),
     /// A nexus request, by its number.
     Nexus(u64),
+    /// An activity without a workflow, by attempt.
+    Standalone(ActivityRef, i32),
 }
 
 /// Who has a task.
@@ -70,6 +79,9 @@ impl Engine {
                 ..
             } => self.start_activity_task(now, *run, *scheduled_event_id, *attempt, &found),
             Task::Nexus { number, .. } => self.start_nexus_task(now, *number, &found.poller),
+            Task::Standalone { activity, attempt, .. } => {
+                self.start_standalone_task(now, *activity, *attempt, &found.poller)
+            }
             Task::Query { run, query_id, .. } => self.start_query_task(*run, query_id, &found),
         };
         match answer {
@@ -154,25 +166,12 @@ impl Engine {
     ) -> Option<Vec<u8>> {
         let poller = &found.poller;
         let wanted = self.wanted_version(run);
-        let token = TaskToken::Activity {
-            run,
-            scheduled_event_id,
-            attempt,
-        };
         let started = self.with_run(now, run, |run, context| {
             let wanted = (wanted.0.as_ref(), wanted.1);
             run.is_running()
                 && run.has_scheduled_activity(scheduled_event_id, attempt)
                 && run.prepare_activity_task(context, taking(found), wanted)
-                && run
-                    .start_activity(
-                        context,
-                        scheduled_event_id,
-                        attempt,
-                        &poller.identity,
-                        poller.worker_version.clone(),
-                    )
-                    .is_some()
+                && run.start_activity(context, scheduled_event_id, attempt, &poller.identity)
         })?;
         if !started {
             return None;
@@ -182,12 +181,96 @@ impl Engine {
         {
             activity.set_deployment_version(version.clone());
         }
+        let response = self.activity_task_response(run, scheduled_event_id)?;
+        let what = activity_in_words(&response);
+        self.take_in_hand(HandKey::Activity(run, scheduled_event_id, attempt), poller, &what);
+        Some(response.encode_to_vec())
+    }
+
+    /// The answer for the activity task that has just been started.
+    fn activity_task_response(&self, run: RunRef, scheduled_event_id: i64) -> Option<PollActivityTaskQueueResponse> {
         let run_state = self.runs.get(run)?;
         let activity = run_state.machines.activities.get(&scheduled_event_id)?;
-        let response = run_state.activity_task_response(activity, token);
-        let type_name = response.activity_type.clone().unwrap_or_default().name;
-        let what = format!("activity {type_name} (attempt {attempt})");
-        self.take_in_hand(HandKey::Activity(run, scheduled_event_id), poller, &what);
+        let token = TaskToken::Activity {
+            run,
+            scheduled_event_id,
+            attempt: activity.attempt(),
+        };
+        Some(run_state.activity_task_response(activity, token))
+    }
+
+    /// Activities that a workflow task asked for and that its worker takes at once: their tasks.
+    ///
+    /// In serial hand-out a worker has one task at a time, so that the same seed gives the same run: it gets the first
+    /// one, unless it gets its next workflow task already. The others go to the queue, as when a worker has no more room.
+    pub(crate) fn start_eager_activities(
+        &mut self,
+        now: Timestamp,
+        run: RunRef,
+        hand: Option<&Hand>,
+        identity: &str,
+    ) -> Vec<PollActivityTaskQueueResponse> {
+        let eager = self
+            .with_run(now, run, |run, _| run.take_eager_activities())
+            .unwrap_or_default();
+        let mut tasks = Vec::new();
+        for scheduled_event_id in eager {
+            let has_room = self.hand_out == HandOut::Parallel
+                || (tasks.is_empty() && !self.hands.contains_key(&HandKey::Workflow(run)));
+            if !has_room {
+                self.with_run(now, run, |run, context| run.offer_activity(context, scheduled_event_id));
+                continue;
+            }
+            let started = self.with_run(now, run, |run, context| {
+                run.start_activity(context, scheduled_event_id, FIRST_ATTEMPT, identity)
+            });
+            let task = self.activity_task_response(run, scheduled_event_id);
+            let Some(task) = task.filter(|_| started == Some(true)) else {
+                continue;
+            };
+            if let Some(hand) = hand {
+                let what = format!("{} of workflow {}", activity_in_words(&task), hand_workflow(&task));
+                let key = HandKey::Activity(run, scheduled_event_id, FIRST_ATTEMPT);
+                self.hands.insert(key, Hand { what, ..hand.clone() });
+            }
+            tasks.push(task);
+        }
+        tasks
+    }
+
+    /// Nobody waits for workers whose attempt of a run's activity was ended by somebody else.
+    pub(crate) fn free_ended_activities(&mut self, run: RunRef) {
+        let Some(state) = self.runs.get(run) else {
+            return;
+        };
+        let activities = &state.machines.activities;
+        let is_current = |id: &i64, attempt: &i32| {
+            activities
+                .get(id)
+                .is_some_and(|activity| activity.is_started() && activity.attempt() == *attempt)
+        };
+        self.hands.retain(|key, _| match key {
+            HandKey::Activity(of, id, attempt) if *of == run => is_current(id, attempt),
+            _ => true,
+        });
+    }
+
+    /// Nobody has an activity any more, whatever the attempt.
+    pub(crate) fn free_activity(&mut self, run: RunRef, scheduled_event_id: i64) {
+        self.hands
+            .retain(|key, _| !matches!(key, HandKey::Activity(of, id, _) if *of == run && *id == scheduled_event_id));
+    }
+
+    fn start_standalone_task(
+        &mut self,
+        now: Timestamp,
+        activity: ActivityRef,
+        attempt: i32,
+        poller: &Poller,
+    ) -> Option<Vec<u8>> {
+        let response = self.take_standalone(now, activity, attempt, poller)?;
+        let what = activity_in_words(&response);
+        self.take_in_hand(HandKey::Standalone(activity, attempt), poller, &what);
         Some(response.encode_to_vec())
     }
 
@@ -223,19 +306,20 @@ impl Engine {
 
     pub(super) fn take_in_hand(&mut self, key: HandKey, poller: &Poller, what: &str) {
         let run = match &key {
-            HandKey::Workflow(run) | HandKey::Activity(run, _) | HandKey::Query(run, _) => Some(*run),
+            HandKey::Workflow(run) | HandKey::Activity(run, ..) | HandKey::Query(run, _) => Some(*run),
             HandKey::Nexus(number) => self.nexus.requests.get(*number).map(|request| request.caller.run),
+            HandKey::Standalone(..) => None,
         };
-        let workflow_id = run
-            .and_then(|run| self.runs.get(run))
-            .map(|run| run.start.workflow_id.clone())
-            .unwrap_or_default();
+        let what = match run.and_then(|run| self.runs.get(run)) {
+            Some(run) => format!("{what} of workflow {}", run.start.workflow_id),
+            None => what.to_owned(),
+        };
         self.hands.insert(
             key,
             Hand {
                 connection: poller.connection,
                 identity: poller.identity.clone(),
-                what: format!("{what} of workflow {workflow_id}"),
+                what,
                 released: false,
             },
         );
@@ -252,4 +336,15 @@ fn taking(found: &Match) -> Taking<'_> {
         target: found.route.target.as_ref(),
         revision: found.route.revision,
     }
+}
+
+fn activity_in_words(task: &PollActivityTaskQueueResponse) -> String {
+    let type_name = task.activity_type.as_ref().map(|it| it.name.as_str());
+    format!("activity {} (attempt {})", type_name.unwrap_or_default(), task.attempt)
+}
+
+fn hand_workflow(task: &PollActivityTaskQueueResponse) -> &str {
+    task.workflow_execution
+        .as_ref()
+        .map_or("", |execution| &execution.workflow_id)
 }

@@ -3,6 +3,7 @@
 use temporalio_protos::temporal::api::history::v1::History;
 
 use super::Engine;
+use crate::temporal::machine::activity::Activity;
 use crate::temporal::matching::Task;
 use crate::temporal::run::Run;
 use crate::temporal::schedule::Schedule;
@@ -27,13 +28,13 @@ impl Engine {
         self.runs().map(history).collect()
     }
 
-    /// Whether a workflow is open and has nothing to do: no workflow task, no activity.
+    /// Whether a workflow is open and has nothing to do: no workflow task, no activity that isn't paused.
     pub fn is_parked_workflow(&self, namespace: &str, workflow_id: &str) -> bool {
         self.runs.current(namespace, workflow_id).is_some_and(|run| {
             run.is_running()
                 && !run.machines.workflow_task.is_pending()
                 && run.machines.workflow_task.last_completed_started_event_id() > 0
-                && run.machines.activities.is_empty()
+                && run.machines.activities.values().all(Activity::is_paused)
         })
     }
 
@@ -56,7 +57,7 @@ impl Engine {
         })
     }
 
-    /// Every open workflow and what it waits for, and every task that no worker fetches.
+    /// Every open workflow and what it waits for, every standalone activity that runs, and every task that no worker fetches.
     pub fn who_waits(&self) -> Vec<String> {
         let unserved = self
             .matching
@@ -65,7 +66,7 @@ impl Engine {
             .map(|(key, task, _)| {
                 let kind = match task {
                     Task::Workflow { .. } => "a workflow task",
-                    Task::Activity { .. } => "an activity task",
+                    Task::Activity { .. } | Task::Standalone { .. } => "an activity task",
                     Task::Query { .. } => "a query",
                     Task::Nexus { .. } => "a nexus request",
                 };
@@ -73,7 +74,19 @@ impl Engine {
             });
         let workflows = self.runs().filter(|run| run.is_running()).map(waits_for);
         let schedules = self.schedules.iter().filter(|it| it.is_open()).map(rests);
-        workflows.chain(unserved).chain(schedules).collect()
+        let activities = self
+            .standalones
+            .iter()
+            .filter(|activity| !activity.is_closed())
+            .map(|activity| {
+                format!(
+                    "activity {} ({}) waits for its end (attempt {})",
+                    activity.activity_id(),
+                    activity.type_name(),
+                    activity.attempt()
+                )
+            });
+        workflows.chain(activities).chain(unserved).chain(schedules).collect()
     }
 
     /// Whether nothing but schedules is due, now or ever: they fire for ever, and may never change anything else.
@@ -105,12 +118,14 @@ fn waits_for(run: &Run) -> String {
         ));
     }
     for activity in machines.activities.values() {
-        let attributes = activity.attributes();
-        let type_name = attributes.activity_type.as_ref().map(|it| it.name.as_str());
         what.push(format!(
-            "activity {} (attempt {})",
-            type_name.unwrap_or_default(),
-            activity.attempt()
+            "activity {} (attempt {}{})",
+            activity.type_name(),
+            activity.attempt(),
+            match activity.is_paused() {
+                true => ", paused",
+                false => "",
+            }
         ));
     }
     if !machines.timers.is_empty() {

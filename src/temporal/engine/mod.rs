@@ -13,6 +13,7 @@ mod nexus;
 mod polls;
 mod runs;
 mod schedules;
+mod standalone;
 mod start;
 mod step;
 
@@ -22,8 +23,9 @@ pub use expiry::Patience;
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{Namespace, Namespaces};
 pub(crate) use polls::PollingWorker;
-pub(crate) use runs::Runs;
+pub(crate) use runs::{Runs, is_uuid};
 pub(crate) use schedules::workflow_id as schedule_workflow_id;
+pub(crate) use standalone::IdPolicies;
 pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};
 
@@ -33,6 +35,7 @@ use super::reject::Reject;
 use super::rpc;
 use super::run::{Run, RunRef};
 use super::schedule::Schedules;
+use super::standalone::{ActivityRef, Standalones};
 use super::timer::{Timer, TimerTable};
 use super::txn::{Effects, Letter, Note, Ticket};
 use super::versioning::Deployments;
@@ -83,6 +86,7 @@ pub type Answer = (Ticket, Result<Vec<u8>, Reject>);
 pub struct Engine {
     pub(crate) namespaces: Namespaces,
     pub(crate) runs: Runs,
+    pub(crate) standalones: Standalones,
     pub(crate) matching: Matching,
     pub(crate) schedules: Schedules,
     pub(crate) deployments: Deployments,
@@ -115,7 +119,7 @@ pub(crate) struct Parked {
 impl Parked {
     /// Whether it is a client that waits for the end of a run, or for an update.
     fn waits_for_result(&self) -> bool {
-        matches!(self.at, ParkedAt::History { close: true, .. } | ParkedAt::Update(_))
+        self.at.is_for_result()
     }
 }
 
@@ -134,6 +138,20 @@ pub(crate) enum ParkedAt {
     Update(RunRef),
     /// A client, for the answer to a query.
     Query(RunRef),
+    /// A client, for the end of a standalone activity.
+    ActivityOutcome(ActivityRef),
+    /// A client, for a change of a standalone activity.
+    ActivityChange(ActivityRef),
+}
+
+impl ParkedAt {
+    /// Whether a client waits for something to be done, not only for news.
+    fn is_for_result(self) -> bool {
+        matches!(
+            self,
+            Self::History { close: true, .. } | Self::Update(_) | Self::ActivityOutcome(_)
+        )
+    }
 }
 
 impl Engine {
@@ -142,6 +160,7 @@ impl Engine {
         Self {
             namespaces: Namespaces::with_default(&mut entropy),
             runs: Runs::default(),
+            standalones: Standalones::default(),
             matching: Matching::default(),
             schedules: Schedules::default(),
             deployments: Deployments::default(),
@@ -274,7 +293,7 @@ impl Engine {
         self.parked.values().any(|parked| parked.at != ParkedAt::Queue)
     }
 
-    /// Whether a client waits for the end of a run, or for an update.
+    /// Whether a client waits for the end of a run or of an activity, or for an update.
     pub fn has_waiting_client(&self) -> bool {
         self.parked.values().any(Parked::waits_for_result)
     }
@@ -402,6 +421,9 @@ impl Engine {
                     run.forget_query(ticket);
                 }
             }
+            ParkedAt::ActivityOutcome(activity) | ParkedAt::ActivityChange(activity) => {
+                self.forget_standalone_waiter(activity, ticket);
+            }
         }
     }
 
@@ -440,12 +462,13 @@ impl Engine {
                 self.with_run(now, run, |run, context| run.on_callback_timer(context, index));
             }
             Timer::Activity(run, scheduled_event_id, clock) => {
-                self.hands.remove(&HandKey::Activity(run, scheduled_event_id));
+                self.free_activity(run, scheduled_event_id);
                 self.step(now, run, |run, context| {
                     run.on_activity_timer(context, scheduled_event_id, clock);
                 });
             }
             Timer::Schedule(schedule) => self.fire_schedule(now, schedule),
+            Timer::Standalone(activity, clock) => self.fire_standalone(now, activity, clock),
         }
     }
 
@@ -466,6 +489,11 @@ impl Engine {
         }
         self.notes.extend(effects.notes);
         let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
+        for (queue, scheduled_event_id) in effects.withdrawn {
+            let namespace = namespace.as_deref().unwrap_or_default();
+            self.matching
+                .withdraw_activity(namespace, &queue, run, scheduled_event_id);
+        }
         for task in effects.tasks {
             let dispatch = self.dispatch(run, &task);
             self.matching

@@ -48,8 +48,8 @@ impl Engine {
         self.timers.stop_all_of(run);
         self.tell_watcher(run);
         self.hands.retain(|key, _| match key {
-            HandKey::Workflow(owner) | HandKey::Activity(owner, _) => *owner != run,
-            HandKey::Query(..) | HandKey::Nexus(_) => true,
+            HandKey::Workflow(owner) | HandKey::Activity(owner, ..) => *owner != run,
+            HandKey::Query(..) | HandKey::Nexus(_) | HandKey::Standalone(..) => true,
         });
     }
 

@@ -13,6 +13,7 @@ use queue::{Queue, Queued};
 use shut_down::ShutDown;
 
 use super::run::RunRef;
+use super::standalone::ActivityRef;
 use super::txn::Ticket;
 use super::versioning::{Directive, QueueRouting, Route, Routing, Version};
 use crate::clock::Timestamp;
@@ -39,6 +40,12 @@ pub(crate) enum Task {
         scheduled_event_id: i64,
         attempt: i32,
     },
+    /// An activity without a workflow.
+    Standalone {
+        activity: ActivityRef,
+        queue: String,
+        attempt: i32,
+    },
     Query {
         run: RunRef,
         queue: String,
@@ -54,7 +61,7 @@ impl Task {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Workflow { .. } | Self::Query { .. } => Kind::Workflow,
-            Self::Activity { .. } => Kind::Activity,
+            Self::Activity { .. } | Self::Standalone { .. } => Kind::Activity,
             Self::Nexus { .. } => Kind::Nexus,
         }
     }
@@ -65,6 +72,7 @@ impl Task {
             Self::Workflow { queue, .. }
             | Self::Query { queue, .. }
             | Self::Activity { queue, .. }
+            | Self::Standalone { queue, .. }
             | Self::Nexus { queue, .. } => queue,
         }
     }
@@ -73,7 +81,7 @@ impl Task {
     fn normal_queue(&self) -> &str {
         match self {
             Self::Workflow { normal_queue, .. } | Self::Query { normal_queue, .. } => normal_queue,
-            Self::Activity { queue, .. } | Self::Nexus { queue, .. } => queue,
+            Self::Activity { queue, .. } | Self::Standalone { queue, .. } | Self::Nexus { queue, .. } => queue,
         }
     }
 }
@@ -185,6 +193,23 @@ impl Matching {
             .or_default()
             .add(now, lane.clone(), queued);
         self.note((key, lane));
+    }
+
+    /// An activity's task must not be handed out any more.
+    pub(crate) fn withdraw_activity(&mut self, namespace: &str, queue: &str, run: RunRef, scheduled_event_id: i64) {
+        self.withdraw_task(namespace, queue, |task| {
+            matches!(task, Task::Activity { run: of, scheduled_event_id: id, .. }
+                if *of == run && *id == scheduled_event_id)
+        });
+    }
+
+    /// A standalone activity's task must not be handed out any more.
+    pub(crate) fn withdraw_standalone(&mut self, namespace: &str, queue: &str, activity: ActivityRef) {
+        self.withdraw_task(
+            namespace,
+            queue,
+            |task| matches!(task, Task::Standalone { activity: of, .. } if *of == activity),
+        );
     }
 
     /// A worker waits for a task.
@@ -313,6 +338,18 @@ impl Matching {
     /// Pollers of one queue, as `DescribeTaskQueue` shows them.
     pub(crate) fn pollers(&self, key: &QueueKey) -> impl Iterator<Item = &Poller> {
         self.queues.get(key).into_iter().flat_map(Queue::pollers)
+    }
+
+    fn withdraw_task(&mut self, namespace: &str, queue: &str, is_meant: impl Fn(&Task) -> bool) {
+        let key = QueueKey {
+            namespace: namespace.to_owned(),
+            kind: Kind::Activity,
+            name: queue.to_owned(),
+        };
+        let changed = self.queues.get_mut(&key).map(|queue| queue.withdraw(is_meant));
+        for lane in changed.into_iter().flatten() {
+            self.note((key.clone(), lane));
+        }
     }
 
     /// What a queue knows of versions; nothing until a versioned worker polls it.

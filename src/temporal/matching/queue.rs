@@ -148,6 +148,19 @@ impl Queue {
         changed
     }
 
+    /// Drops the tasks for which `is_meant` holds. Gives the lanes that have changed.
+    pub(super) fn withdraw(&mut self, is_meant: impl Fn(&Task) -> bool) -> Vec<Option<Version>> {
+        let mut changed = Vec::new();
+        for (version, lane) in &mut self.lanes {
+            let before = lane.tasks.len();
+            lane.tasks.retain(|_, queued| !is_meant(&queued.task));
+            if lane.tasks.len() != before {
+                changed.push(version.clone());
+            }
+        }
+        changed
+    }
+
     pub(super) fn abandon(&mut self) {
         self.abandoned = true;
     }

@@ -1,25 +1,39 @@
 //! Activity tasks: polled, kept alive, and reported on, by token or by id.
 
-use temporalio_protos::temporal::api::common::v1::{Payloads, WorkflowExecution};
+use prost::Message as _;
+use temporalio_protos::temporal::api::common::v1::{Payloads, WorkerVersionStamp, WorkflowExecution};
 use temporalio_protos::temporal::api::failure::v1::Failure;
+use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::deployment::check_identity;
 use super::workflow_task::polling_worker;
-use super::{Answer, check_length};
+use super::{Answer, MAX_ID_LENGTH, check_length};
 use crate::temporal::engine::{Call, Engine, HandKey};
-use crate::temporal::machine::activity::Report;
+use crate::temporal::failure::{server_failure, too_large};
+use crate::temporal::machine::activity::{HeartbeatAnswer, Report, Reporter};
 use crate::temporal::matching::{Kind, QueueKey};
 use crate::temporal::reject::Reject;
-use crate::temporal::run::RunRef;
+use crate::temporal::run::{ActivityName, RunRef, activity_task_not_found};
+use crate::temporal::standalone::ActivityRef;
 use crate::temporal::token::TaskToken;
 
-/// One attempt of one activity.
-#[derive(Clone, Copy, Debug)]
-struct Attempt {
-    run: RunRef,
-    scheduled_event_id: i64,
-    attempt: i32,
+/// The largest payloads and failure that an event may have, in bytes (dynamic config `limit.blobSize.error`).
+const MAX_BLOB_BYTES: usize = 2 * 1024 * 1024;
+
+/// What is left of a failure that is larger, in bytes (dynamic config `limit.blobSize.warn`).
+const CUT_BLOB_BYTES: usize = 512 * 1024;
+
+const HEARTBEAT_TOO_LARGE: &str = "Heartbeat details exceed size limit.";
+const RESULT_TOO_LARGE: &str = "Complete result exceeds size limit.";
+const CANCEL_DETAILS_TOO_LARGE: &str = "Cancel details exceed size limit.";
+
+/// One activity, as its worker or a client names it.
+#[derive(Clone, Debug)]
+enum Target {
+    OfWorkflow(RunRef, ActivityName),
+    /// With the attempt, unless a client names it by id.
+    Standalone(ActivityRef, Option<i32>),
 }
 
 pub(super) fn poll(
@@ -57,11 +71,12 @@ pub(super) fn heartbeat(
     call: &Call<'_>,
     request: wire::RecordActivityTaskHeartbeatRequest,
 ) -> Result<Answer<wire::RecordActivityTaskHeartbeatResponse>, Reject> {
-    let attempt = by_token(&request.task_token)?;
-    let cancel_requested = beat(engine, call, attempt, request.details)?;
+    let target = by_token(engine, &request.namespace, &request.task_token)?;
+    let answer = beat(engine, call, &target, request.details, &request.identity)?;
     Ok(Answer::Now(wire::RecordActivityTaskHeartbeatResponse {
-        cancel_requested,
-        ..Default::default()
+        cancel_requested: answer.cancel_requested,
+        activity_paused: answer.paused,
+        activity_reset: answer.reset,
     }))
 }
 
@@ -70,17 +85,18 @@ pub(super) fn heartbeat_by_id(
     call: &Call<'_>,
     request: wire::RecordActivityTaskHeartbeatByIdRequest,
 ) -> Result<Answer<wire::RecordActivityTaskHeartbeatByIdResponse>, Reject> {
-    let attempt = by_id(
+    let target = by_id(
         engine,
         &request.namespace,
         request.workflow_id,
         request.run_id,
-        &request.activity_id,
+        request.activity_id,
     )?;
-    let cancel_requested = beat(engine, call, attempt, request.details)?;
+    let answer = beat(engine, call, &target, request.details, &request.identity)?;
     Ok(Answer::Now(wire::RecordActivityTaskHeartbeatByIdResponse {
-        cancel_requested,
-        ..Default::default()
+        cancel_requested: answer.cancel_requested,
+        activity_paused: answer.paused,
+        activity_reset: answer.reset,
     }))
 }
 
@@ -89,14 +105,10 @@ pub(super) fn completed(
     call: &Call<'_>,
     request: wire::RespondActivityTaskCompletedRequest,
 ) -> Result<Answer<wire::RespondActivityTaskCompletedResponse>, Reject> {
-    let attempt = by_token(&request.task_token)?;
-    report(
-        engine,
-        call,
-        attempt,
-        Report::Completed(request.result),
-        &request.identity,
-    )?;
+    let target = by_token(engine, &request.namespace, &request.task_token)?;
+    #[allow(deprecated)]
+    let reporter = reporter(request.identity, request.worker_version)?;
+    report(engine, call, &target, completion(request.result), &reporter)?;
     Ok(Answer::Now(wire::RespondActivityTaskCompletedResponse {}))
 }
 
@@ -105,20 +117,15 @@ pub(super) fn completed_by_id(
     call: &Call<'_>,
     request: wire::RespondActivityTaskCompletedByIdRequest,
 ) -> Result<Answer<wire::RespondActivityTaskCompletedByIdResponse>, Reject> {
-    let attempt = by_id(
+    let reporter = reporter(request.identity, None)?;
+    let target = by_id(
         engine,
         &request.namespace,
         request.workflow_id,
         request.run_id,
-        &request.activity_id,
+        request.activity_id,
     )?;
-    report(
-        engine,
-        call,
-        attempt,
-        Report::Completed(request.result),
-        &request.identity,
-    )?;
+    report(engine, call, &target, completion(request.result), &reporter)?;
     Ok(Answer::Now(wire::RespondActivityTaskCompletedByIdResponse {}))
 }
 
@@ -127,16 +134,19 @@ pub(super) fn failed(
     call: &Call<'_>,
     request: wire::RespondActivityTaskFailedRequest,
 ) -> Result<Answer<wire::RespondActivityTaskFailedResponse>, Reject> {
-    let attempt = by_token(&request.task_token)?;
-    fail(
-        engine,
-        call,
-        attempt,
-        request.failure,
-        request.last_heartbeat_details,
-        &request.identity,
-    )?;
-    Ok(Answer::Now(wire::RespondActivityTaskFailedResponse::default()))
+    let target = by_token(engine, &request.namespace, &request.task_token)?;
+    let is_of_application =
+        |failure: &Failure| matches!(failure.failure_info, Some(FailureInfo::ApplicationFailureInfo(_)));
+    if !request.failure.as_ref().is_none_or(is_of_application) {
+        return Err(Reject::InvalidArgument(
+            "Failure must have ApplicationFailureInfo.".to_owned(),
+        ));
+    }
+    #[allow(deprecated)]
+    let reporter = reporter(request.identity, request.worker_version)?;
+    let (failure, failures) = failure(request.failure, request.last_heartbeat_details);
+    report(engine, call, &target, failure, &reporter)?;
+    Ok(Answer::Now(wire::RespondActivityTaskFailedResponse { failures }))
 }
 
 pub(super) fn failed_by_id(
@@ -144,22 +154,17 @@ pub(super) fn failed_by_id(
     call: &Call<'_>,
     request: wire::RespondActivityTaskFailedByIdRequest,
 ) -> Result<Answer<wire::RespondActivityTaskFailedByIdResponse>, Reject> {
-    let attempt = by_id(
+    let reporter = reporter(request.identity, None)?;
+    let target = by_id(
         engine,
         &request.namespace,
         request.workflow_id,
         request.run_id,
-        &request.activity_id,
+        request.activity_id,
     )?;
-    fail(
-        engine,
-        call,
-        attempt,
-        request.failure,
-        request.last_heartbeat_details,
-        &request.identity,
-    )?;
-    Ok(Answer::Now(wire::RespondActivityTaskFailedByIdResponse::default()))
+    let (failure, failures) = failure(request.failure, request.last_heartbeat_details);
+    report(engine, call, &target, failure, &reporter)?;
+    Ok(Answer::Now(wire::RespondActivityTaskFailedByIdResponse { failures }))
 }
 
 pub(super) fn canceled(
@@ -167,14 +172,10 @@ pub(super) fn canceled(
     call: &Call<'_>,
     request: wire::RespondActivityTaskCanceledRequest,
 ) -> Result<Answer<wire::RespondActivityTaskCanceledResponse>, Reject> {
-    let attempt = by_token(&request.task_token)?;
-    report(
-        engine,
-        call,
-        attempt,
-        Report::Canceled(request.details),
-        &request.identity,
-    )?;
+    let target = by_token(engine, &request.namespace, &request.task_token)?;
+    #[allow(deprecated)]
+    let reporter = reporter(request.identity, request.worker_version)?;
+    report(engine, call, &target, cancellation(request.details), &reporter)?;
     Ok(Answer::Now(wire::RespondActivityTaskCanceledResponse {}))
 }
 
@@ -183,105 +184,211 @@ pub(super) fn canceled_by_id(
     call: &Call<'_>,
     request: wire::RespondActivityTaskCanceledByIdRequest,
 ) -> Result<Answer<wire::RespondActivityTaskCanceledByIdResponse>, Reject> {
-    let attempt = by_id(
+    let reporter = reporter(request.identity, None)?;
+    let target = by_id(
         engine,
         &request.namespace,
         request.workflow_id,
         request.run_id,
-        &request.activity_id,
+        request.activity_id,
     )?;
-    report(
-        engine,
-        call,
-        attempt,
-        Report::Canceled(request.details),
-        &request.identity,
-    )?;
+    report(engine, call, &target, cancellation(request.details), &reporter)?;
     Ok(Answer::Now(wire::RespondActivityTaskCanceledByIdResponse {}))
 }
 
-fn fail(
-    engine: &mut Engine,
-    call: &Call<'_>,
-    attempt: Attempt,
-    failure: Option<Failure>,
-    last_heartbeat_details: Option<Payloads>,
-    identity: &str,
-) -> Result<(), Reject> {
-    if last_heartbeat_details.is_some() {
-        beat(engine, call, attempt, last_heartbeat_details)?;
+/// A result, or the failure that takes the place of one that is too large.
+fn completion(result: Option<Payloads>) -> Report {
+    match is_too_large(result.as_ref()) {
+        true => failed_for_good(RESULT_TOO_LARGE),
+        false => Report::Completed(result),
     }
-    report(
-        engine,
-        call,
-        attempt,
-        Report::Failed(failure.unwrap_or_default()),
-        identity,
-    )
 }
 
-fn beat(engine: &mut Engine, call: &Call<'_>, attempt: Attempt, details: Option<Payloads>) -> Result<bool, Reject> {
-    engine
-        .with_run(call.now, attempt.run, |run, context| {
-            run.heartbeat_activity(context, attempt.scheduled_event_id, attempt.attempt, details)
-        })
-        .unwrap_or_else(|| Err(not_found()))
+/// Details of a cancellation, or the failure that takes the place of those that are too large.
+fn cancellation(details: Option<Payloads>) -> Report {
+    match is_too_large(details.as_ref()) {
+        true => failed_for_good(CANCEL_DETAILS_TOO_LARGE),
+        false => Report::Canceled(details),
+    }
+}
+
+/// A failed attempt, and what the worker is told about the parts of it that are too large.
+fn failure(failure: Option<Failure>, heartbeat_details: Option<Payloads>) -> (Report, Vec<Failure>) {
+    let mut complaints = Vec::new();
+    let heartbeat_too_large = is_too_large(heartbeat_details.as_ref());
+    if heartbeat_too_large {
+        complaints.push(server_failure(HEARTBEAT_TOO_LARGE, true));
+    }
+    let failure = match failure {
+        Some(failure) if failure.encoded_len() > MAX_BLOB_BYTES => {
+            let cut = too_large(&failure, CUT_BLOB_BYTES, true);
+            complaints.push(cut.clone());
+            Some(cut)
+        }
+        failure => failure,
+    };
+    let report = Report::Failed {
+        failure,
+        heartbeat_details: heartbeat_details.filter(|_| !heartbeat_too_large),
+    };
+    (report, complaints)
+}
+
+fn failed_for_good(why: &str) -> Report {
+    Report::Failed {
+        failure: Some(server_failure(why, true)),
+        heartbeat_details: None,
+    }
+}
+
+fn is_too_large(payloads: Option<&Payloads>) -> bool {
+    payloads.is_some_and(|payloads| payloads.encoded_len() > MAX_BLOB_BYTES)
+}
+
+/// A heartbeat. One that is too large ends the activity, and its worker hears that it should stop.
+fn beat(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    target: &Target,
+    details: Option<Payloads>,
+    identity: &str,
+) -> Result<HeartbeatAnswer, Reject> {
+    if is_too_large(details.as_ref()) {
+        let reporter = Reporter {
+            identity: identity.to_owned(),
+            worker_version: None,
+        };
+        report(engine, call, target, failed_for_good(HEARTBEAT_TOO_LARGE), &reporter)?;
+        return Ok(HeartbeatAnswer {
+            cancel_requested: true,
+            ..HeartbeatAnswer::default()
+        });
+    }
+    match target {
+        Target::OfWorkflow(run, name) => engine
+            .with_run(call.now, *run, |run, context| {
+                run.heartbeat_activity(context, name, details, identity)
+            })
+            .unwrap_or_else(|| Err(activity_task_not_found())),
+        Target::Standalone(activity, attempt) => engine
+            .with_standalone(call.now, *activity, |activity, step| {
+                activity.heartbeat(step, *attempt, details)
+            })
+            .unwrap_or_else(|| Err(activity_task_not_found())),
+    }
 }
 
 fn report(
     engine: &mut Engine,
     call: &Call<'_>,
-    attempt: Attempt,
+    target: &Target,
     report: Report,
-    identity: &str,
+    reporter: &Reporter,
 ) -> Result<(), Reject> {
+    match target {
+        Target::OfWorkflow(run, name) => report_of_workflow(engine, call, *run, name, report, reporter),
+        Target::Standalone(activity, attempt) => {
+            if let Some(attempt) = attempt {
+                engine.hands.remove(&HandKey::Standalone(*activity, *attempt));
+            }
+            engine
+                .with_standalone(call.now, *activity, |activity, step| {
+                    activity.report(step, *attempt, report, &reporter.identity)
+                })
+                .unwrap_or_else(|| Err(activity_task_not_found()))
+        }
+    }
+}
+
+fn report_of_workflow(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    run: RunRef,
+    name: &ActivityName,
+    report: Report,
+    reporter: &Reporter,
+) -> Result<(), Reject> {
+    // Whatever comes of the report: its worker is done with the attempt.
+    if let ActivityName::Attempt {
+        scheduled_event_id,
+        attempt,
+    } = *name
+    {
+        engine
+            .hands
+            .remove(&HandKey::Activity(run, scheduled_event_id, attempt));
+    }
     engine
-        .with_run(call.now, attempt.run, |run, context| {
-            run.report_activity(context, attempt.scheduled_event_id, attempt.attempt, report, identity)
+        .with_run(call.now, run, |run, context| {
+            run.report_activity(context, name, report, reporter)
         })
-        .unwrap_or_else(|| Err(not_found()))?;
-    engine
-        .hands
-        .remove(&HandKey::Activity(attempt.run, attempt.scheduled_event_id));
+        .unwrap_or_else(|| Err(activity_task_not_found()))?;
+    if let ActivityName::Id(_) = name {
+        engine.free_ended_activities(run);
+    }
     Ok(())
 }
 
-fn by_token(token: &[u8]) -> Result<Attempt, Reject> {
-    match TaskToken::decode(token) {
+fn reporter(identity: String, worker_version: Option<WorkerVersionStamp>) -> Result<Reporter, Reject> {
+    match identity.len() > MAX_ID_LENGTH {
+        true => Err(Reject::InvalidArgument("Identity length exceeds limit.".to_owned())),
+        false => Ok(Reporter {
+            identity,
+            worker_version,
+        }),
+    }
+}
+
+/// The attempt that a worker's token is for. The namespace may be left out; it must not be another one.
+fn by_token(engine: &Engine, namespace: &str, token: &[u8]) -> Result<Target, Reject> {
+    if token.is_empty() {
+        return Err(Reject::InvalidArgument("Task token not set on request.".to_owned()));
+    }
+    let (of, target) = match TaskToken::decode(token) {
         Some(TaskToken::Activity {
             run,
             scheduled_event_id,
             attempt,
-        }) => Ok(Attempt {
-            run,
-            scheduled_event_id,
-            attempt,
-        }),
-        _ => Err(Reject::InvalidArgument("error deserializing task token".to_owned())),
+        }) => {
+            let name = ActivityName::Attempt {
+                scheduled_event_id,
+                attempt,
+            };
+            let of = engine.runs.get(run).map(|run| &run.start.namespace);
+            (of.map(String::as_str), Target::OfWorkflow(run, name))
+        }
+        Some(TaskToken::Standalone { activity, attempt }) => {
+            let of = engine.standalones.get(activity).map(|activity| activity.namespace());
+            (of, Target::Standalone(activity, Some(attempt)))
+        }
+        _ => return Err(Reject::InvalidArgument("Error deserializing task token.".to_owned())),
+    };
+    let is_known = engine.namespaces.get(namespace).is_some();
+    match of {
+        Some(of) if of != namespace && is_known => Err(Reject::InvalidArgument(
+            "Operation requested with a token from a different namespace.".to_owned(),
+        )),
+        _ => Ok(target),
     }
 }
 
+/// The activity that a client names: of a workflow, or on its own if it names none.
 fn by_id(
     engine: &Engine,
     namespace: &str,
     workflow_id: String,
     run_id: String,
-    activity_id: &str,
-) -> Result<Attempt, Reject> {
+    activity_id: String,
+) -> Result<Target, Reject> {
     engine.namespaces.require(namespace)?;
     if activity_id.is_empty() {
         return Err(Reject::InvalidArgument("ActivityId is not set on request.".to_owned()));
     }
+    if workflow_id.is_empty() {
+        let activity = engine.standalones.find(namespace, &activity_id, &run_id)?;
+        return Ok(Target::Standalone(activity.activity(), None));
+    }
     let execution = WorkflowExecution { workflow_id, run_id };
-    let run = engine.runs.find(namespace, Some(&execution))?;
-    let (scheduled_event_id, attempt) = run.activity_by_id(activity_id).ok_or_else(not_found)?;
-    Ok(Attempt {
-        run: run.run,
-        scheduled_event_id,
-        attempt,
-    })
-}
-
-fn not_found() -> Reject {
-    Reject::NotFound("invalid activityID or activity already timed out or invoking workflow is completed".to_owned())
+    let run = engine.runs.find(namespace, Some(&execution))?.run;
+    Ok(Target::OfWorkflow(run, ActivityName::Id(activity_id)))
 }

@@ -4,6 +4,7 @@
 //! types end here: what goes on to the engine has been checked.
 
 mod activity;
+mod activity_operations;
 mod callback;
 mod deployment;
 mod history;
@@ -13,6 +14,7 @@ mod nexus_endpoint;
 mod query;
 mod schedule;
 mod signal;
+mod standalone_activity;
 mod start;
 mod system;
 mod table;

@@ -144,6 +144,8 @@ fn described(engine: &Engine, namespace: &Namespace) -> wire::DescribeNamespaceR
                 sync_update: true,
                 async_update: true,
                 worker_poll_complete_on_shutdown: engine.completes_polls_at_shutdown(),
+                standalone_activities: true,
+                standalone_activity_start_delay: true,
                 ..Default::default()
             }),
             ..Default::default()

@@ -106,11 +106,12 @@ pub(super) fn completed(
         });
         if let Some((true, sticky)) = started {
             response.workflow_task = engine.workflow_task_response(run, sticky);
-            if let Some(hand) = hand {
-                engine.hands.insert(HandKey::Workflow(run), hand);
+            if let Some(hand) = &hand {
+                engine.hands.insert(HandKey::Workflow(run), hand.clone());
             }
         }
     }
+    response.activity_tasks = engine.start_eager_activities(call.now, run, hand.as_ref(), &identity);
     Ok(Answer::Now(response))
 }
 

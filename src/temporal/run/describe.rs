@@ -7,7 +7,7 @@ use temporalio_protos::temporal::api::workflow::v1 as workflow;
 use temporalio_protos::temporal::api::workflowservice::v1::DescribeWorkflowExecutionResponse;
 
 use super::Run;
-use crate::temporal::machine::activity::Activity;
+use crate::clock::Timestamp;
 use crate::temporal::machine::callback::CompletionCallback;
 use crate::temporal::machine::child_workflow::ChildWorkflow;
 use crate::temporal::machine::nexus_operation::NexusOperation;
@@ -16,7 +16,7 @@ use crate::temporal::proto::{duration, proto_duration, timestamp};
 
 impl Run {
     /// All that a client can learn of a run without its history.
-    pub(crate) fn describe(&self) -> DescribeWorkflowExecutionResponse {
+    pub(crate) fn describe(&self, now: Timestamp) -> DescribeWorkflowExecutionResponse {
         DescribeWorkflowExecutionResponse {
             execution_config: Some(workflow::WorkflowExecutionConfig {
                 task_queue: Some(TaskQueue {
@@ -30,7 +30,12 @@ impl Run {
                 user_metadata: self.start.user_metadata.clone(),
             }),
             workflow_execution_info: Some(self.info()),
-            pending_activities: self.machines.activities.values().map(Activity::describe).collect(),
+            pending_activities: self
+                .machines
+                .activities
+                .values()
+                .map(|activity| activity.describe(now))
+                .collect(),
             pending_children: self
                 .machines
                 .children

@@ -1,6 +1,7 @@
 //! One workflow run: its history and its machines. One file per thing that can happen to it.
 
 mod activity;
+mod activity_operations;
 mod close;
 mod describe;
 mod external;
@@ -21,6 +22,8 @@ use temporalio_protos::temporal::api::enums::v1::{ContinueAsNewInitiator, Workfl
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 
+pub(crate) use activity::{ActivityName, activity_task_not_found};
+pub(crate) use activity_operations::Which;
 pub(crate) use message::{CancelRequest, Signal};
 pub(crate) use poll::HISTORY_PAGE_EVENTS;
 pub(crate) use query::Query;
@@ -141,6 +144,8 @@ pub(crate) struct Machines {
     pub(crate) activities: BTreeMap<i64, Activity>,
     /// From the ids that the workflow gave its activities to their scheduled events.
     pub(crate) activity_ids: BTreeMap<String, i64>,
+    /// Activities of the workflow task just completed, which its worker wants at once.
+    pub(crate) eager_activities: Vec<i64>,
     /// By started event id.
     pub(crate) timers: BTreeMap<i64, UserTimer>,
     /// From the ids that the workflow gave its timers to their started events.
@@ -163,6 +168,7 @@ pub(crate) struct Machines {
 impl Machines {
     /// A closed activity is forgotten.
     pub(crate) fn remove_activity(&mut self, scheduled_event_id: i64) {
+        self.eager_activities.retain(|eager| *eager != scheduled_event_id);
         if let Some(activity) = self.activities.remove(&scheduled_event_id) {
             self.activity_ids.remove(activity.activity_id());
         }

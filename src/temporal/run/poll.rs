@@ -98,28 +98,12 @@ impl Run {
         activity: &Activity,
         task_token: TaskToken,
     ) -> PollActivityTaskQueueResponse {
-        let attributes = activity.attributes();
-        let (scheduled_at, attempt_scheduled_at, started_at) = activity.times();
         PollActivityTaskQueueResponse {
             task_token: task_token.encode(),
             workflow_namespace: self.start.namespace.clone(),
             workflow_type: self.workflow_type(),
             workflow_execution: Some(self.execution()),
-            activity_type: attributes.activity_type.clone(),
-            activity_id: attributes.activity_id.clone(),
-            header: attributes.header.clone(),
-            input: attributes.input.clone(),
-            heartbeat_details: activity.heartbeat_details().cloned(),
-            scheduled_time: Some(timestamp(scheduled_at)),
-            current_attempt_scheduled_time: Some(timestamp(attempt_scheduled_at)),
-            started_time: Some(timestamp(started_at)),
-            attempt: activity.attempt(),
-            schedule_to_close_timeout: attributes.schedule_to_close_timeout,
-            start_to_close_timeout: attributes.start_to_close_timeout,
-            heartbeat_timeout: attributes.heartbeat_timeout,
-            retry_policy: attributes.retry_policy.clone(),
-            priority: attributes.priority.clone(),
-            ..Default::default()
+            ..activity.task(self.start.priority.as_ref())
         }
     }
 

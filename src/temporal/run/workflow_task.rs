@@ -77,7 +77,6 @@ impl Run {
         mut request: RespondWorkflowTaskCompletedRequest,
     ) -> Result<Completion, Reject> {
         self.check_versioning(&request)?;
-        let run_timeout = duration(self.start.run_timeout.as_ref()).unwrap_or_default();
         let commands = std::mem::take(&mut request.commands);
         let messages = std::mem::take(&mut request.messages);
         let discard = self.may_discard(&request, commands.len(), &messages);
@@ -85,8 +84,13 @@ impl Run {
         if heartbeat && self.heartbeats_too_long(context) {
             return Ok(self.end_heartbeats(context, request));
         }
-        let checked = command::parse(commands, messages, run_timeout, context.endpoints)
-            .and_then(|commands| command::check(&commands, self).map(|()| commands));
+        let limits = command::Limits {
+            run_timeout: duration(self.start.run_timeout.as_ref()).unwrap_or_default(),
+            task_queue: &self.start.task_queue,
+        };
+        let checked = command::parse(commands, messages, &limits, context.endpoints)
+            .and_then(|commands| command::check(&commands, self).map(|()| commands))
+            .map(|commands| refuse_eager(commands, &request));
         match checked {
             Ok(commands) => Ok(self.carry_out(context, request, commands, discard, heartbeat)),
             Err(bad) => self.refuse_commands(context, bad, &request.identity),
@@ -337,4 +341,23 @@ fn sticky(request: &RespondWorkflowTaskCompletedRequest) -> Option<Sticky> {
         queue: queue.name.clone(),
         schedule_to_start: duration(attributes.schedule_to_start_timeout.as_ref()).unwrap_or_default(),
     })
+}
+
+/// No activity goes out with the answer if the workflow uses versioning by build ids, unless the activity is bound to
+/// the workflow's own (`handleCommandScheduleActivity`).
+fn refuse_eager(mut commands: Vec<Command>, request: &RespondWorkflowTaskCompletedRequest) -> Vec<Command> {
+    #[allow(deprecated)]
+    let versioned = request
+        .worker_version_stamp
+        .as_ref()
+        .is_some_and(|stamp| stamp.use_versioning)
+        && request.versioning_behavior() == VersioningBehavior::Unspecified;
+    for command in &mut commands {
+        if let Command::ScheduleActivity(schedule) = command {
+            #[allow(deprecated)]
+            let bound = schedule.attributes.use_workflow_build_id;
+            schedule.request_eager &= !versioned || bound;
+        }
+    }
+    commands
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use temporalio_client::ActivityIdentifier;
+use temporalio_client::{ActivityIdentifier, ActivityStartOptions};
 use temporalio_common::protos::temporal::api::enums::v1::{RetryState, TimeoutType};
 use temporalio_common::protos::temporal::api::failure::v1::Failure;
 use temporalio_common::protos::temporal::api::failure::v1::failure::FailureInfo;
 
-use super::script::{Cancel, Step, Task, Work};
-use super::{event, kit, kit_with_short_grace, note, play, result, start, types};
+use super::script::{Cancel, Step, Task, Work, Works};
+use super::{QUEUE, event, kit, kit_with_short_grace, note, play, result, start, types};
 
 const SCHEDULED_TO_END: [&str; 5] = [
     "WORKFLOW_EXECUTION_STARTED",
@@ -266,6 +266,59 @@ async fn a_cancelled_activity_that_nobody_waits_for() {
         told.ends_with(&["WORKFLOW_EXECUTION_SIGNALED", "WORKFLOW_EXECUTION_COMPLETED"]),
         "{told:?}"
     );
+}
+
+#[tokio::test]
+async fn an_activity_cancelled_between_two_attempts() {
+    let (kit, _worker) = kit().await;
+    let task = Task::new(Work::FailOnceAskingFor(3_600));
+    let handle = start(&kit, "a", vec![Step::CancelActivity(task, Cancel::Wait)]).await;
+    kit.settle().await;
+    note(&handle, "stop").await;
+    let lines = result(&handle).await.unwrap();
+    assert!(lines[0].starts_with("error"), "{lines:?}");
+    let told = types(&kit, "a");
+    assert!(
+        told.ends_with(&[
+            "ACTIVITY_TASK_CANCEL_REQUESTED",
+            "ACTIVITY_TASK_CANCELED",
+            "WORKFLOW_EXECUTION_COMPLETED"
+        ]),
+        "{told:?}"
+    );
+    let canceled = event!(kit, "a", ActivityTaskCanceledEventAttributes);
+    assert_eq!(canceled.started_event_id, 0, "no worker had it");
+}
+
+#[tokio::test]
+async fn eager_activities_run_in_one_order_whatever_the_machine() {
+    let eager = || {
+        let mut task = Task::new(Work::FailUntil(2, "Flaky".to_owned()));
+        task.eager = true;
+        Step::Activity(task)
+    };
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let (kit, _worker) = kit().await;
+        let lines = play(&kit, "a", vec![eager(), eager()]).await;
+        assert_eq!(lines, ["attempt 2", "attempt 2"]);
+        told.push(format!("{:?}", kit.history("a")));
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
+async fn a_standalone_activity_gives_its_result_and_time_moves_while_a_client_waits() {
+    let (kit, _worker) = kit().await;
+    let before = kit.now();
+    let options = ActivityStartOptions::with_start_to_close_timeout(QUEUE, "solo", Duration::from_secs(60)).build();
+    let handle = kit
+        .client()
+        .start_activity(Works::work, Work::FailOnceAskingFor(3_600), options)
+        .await
+        .unwrap();
+    assert_eq!(handle.result().await.unwrap(), "attempt 2");
+    assert_eq!(kit.now().since(before), Duration::from_secs(3_600));
 }
 
 #[tokio::test]

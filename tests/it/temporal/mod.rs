@@ -2,8 +2,11 @@
 
 pub(crate) mod script;
 mod server;
+mod wire_server;
 
 mod activity;
+mod activity_operations;
+mod activity_wire;
 mod child;
 mod continue_as_new;
 mod deployment;
@@ -16,6 +19,7 @@ mod nexus;
 mod query;
 mod schedule;
 mod signal;
+mod standalone_activity;
 mod timer;
 mod update;
 mod workflow;

@@ -57,6 +57,8 @@ pub struct Task {
     pub max_attempts: u32,
     pub non_retryable_types: Vec<String>,
     pub queue: Option<String>,
+    /// Whether the worker may take it with the answer to the workflow task.
+    pub eager: bool,
 }
 
 impl Task {
@@ -70,6 +72,7 @@ impl Task {
             max_attempts: 0,
             non_retryable_types: Vec::new(),
             queue: None,
+            eager: false,
         }
     }
 
@@ -101,7 +104,7 @@ impl Task {
                     .non_retryable_error_types(self.non_retryable_types.clone())
                     .build(),
             )
-            .do_not_eagerly_execute(true)
+            .do_not_eagerly_execute(!self.eager)
             .build()
     }
 }
