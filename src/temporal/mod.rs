@@ -17,6 +17,7 @@ mod retry;
 mod rpc;
 mod run;
 mod schedule;
+mod time_skipping;
 mod timer;
 mod token;
 mod txn;

@@ -16,6 +16,7 @@ use crate::temporal::machine::external::External;
 use crate::temporal::machine::timer::UserTimer;
 use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::run::{Context, ParentLink, Run, StartRun};
+use crate::temporal::time_skipping::Inherited;
 use crate::temporal::txn::Letter;
 use crate::temporal::versioning::{Override, StartVersioning};
 
@@ -145,6 +146,7 @@ impl Run {
         completed_event_id: i64,
     ) {
         let default_queue = self.normal_queue();
+        let paused = self.is_paused();
         let (machines, mut txn) = self.open(context);
         let task_queue = attributes
             .task_queue
@@ -157,7 +159,10 @@ impl Run {
         };
         let activity_id = attributes.activity_id.clone();
         let scheduled_event_id = txn.log().next_event_id();
-        let activity = Activity::schedule(&mut txn, attributes, user_metadata);
+        let mut activity = Activity::schedule(&mut txn, attributes, user_metadata);
+        if paused {
+            activity.withdraw(&mut txn);
+        }
         machines.activity_ids.insert(activity_id, scheduled_event_id);
         machines.activities.insert(scheduled_event_id, activity);
     }
@@ -251,6 +256,7 @@ impl Run {
         };
         let task_timeout = duration(command.workflow_task_timeout.as_ref()).unwrap_or(self.task_timeout());
         let run_timeout = duration(command.workflow_run_timeout.as_ref()).unwrap_or_default();
+        let (time_skipping_config, inherited_time) = self.time_for_child();
         history::StartChildWorkflowExecutionInitiatedEventAttributes {
             namespace_id: match same_namespace {
                 true => self.start.namespace_id.clone(),
@@ -281,6 +287,8 @@ impl Run {
                 .ok()
                 .flatten()
                 .map(|over| over.to_wire()),
+            time_skipping_config,
+            time_skipping_state_propagation: inherited_time.map(Inherited::to_wire),
             ..Default::default()
         }
     }
@@ -317,6 +325,8 @@ impl Run {
             }),
             root: Some(self.start.root.clone().unwrap_or_else(|| self.execution())),
             priority: attributes.priority.clone(),
+            time_skipping: attributes.time_skipping_config.clone(),
+            inherited_time: self.time_for_child().1,
             user_metadata,
             versioning: StartVersioning {
                 over: Override::parse(attributes.versioning_override.as_ref()).ok().flatten(),

@@ -15,6 +15,7 @@ mod runs;
 mod schedules;
 mod start;
 mod step;
+mod time_skipping;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,7 +23,7 @@ pub use expiry::Patience;
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{Namespace, Namespaces};
 pub(crate) use polls::PollingWorker;
-pub(crate) use runs::Runs;
+pub(crate) use runs::{Runs, is_uuid};
 pub(crate) use schedules::workflow_id as schedule_workflow_id;
 pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};
@@ -33,6 +34,7 @@ use super::reject::Reject;
 use super::rpc;
 use super::run::{Run, RunRef};
 use super::schedule::Schedules;
+use super::time_skipping::FastForwardWaits;
 use super::timer::{Timer, TimerTable};
 use super::txn::{Effects, Letter, Note, Ticket};
 use super::versioning::Deployments;
@@ -91,6 +93,7 @@ pub struct Engine {
     pub(crate) nexus: Nexus,
     pub(crate) hands: BTreeMap<HandKey, Hand>,
     pub(crate) parked: BTreeMap<Ticket, Parked>,
+    pub(crate) fast_forward_waits: FastForwardWaits,
     hand_out: HandOut,
     /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
     starting_workers: usize,
@@ -115,7 +118,10 @@ pub(crate) struct Parked {
 impl Parked {
     /// Whether it is a client that waits for the end of a run, or for an update.
     fn waits_for_result(&self) -> bool {
-        matches!(self.at, ParkedAt::History { close: true, .. } | ParkedAt::Update(_))
+        matches!(
+            self.at,
+            ParkedAt::History { close: true, .. } | ParkedAt::Update(_) | ParkedAt::FastForward
+        )
     }
 }
 
@@ -134,6 +140,8 @@ pub(crate) enum ParkedAt {
     Update(RunRef),
     /// A client, for the answer to a query.
     Query(RunRef),
+    /// A client, for the end of a fast-forward.
+    FastForward,
 }
 
 impl Engine {
@@ -150,6 +158,7 @@ impl Engine {
             nexus: Nexus::default(),
             hands: BTreeMap::new(),
             parked: BTreeMap::new(),
+            fast_forward_waits: FastForwardWaits::default(),
             hand_out,
             starting_workers: 0,
             ignore_expected_polls: false,
@@ -274,7 +283,7 @@ impl Engine {
         self.parked.values().any(|parked| parked.at != ParkedAt::Queue)
     }
 
-    /// Whether a client waits for the end of a run, or for an update.
+    /// Whether a client waits for the end of a run, for an update or for a fast-forward.
     pub fn has_waiting_client(&self) -> bool {
         self.parked.values().any(Parked::waits_for_result)
     }
@@ -402,6 +411,7 @@ impl Engine {
                     run.forget_query(ticket);
                 }
             }
+            ParkedAt::FastForward => self.fast_forward_waits.forget(ticket),
         }
     }
 
@@ -429,6 +439,7 @@ impl Engine {
             Timer::QueryScheduleToStart(run) => {
                 self.with_run(now, run, Run::on_queries_not_fetched);
             }
+            Timer::FastForward(run) => self.step(now, run, Run::on_fast_forward),
             Timer::User(run, started_event_id) => {
                 self.step(now, run, |run, context| run.on_user_timer(context, started_event_id));
             }
@@ -460,9 +471,12 @@ impl Engine {
     fn apply_effects(&mut self, now: Timestamp, run: RunRef, effects: Effects) -> Option<RunRef> {
         for (timer, deadline) in effects.timers {
             match deadline {
-                Some(deadline) => self.timers.set(timer, deadline),
+                Some(deadline) => self.timers.set(timer, deadline - effects.ahead),
                 None => self.timers.stop(timer),
             }
+        }
+        if !effects.hurry.is_zero() {
+            self.timers.hurry(run, effects.hurry);
         }
         self.notes.extend(effects.notes);
         let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
@@ -476,6 +490,7 @@ impl Engine {
             self.answer(ticket, reply);
         }
         self.after_close(run);
+        self.tell_fast_forward_waiters(run, effects.fast_forward_changed);
         self.wake_history_waiters(run);
         effects.next_run.map(|mut start| {
             self.settle_versioning(&mut start);

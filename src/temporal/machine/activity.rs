@@ -3,6 +3,8 @@
 //! The started event is written together with the event that closes the activity, since the attempts before it leave
 //! no trace in the history (Temporal: `mutable_state_impl.addTransientActivityStartedEvent`).
 
+mod pause;
+
 use std::time::Duration;
 
 use temporalio_protos::temporal::api::common::v1::{Payloads, RetryPolicy, WorkerVersionStamp};
@@ -99,6 +101,8 @@ pub(crate) struct Activity {
     last_heartbeat_at: Option<Timestamp>,
     last_failure: Option<Failure>,
     cancel_requested_event_id: Option<i64>,
+    /// The workflow is paused: no worker gets this attempt.
+    withdrawn: bool,
 }
 
 /// What a worker says about the attempt it had.
@@ -138,6 +142,7 @@ impl Activity {
             last_heartbeat_at: None,
             last_failure: None,
             cancel_requested_event_id: None,
+            withdrawn: false,
         };
         if let Some(limit) = duration(activity.attributes.schedule_to_close_timeout.as_ref()) {
             txn.set_timer(activity.timer(txn, ActivityTimer::ScheduleToClose), txn.now + limit);
@@ -154,7 +159,7 @@ impl Activity {
         identity: &str,
         worker_version: Option<WorkerVersionStamp>,
     ) -> bool {
-        let Some(next) = step(self.state, Input::Start).filter(|_| attempt == self.attempt) else {
+        let Some(next) = step(self.state, Input::Start).filter(|_| attempt == self.attempt && !self.withdrawn) else {
             return false;
         };
         self.state = next;
@@ -436,6 +441,8 @@ impl Activity {
             self.state = next;
         }
         self.attempt += 1;
+        // A pause stops the attempts that it found, not one that comes after.
+        self.withdrawn = false;
         self.last_failure = Some(failure.clone());
         self.attempt_scheduled_at = txn.now + wait;
         txn.stop_timer(self.timer(txn, ActivityTimer::StartToClose));
@@ -455,6 +462,10 @@ impl Activity {
         if let Some(limit) = duration(self.attributes.schedule_to_start_timeout.as_ref()) {
             txn.set_timer(self.timer(txn, ActivityTimer::ScheduleToStart), txn.now + limit);
         }
+        self.offer_task(txn);
+    }
+
+    fn offer_task(&self, txn: &mut Txn<'_>) {
         let queue = self.attributes.task_queue.clone().unwrap_or_default().name;
         txn.effects.tasks.push(Task::Activity {
             run: txn.run,

@@ -144,6 +144,7 @@ fn described(engine: &Engine, namespace: &Namespace) -> wire::DescribeNamespaceR
                 sync_update: true,
                 async_update: true,
                 worker_poll_complete_on_shutdown: engine.completes_polls_at_shutdown(),
+                workflow_pause: true,
                 ..Default::default()
             }),
             ..Default::default()

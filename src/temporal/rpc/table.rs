@@ -1,10 +1,10 @@
 //! Every RPC of Temporal's services: a handler, or why there is none.
 
-use super::workflow_task;
 use super::{
     Handler, activity, deployment, history, namespace, nexus, nexus_endpoint, query, schedule, signal, start, system,
     typed, update, worker, workflow,
 };
+use super::{options, pause, time_skipping, workflow_task};
 
 /// One RPC of the table.
 #[derive(Clone, Copy, Debug)]
@@ -175,7 +175,7 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, RespondNexusTaskCompleted => nexus::completed),
     rpc!(WORKFLOW, RespondNexusTaskFailed => nexus::failed),
     rpc!(WORKFLOW, UpdateActivityOptions => unsupported "activity operations come with the complete API"),
-    rpc!(WORKFLOW, UpdateWorkflowExecutionOptions => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, UpdateWorkflowExecutionOptions => options::update),
     rpc!(WORKFLOW, PauseActivity => unsupported "activity operations come with the complete API"),
     rpc!(WORKFLOW, UnpauseActivity => unsupported "activity operations come with the complete API"),
     rpc!(WORKFLOW, ResetActivity => unsupported "activity operations come with the complete API"),
@@ -191,8 +191,8 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, FetchWorkerConfig => unsupported "worker management comes with the complete API"),
     rpc!(WORKFLOW, UpdateWorkerConfig => unsupported "worker management comes with the complete API"),
     rpc!(WORKFLOW, DescribeWorker => unsupported "worker management comes with the complete API"),
-    rpc!(WORKFLOW, PauseWorkflowExecution => unsupported "comes with the complete API"),
-    rpc!(WORKFLOW, UnpauseWorkflowExecution => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, PauseWorkflowExecution => pause::pause),
+    rpc!(WORKFLOW, UnpauseWorkflowExecution => pause::unpause),
     rpc!(WORKFLOW, StartActivityExecution => unsupported "standalone activities come with the complete API"),
     rpc!(WORKFLOW, StartNexusOperationExecution => unsupported "nexus comes with the complete API"),
     rpc!(WORKFLOW, DescribeActivityExecution => unsupported "standalone activities come with the complete API"),
@@ -213,7 +213,7 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, UpdateActivityExecutionOptions => unsupported "standalone activities come with the complete API"),
     rpc!(WORKFLOW, TerminateNexusOperationExecution => unsupported "nexus comes with the complete API"),
     rpc!(WORKFLOW, DeleteNexusOperationExecution => unsupported "nexus comes with the complete API"),
-    rpc!(WORKFLOW, PollWorkflowExecutionTimeSkipping => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
+    rpc!(WORKFLOW, PollWorkflowExecutionTimeSkipping => time_skipping::poll),
     rpc!(OPERATOR, AddSearchAttributes => unsupported "visibility comes with the complete API"),
     rpc!(OPERATOR, RemoveSearchAttributes => unsupported "visibility comes with the complete API"),
     rpc!(OPERATOR, ListSearchAttributes => unsupported "visibility comes with the complete API"),

@@ -8,12 +8,12 @@ use crate::temporal::reject::Reject;
 
 pub(super) fn describe(
     engine: &mut Engine,
-    _: &Call<'_>,
+    call: &Call<'_>,
     request: wire::DescribeWorkflowExecutionRequest,
 ) -> Result<Answer<wire::DescribeWorkflowExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
     let run = engine.runs.find(&request.namespace, request.execution.as_ref())?;
-    Ok(Answer::Now(run.describe()))
+    Ok(Answer::Now(run.describe(call.now)))
 }
 
 pub(super) fn terminate(
@@ -39,7 +39,6 @@ pub(super) fn terminate(
             &request.identity,
             request.links,
         );
-        run.after_updates(context);
     });
     Ok(Answer::Now(wire::TerminateWorkflowExecutionResponse {}))
 }

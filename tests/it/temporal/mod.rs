@@ -1,5 +1,6 @@
 //! The in-memory Temporal, driven by real workflows of the Rust SDK: what comes of each, and the history that it writes.
 
+mod raw;
 pub(crate) mod script;
 mod server;
 
@@ -13,9 +14,13 @@ mod hostile;
 mod local_activity;
 mod namespace;
 mod nexus;
+mod options;
+mod pause;
 mod query;
 mod schedule;
 mod signal;
+mod task_details;
+mod time_skipping;
 mod timer;
 mod update;
 mod workflow;
