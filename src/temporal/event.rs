@@ -92,6 +92,7 @@ pub(crate) fn is_buffered_during_workflow_task(event_type: EventType) -> bool {
             | E::WorkflowExecutionOptionsUpdated
             | E::WorkflowExecutionPaused
             | E::WorkflowExecutionUnpaused
+            | E::WorkflowExecutionTimeSkippingTransitioned
             | E::WorkflowExecutionUpdateAdmitted
             | E::TimerFired
             | E::ActivityTaskStarted

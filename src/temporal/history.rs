@@ -184,6 +184,12 @@ impl NewEvent {
         self
     }
 
+    /// As one that a worker need not know.
+    pub(crate) fn ignorable(mut self) -> Self {
+        self.worker_may_ignore = true;
+        self
+    }
+
     /// With links to other executions.
     pub(crate) fn with_links(mut self, links: Vec<temporalio_protos::temporal::api::common::v1::Link>) -> Self {
         self.links = links;

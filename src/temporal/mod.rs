@@ -20,6 +20,7 @@ mod rpc;
 mod run;
 mod schedule;
 mod standalone;
+mod time_skipping;
 mod timer;
 mod token;
 mod txn;

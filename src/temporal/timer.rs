@@ -1,6 +1,7 @@
 //! Every reason why the engine looks at the clock, and the table of those that are set.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::run::RunRef;
 use super::schedule::ScheduleRef;
@@ -22,6 +23,8 @@ pub(crate) enum Timer {
     WorkflowTaskScheduleToStart(RunRef),
     /// Queries on a sticky queue weren't fetched in time: any worker may have them.
     QueryScheduleToStart(RunRef),
+    /// A fast-forward has come to its target time.
+    FastForward(RunRef),
     /// A user timer (by the id of its started event).
     User(RunRef, i64),
     /// One of an activity's clocks (by the id of its scheduled event).
@@ -107,6 +110,7 @@ impl TimerTable {
             Timer::FirstWorkflowTask(run),
             Timer::WorkflowTaskStartToClose(run),
             Timer::WorkflowTaskScheduleToStart(run),
+            Timer::FastForward(run),
         ];
         let users = self.keys.range(Timer::User(run, i64::MIN)..=Timer::User(run, i64::MAX));
         let activities = self.keys.range(
@@ -123,6 +127,36 @@ impl TimerTable {
             .map(|(timer, _)| *timer)
             .collect();
         singles.into_iter().chain(many).for_each(|timer| self.stop(timer));
+    }
+
+    /// A run has skipped time: what waits for a moment of its clock comes so much sooner, in the order it had.
+    ///
+    /// Of an activity's clocks only the wait for its next attempt does, as in Temporal
+    /// (`RegenerateTimerTasksForTimeSkipping`): while any other matters, the run doesn't skip time.
+    pub(crate) fn hurry(&mut self, run: RunRef, by: Duration) {
+        let singles = [
+            Timer::WorkflowExecutionTimeout(run),
+            Timer::WorkflowRunTimeout(run),
+            Timer::FirstWorkflowTask(run),
+            Timer::FastForward(run),
+        ];
+        let singles = singles
+            .into_iter()
+            .filter_map(|timer| Some((*self.keys.get(&timer)?, timer)));
+        let users = self.keys.range(Timer::User(run, i64::MIN)..=Timer::User(run, i64::MAX));
+        let retries = self
+            .keys
+            .range(
+                Timer::Activity(run, i64::MIN, ActivityTimer::ScheduleToStart)
+                    ..=Timer::Activity(run, i64::MAX, ActivityTimer::Retry),
+            )
+            .filter(|(timer, _)| matches!(timer, Timer::Activity(_, _, ActivityTimer::Retry)));
+        let many = users.chain(retries).map(|(timer, key)| (*key, *timer));
+        let mut waiting: Vec<(TimerKey, Timer)> = singles.chain(many).collect();
+        waiting.sort_unstable_by_key(|(key, _)| *key);
+        for (key, timer) in waiting {
+            self.set(timer, key.deadline() - by);
+        }
     }
 
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
@@ -146,6 +180,32 @@ impl TimerTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_skips_time_takes_along_what_waits_for_its_clock() {
+        let mut table = TimerTable::default();
+        let at = Timestamp::from_seconds;
+        let (one, two) = (RunRef(1), RunRef(2));
+        table.set(Timer::User(one, 5), at(100));
+        table.set(Timer::WorkflowRunTimeout(one), at(100));
+        table.set(Timer::Activity(one, 7, ActivityTimer::Retry), at(90));
+        table.set(Timer::Activity(one, 7, ActivityTimer::ScheduleToClose), at(95));
+        table.set(Timer::User(two, 5), at(60));
+
+        table.hurry(one, Duration::from_secs(50));
+
+        let fired: Vec<_> = std::iter::from_fn(|| table.pop_due(at(99))).collect();
+        assert_eq!(
+            fired,
+            [
+                Timer::Activity(one, 7, ActivityTimer::Retry),
+                Timer::User(one, 5),
+                Timer::WorkflowRunTimeout(one),
+                Timer::User(two, 5),
+                Timer::Activity(one, 7, ActivityTimer::ScheduleToClose),
+            ]
+        );
+    }
 
     #[test]
     fn a_timer_set_again_is_replaced_and_a_run_takes_all_its_timers_along() {

@@ -1,5 +1,7 @@
 //! What one step of a run wants to happen: collected here, applied by the engine in a fixed order.
 
+use std::time::Duration;
+
 use temporalio_protos::temporal::api::common::v1::Payloads;
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::history::v1 as history;
@@ -33,6 +35,12 @@ pub(crate) struct Effects {
     pub(crate) next_run: Option<Box<StartRun>>,
     /// Lines for the timeline.
     pub(crate) notes: Vec<Note>,
+    /// How far the run's clock was ahead of the world's; deadlines are on the run's.
+    pub(crate) ahead: Duration,
+    /// How much further it is ahead now.
+    pub(crate) hurry: Duration,
+    /// The run's fast-forward was set, reached or taken back.
+    pub(crate) fast_forward_changed: bool,
 }
 
 /// A line for the timeline.
@@ -178,7 +186,7 @@ pub(crate) enum ChildOutcome {
 
 /// One step of one run: where its machines write to.
 pub(crate) struct Txn<'a> {
-    /// Virtual time.
+    /// Virtual time, on the run's clock.
     pub(crate) now: Timestamp,
     /// The run that steps.
     pub(crate) run: RunRef,
@@ -193,6 +201,11 @@ impl Txn<'_> {
     /// Writes an event; type, id and time are derived from the attributes.
     pub(crate) fn emit(&mut self, event: impl Into<NewEvent>) -> i64 {
         self.log.emit(self.now, event.into())
+    }
+
+    /// As [`Self::emit`], for something that happened before.
+    pub(crate) fn emit_at(&mut self, at: Timestamp, event: impl Into<NewEvent>) -> i64 {
+        self.log.emit(at, event.into())
     }
 
     /// Sets a timer, replacing the one of that name.

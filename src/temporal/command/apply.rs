@@ -16,6 +16,7 @@ use crate::temporal::machine::external::External;
 use crate::temporal::machine::timer::UserTimer;
 use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::run::{Context, ParentLink, Run, StartRun};
+use crate::temporal::time_skipping::Inherited;
 use crate::temporal::txn::Letter;
 use crate::temporal::versioning::{Override, StartVersioning};
 
@@ -136,6 +137,7 @@ impl Run {
     }
 
     fn schedule_activity(&mut self, context: &mut Context<'_>, schedule: ScheduleActivity, completed_event_id: i64) {
+        let paused = self.is_paused();
         let (machines, mut txn) = self.open(context);
         let attributes = history::ActivityTaskScheduledEventAttributes {
             workflow_task_completed_event_id: completed_event_id,
@@ -144,7 +146,10 @@ impl Run {
         let activity_id = attributes.activity_id.clone();
         let scheduled_event_id = txn.log().next_event_id();
         let eager = schedule.request_eager;
-        let activity = Activity::schedule(&mut txn, attributes, schedule.user_metadata, eager);
+        let mut activity = Activity::schedule(&mut txn, attributes, schedule.user_metadata, eager);
+        if paused {
+            activity.hold_back(&mut txn);
+        }
         machines.activity_ids.insert(activity_id, scheduled_event_id);
         machines.activities.insert(scheduled_event_id, activity);
         if eager {
@@ -241,6 +246,7 @@ impl Run {
         };
         let task_timeout = duration(command.workflow_task_timeout.as_ref()).unwrap_or(self.task_timeout());
         let run_timeout = duration(command.workflow_run_timeout.as_ref()).unwrap_or_default();
+        let (time_skipping_config, inherited_time) = self.time_for_child();
         history::StartChildWorkflowExecutionInitiatedEventAttributes {
             namespace_id: match same_namespace {
                 true => self.start.namespace_id.clone(),
@@ -271,6 +277,8 @@ impl Run {
                 .ok()
                 .flatten()
                 .map(|over| over.to_wire()),
+            time_skipping_config,
+            time_skipping_state_propagation: inherited_time.map(Inherited::to_wire),
             ..Default::default()
         }
     }
@@ -307,6 +315,8 @@ impl Run {
             }),
             root: Some(self.start.root.clone().unwrap_or_else(|| self.execution())),
             priority: attributes.priority.clone(),
+            time_skipping: attributes.time_skipping_config.clone(),
+            inherited_time: self.time_for_child().1,
             user_metadata,
             versioning: StartVersioning {
                 over: Override::parse(attributes.versioning_override.as_ref()).ok().flatten(),

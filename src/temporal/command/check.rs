@@ -60,7 +60,14 @@ impl<'a> Batch<'a> {
             Command::ScheduleActivity(schedule) => self.schedule_activity(&schedule.attributes.activity_id),
             Command::RequestCancelActivity { scheduled_event_id } => self.cancel_activity(*scheduled_event_id),
             Command::StartChild(attributes, _) => self.start_child(&attributes.workflow_id),
-            Command::SignalExternal(_) | Command::CancelExternal(_) => self.external(),
+            Command::SignalExternal(_) => self.external(
+                Cause::PendingSignalsLimitExceeded,
+                "pending signals to external workflows",
+            ),
+            Command::CancelExternal(_) => self.external(
+                Cause::PendingRequestCancelLimitExceeded,
+                "pending requests to cancel external workflows",
+            ),
             Command::ScheduleNexusOperation(..) => self.schedule_nexus_operation(),
             Command::CancelNexusOperation { scheduled_event_id, .. } => {
                 self.cancel_nexus_operation(*scheduled_event_id)
@@ -79,7 +86,7 @@ impl<'a> Batch<'a> {
         if known || !self.new_timers.insert(timer_id) {
             return Err(BadCommand::new(
                 Cause::StartTimerDuplicateId,
-                format!("TimerId {timer_id} is already in use"),
+                invalid("add-timer-started-event", format!("TimerID: {timer_id}")),
             ));
         }
         Ok(())
@@ -94,7 +101,7 @@ impl<'a> Batch<'a> {
         if !(running || fired_unseen) || !self.gone_timers.insert(timer_id) {
             return Err(BadCommand::new(
                 Cause::BadCancelTimerAttributes,
-                format!("TimerId {timer_id} is not a pending timer"),
+                invalid("add-timer-canceled-event", format!("TimerID: {timer_id}")),
             ));
         }
         self.unseen_events -= usize::from(fired_unseen);
@@ -106,13 +113,13 @@ impl<'a> Batch<'a> {
         if machines.activity_ids.contains_key(activity_id) || !self.new_activities.insert(activity_id) {
             return Err(BadCommand::new(
                 Cause::ScheduleActivityDuplicateId,
-                format!("ActivityId {activity_id} is already in use"),
+                invalid("add-activitytask-scheduled-event", format!("ActivityID: {activity_id}")),
             ));
         }
         if machines.activities.len() + self.new_activities.len() > MAX_PENDING {
             return Err(BadCommand::new(
                 Cause::PendingActivitiesLimitExceeded,
-                format!("the number of pending activities has reached the per-workflow limit of {MAX_PENDING}"),
+                too_many("pending activities"),
             ));
         }
         Ok(())
@@ -124,7 +131,13 @@ impl<'a> Batch<'a> {
             // Activities of this same batch have ids that the worker can't know; it never sends those.
             return Err(BadCommand::new(
                 Cause::BadRequestCancelActivityAttributes,
-                format!("ScheduledEventId {scheduled_event_id} is not a scheduled activity"),
+                match scheduled_event_id <= 0 {
+                    true => "ScheduledEventId is not set on RequestCancelActivityTaskCommand.".to_owned(),
+                    false => invalid(
+                        "add-activitytask-cancel-requested-event",
+                        format!("ScheduledEventID: {scheduled_event_id}"),
+                    ),
+                },
             ));
         }
         Ok(())
@@ -135,19 +148,16 @@ impl<'a> Batch<'a> {
         if self.run.machines.children.len() + self.new_children > MAX_PENDING {
             return Err(BadCommand::new(
                 Cause::PendingChildWorkflowsLimitExceeded,
-                format!("the number of pending child workflows has reached the per-workflow limit of {MAX_PENDING}"),
+                too_many("pending child workflow executions"),
             ));
         }
         Ok(())
     }
 
-    fn external(&mut self) -> Result<(), BadCommand> {
+    fn external(&mut self, cause: Cause, what: &str) -> Result<(), BadCommand> {
         self.new_externals += 1;
         if self.run.machines.externals.len() + self.new_externals > MAX_PENDING {
-            return Err(BadCommand::new(
-                Cause::PendingSignalsLimitExceeded,
-                format!("the number of pending signals has reached the per-workflow limit of {MAX_PENDING}"),
-            ));
+            return Err(BadCommand::new(cause, too_many(what)));
         }
         Ok(())
     }
@@ -235,6 +245,15 @@ impl<'a> Batch<'a> {
             )),
         }
     }
+}
+
+/// As Temporal words what the run's state doesn't allow.
+fn invalid(action: &str, what: String) -> String {
+    format!("invalid history builder state for action: {action}, {what}")
+}
+
+fn too_many(what: &str) -> String {
+    format!("the number of {what}, {MAX_PENDING}, has reached the per-workflow limit of {MAX_PENDING}")
 }
 
 fn bad_update(update_id: &str, why: &str) -> BadCommand {

@@ -7,6 +7,7 @@ mod apply;
 mod check;
 mod nexus;
 mod parse;
+mod sequence;
 
 use temporalio_protos::temporal::api::command::v1 as wire;
 use temporalio_protos::temporal::api::common::v1 as common;
@@ -18,6 +19,7 @@ use temporalio_protos::temporal::api::update::v1 as update;
 
 pub(crate) use check::check;
 pub(crate) use parse::{Limits, parse};
+pub(crate) use sequence::check_sequence;
 
 /// One thing that a workflow asks for.
 #[derive(Clone, Debug)]
@@ -105,10 +107,12 @@ impl BadCommand {
 
 /// `WORKFLOW_TASK_FAILED_CAUSE_BAD_SIGNAL` as Temporal's texts write it: `BadSignal`.
 fn cause_name(cause: Cause) -> String {
-    cause
-        .as_str_name()
-        .trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_")
-        .split('_')
+    camel_case(cause.as_str_name().trim_start_matches("WORKFLOW_TASK_FAILED_CAUSE_"))
+}
+
+/// `BAD_SIGNAL` as Go writes the names of enums' values: `BadSignal`.
+fn camel_case(name: &str) -> String {
+    name.split('_')
         .map(|word| {
             let (first, rest) = word.split_at(word.len().min(1));
             format!("{first}{}", rest.to_lowercase())

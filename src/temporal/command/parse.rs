@@ -14,8 +14,9 @@ use temporalio_protos::temporal::api::update::v1 as update;
 
 use super::{BadCommand, Close, Command, ScheduleActivity, nexus};
 use crate::temporal::activity_options;
+use crate::temporal::engine::is_uuid;
 use crate::temporal::nexus::Endpoints;
-use crate::temporal::proto::duration;
+use crate::temporal::proto::{duration, is_negative};
 use crate::temporal::retry;
 use crate::temporal::versioning::Override;
 
@@ -29,6 +30,9 @@ pub(crate) struct Limits<'a> {
     pub(crate) run_timeout: Duration,
     pub(crate) task_queue: &'a str,
 }
+
+/// The longest duration that a command may ask for: a hundred years of 365 days.
+const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Parses a batch in the order in which it takes effect: the commands, then messages that no command names.
 pub(crate) fn parse(
@@ -82,13 +86,12 @@ fn parse_one(
             scheduled_event_id: a.scheduled_event_id,
         },
         A::StartTimerCommandAttributes(a) => start_timer(a, user_metadata)?,
-        A::CancelTimerCommandAttributes(a) => Command::CancelTimer {
-            timer_id: required(
-                a.timer_id,
-                Cause::BadCancelTimerAttributes,
-                "TimerId is not set on CancelTimerCommand.",
-            )?,
-        },
+        A::CancelTimerCommandAttributes(a) => {
+            let cause = Cause::BadCancelTimerAttributes;
+            let timer_id = required(a.timer_id, cause, "TimerId is not set on CancelTimerCommand.")?;
+            limited(&timer_id, cause, "TimerId on CancelTimerCommand", "TimerId")?;
+            Command::CancelTimer { timer_id }
+        }
         A::RecordMarkerCommandAttributes(a) => record_marker(a)?,
         A::StartChildWorkflowExecutionCommandAttributes(a) => {
             Command::StartChild(Box::new(start_child(a)?), user_metadata)
@@ -201,17 +204,25 @@ fn start_timer(
         Cause::BadStartTimerAttributes,
         "TimerId is not set on StartTimerCommand.",
     )?;
-    match duration(command.start_to_fire_timeout.as_ref()) {
-        Some(duration) => Ok(Command::StartTimer {
-            timer_id,
-            duration,
-            user_metadata,
-        }),
-        None => Err(BadCommand::new(
+    limited(
+        &timer_id,
+        Cause::BadStartTimerAttributes,
+        "TimerId on StartTimerCommand",
+        "TimerId",
+    )?;
+    if let Some(why) = broken(command.start_to_fire_timeout.as_ref()) {
+        return Err(BadCommand::new(
             Cause::BadStartTimerAttributes,
-            format!("An invalid StartToFireTimeout is set on StartTimerCommand. TimerId={timer_id}"),
-        )),
+            format!("An invalid StartToFireTimeout is set on StartTimerCommand: {why}. TimerId={timer_id}"),
+        ));
     }
+    // No time at all is allowed: the timer fires at once.
+    let duration = duration(command.start_to_fire_timeout.as_ref()).unwrap_or_default();
+    Ok(Command::StartTimer {
+        timer_id,
+        duration: duration.min(MAX_DURATION),
+        user_metadata,
+    })
 }
 
 fn record_marker(command: wire::RecordMarkerCommandAttributes) -> Result<Command, BadCommand> {
@@ -221,6 +232,12 @@ fn record_marker(command: wire::RecordMarkerCommandAttributes) -> Result<Command
             "MarkerName is not set on RecordMarkerCommand.",
         ));
     }
+    limited(
+        &command.marker_name,
+        Cause::BadRecordMarkerAttributes,
+        "MarkerName on RecordMarkerCommand",
+        "MarkerName",
+    )?;
     Ok(Command::RecordMarker(Box::new(command)))
 }
 
@@ -233,50 +250,119 @@ fn start_child(
         .as_ref()
         .map(|it| it.name.as_str())
         .unwrap_or_default();
-    if command.workflow_id.is_empty() {
+    let (id, namespace) = (&command.workflow_id, namespace(&command));
+    if id.is_empty() {
         return Err(bad(format!(
-            "Required field WorkflowId is not set on StartChildWorkflowExecutionCommand. WorkflowType={type_name}"
+            "Required field WorkflowId is not set on StartChildWorkflowExecutionCommand. WorkflowType={type_name} \
+             Namespace={namespace}"
         )));
     }
     if type_name.is_empty() {
         return Err(bad(format!(
-            "Required field WorkflowType is not set on StartChildWorkflowExecutionCommand. WorkflowId={}",
-            command.workflow_id
+            "Required field WorkflowType is not set on StartChildWorkflowExecutionCommand. WorkflowId={id} \
+             Namespace={namespace}"
         )));
     }
-    if command.workflow_id.len() > MAX_ID_LENGTH || type_name.len() > MAX_ID_LENGTH {
+    if id.len() > MAX_ID_LENGTH {
         return Err(bad(format!(
-            "WorkflowId or WorkflowType on StartChildWorkflowExecutionCommand exceeds length limit. Limit={MAX_ID_LENGTH}"
+            "WorkflowId on StartChildWorkflowExecutionCommand exceeds length limit. WorkflowId={id} Length={} \
+             Limit={MAX_ID_LENGTH} WorkflowType={type_name} Namespace={namespace}",
+            id.len()
         )));
+    }
+    if type_name.len() > MAX_ID_LENGTH {
+        return Err(bad(format!(
+            "WorkflowType on StartChildWorkflowExecutionCommand exceeds length limit. WorkflowId={id} \
+             WorkflowType={type_name} Length={} Limit={MAX_ID_LENGTH} Namespace={namespace}",
+            type_name.len()
+        )));
+    }
+    for (field, value) in [
+        ("WorkflowExecutionTimeout", &command.workflow_execution_timeout),
+        ("WorkflowRunTimeout", &command.workflow_run_timeout),
+        ("WorkflowTaskTimeout", &command.workflow_task_timeout),
+    ] {
+        if let Some(why) = broken(value.as_ref()) {
+            return Err(bad(format!(
+                "Invalid {field} on StartChildWorkflowExecutionCommand: {why}. WorkflowId={id} \
+                 WorkflowType={type_name} Namespace={namespace}"
+            )));
+        }
     }
     if let Some(policy) = &command.retry_policy {
-        retry::validate(policy).map_err(|reject| bad(reject.message()))?;
+        retry::validate(policy).map_err(|reject| {
+            bad(format!(
+                "invalid WorkflowRetryPolicy on StartChildWorkflowExecutionCommand: {}. WorkflowId={id} \
+                 WorkflowType={type_name} Namespace={namespace}",
+                reject.message()
+            ))
+        })?;
     }
     Override::parse(command.versioning_override.as_ref()).map_err(|reject| bad(reject.message()))?;
     Ok(command)
 }
 
+#[allow(deprecated, reason = "older clients may still name another namespace")]
 fn signal_external(command: wire::SignalExternalWorkflowExecutionCommandAttributes) -> Result<Command, BadCommand> {
-    let bad = |why: &str| Err(BadCommand::new(Cause::BadSignalWorkflowExecutionAttributes, why));
+    const ON: &str = "SignalExternalWorkflowExecutionCommand";
+    let bad = |why: String| Err(BadCommand::new(Cause::BadSignalWorkflowExecutionAttributes, why));
     let Some(execution) = &command.execution else {
-        return bad("Execution is not set on SignalExternalWorkflowExecutionCommand.");
+        return bad(format!("Execution is not set on {ON}."));
     };
-    if execution.workflow_id.is_empty() {
-        return bad("WorkflowId is not set on SignalExternalWorkflowExecutionCommand.");
+    let (namespace, signal) = (&command.namespace, &command.signal_name);
+    let (id, run) = (&execution.workflow_id, &execution.run_id);
+    if id.is_empty() {
+        return bad(format!(
+            "WorkflowId is not set on {ON}. Namespace={namespace} RunId={run} SignalName={signal}"
+        ));
     }
-    if command.signal_name.is_empty() {
-        return bad("SignalName is not set on SignalExternalWorkflowExecutionCommand.");
+    if id.len() > MAX_ID_LENGTH {
+        return bad(format!(
+            "WorkflowId on {ON} exceeds length limit. WorkflowId={id} Length={} Limit={MAX_ID_LENGTH} \
+             Namespace={namespace} RunId={run} SignalName={signal}",
+            id.len()
+        ));
+    }
+    if !run.is_empty() && !is_uuid(run) {
+        return bad(format!(
+            "Invalid RunId set on {ON}. WorkflowId={id} Namespace={namespace} RunId={run} SignalName={signal}"
+        ));
+    }
+    if signal.is_empty() {
+        return bad(format!(
+            "SignalName is not set on {ON}. WorkflowId={id} Namespace={namespace} RunId={run}"
+        ));
     }
     Ok(Command::SignalExternal(Box::new(command)))
 }
 
+#[allow(deprecated, reason = "older clients may still name another namespace")]
 fn cancel_external(
     command: wire::RequestCancelExternalWorkflowExecutionCommandAttributes,
 ) -> Result<Command, BadCommand> {
-    if command.workflow_id.is_empty() {
-        return Err(BadCommand::new(
+    const ON: &str = "RequestCancelExternalWorkflowExecutionCommand";
+    let bad = |why: String| {
+        Err(BadCommand::new(
             Cause::BadRequestCancelExternalWorkflowExecutionAttributes,
-            "WorkflowId is not set on RequestCancelExternalWorkflowExecutionCommand.",
+            why,
+        ))
+    };
+    let (id, run, namespace) = (&command.workflow_id, &command.run_id, &command.namespace);
+    if id.is_empty() {
+        return bad(format!(
+            "WorkflowId is not set on {ON}. Namespace={namespace} RunId={run}"
+        ));
+    }
+    if id.len() > MAX_ID_LENGTH {
+        return bad(format!(
+            "WorkflowId on {ON} exceeds length limit. WorkflowId={id} Length={} Limit={MAX_ID_LENGTH} RunId={run} \
+             Namespace={namespace}",
+            id.len()
+        ));
+    }
+    if !run.is_empty() && !is_uuid(run) {
+        return bad(format!(
+            "Invalid RunId set on {ON}. WorkflowId={id} RunId={run} Namespace={namespace}"
         ));
     }
     Ok(Command::CancelExternal(Box::new(command)))
@@ -302,6 +388,35 @@ fn parse_message(message: Message) -> Result<Command, BadCommand> {
             .map_err(undecodable),
         other => Err(bad(format!("unsupported protocol type {other}"))),
     }
+}
+
+/// The child's namespace as the command has it, which most leave empty.
+#[allow(deprecated, reason = "older clients may still set it")]
+fn namespace(command: &wire::StartChildWorkflowExecutionCommandAttributes) -> &str {
+    &command.namespace
+}
+
+/// Refuses an id that is too long for Temporal, which it repeats in full.
+fn limited(value: &str, cause: Cause, what: &str, field: &str) -> Result<(), BadCommand> {
+    match value.len() > MAX_ID_LENGTH {
+        true => Err(BadCommand::new(
+            cause,
+            format!(
+                "{what} exceeds length limit. {field}={value} Length={} Limit={MAX_ID_LENGTH}",
+                value.len()
+            ),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// What is wrong with a duration, if anything is.
+fn broken(wire: Option<&prost_types::Duration>) -> Option<&'static str> {
+    let wire = wire?;
+    if (wire.seconds > 0 && wire.nanos < 0) || (wire.seconds < 0 && wire.nanos > 0) {
+        return Some("duration has seconds and nanos with different signs");
+    }
+    is_negative(Some(wire)).then_some("negative duration")
 }
 
 fn required(value: String, cause: Cause, why: &str) -> Result<String, BadCommand> {

@@ -83,7 +83,7 @@ impl ParkedAt {
         match self {
             Self::Queue => TASK,
             Self::History { .. } => HISTORY,
-            Self::Update(_) => UPDATE,
+            Self::Update(_) | Self::FastForward => UPDATE,
             Self::Query(_) => QUERY,
             Self::ActivityOutcome(_) | Self::ActivityChange(_) => ACTIVITY,
         }
@@ -107,6 +107,11 @@ impl Engine {
             ParkedAt::History { next_event_id, .. } => Ok(no_news(*next_event_id)),
             ParkedAt::Update(run) => self.update_so_far(*run, ticket),
             ParkedAt::Query(_) => Err(deadline_exceeded()),
+            ParkedAt::FastForward => self
+                .fast_forward_waits
+                .expire(ticket)
+                .map(|answer| answer.encode_to_vec())
+                .ok_or_else(deadline_exceeded),
         };
         self.forget(now, ticket);
         self.answer(ticket, answer);

@@ -111,6 +111,9 @@ fn rests(schedule: &Schedule) -> String {
 fn waits_for(run: &Run) -> String {
     let machines = &run.machines;
     let mut what: Vec<String> = Vec::new();
+    if run.is_paused() {
+        what.push("a client that unpauses it".to_owned());
+    }
     if machines.workflow_task.is_pending() {
         what.push(format!(
             "its workflow task (attempt {})",

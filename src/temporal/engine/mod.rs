@@ -16,6 +16,7 @@ mod schedules;
 mod standalone;
 mod start;
 mod step;
+mod time_skipping;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,6 +37,7 @@ use super::rpc;
 use super::run::{Run, RunRef};
 use super::schedule::Schedules;
 use super::standalone::{ActivityRef, Standalones};
+use super::time_skipping::FastForwardWaits;
 use super::timer::{Timer, TimerTable};
 use super::txn::{Effects, Letter, Note, Ticket};
 use super::versioning::Deployments;
@@ -95,6 +97,7 @@ pub struct Engine {
     pub(crate) nexus: Nexus,
     pub(crate) hands: BTreeMap<HandKey, Hand>,
     pub(crate) parked: BTreeMap<Ticket, Parked>,
+    pub(crate) fast_forward_waits: FastForwardWaits,
     hand_out: HandOut,
     /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
     starting_workers: usize,
@@ -142,6 +145,8 @@ pub(crate) enum ParkedAt {
     ActivityOutcome(ActivityRef),
     /// A client, for a change of a standalone activity.
     ActivityChange(ActivityRef),
+    /// A client, for the end of a fast-forward.
+    FastForward,
 }
 
 impl ParkedAt {
@@ -149,7 +154,7 @@ impl ParkedAt {
     fn is_for_result(self) -> bool {
         matches!(
             self,
-            Self::History { close: true, .. } | Self::Update(_) | Self::ActivityOutcome(_)
+            Self::History { close: true, .. } | Self::Update(_) | Self::ActivityOutcome(_) | Self::FastForward
         )
     }
 }
@@ -169,6 +174,7 @@ impl Engine {
             nexus: Nexus::default(),
             hands: BTreeMap::new(),
             parked: BTreeMap::new(),
+            fast_forward_waits: FastForwardWaits::default(),
             hand_out,
             starting_workers: 0,
             ignore_expected_polls: false,
@@ -293,7 +299,7 @@ impl Engine {
         self.parked.values().any(|parked| parked.at != ParkedAt::Queue)
     }
 
-    /// Whether a client waits for the end of a run or of an activity, or for an update.
+    /// Whether a client waits for the end of a run or of an activity, for an update or for a fast-forward.
     pub fn has_waiting_client(&self) -> bool {
         self.parked.values().any(Parked::waits_for_result)
     }
@@ -424,6 +430,7 @@ impl Engine {
             ParkedAt::ActivityOutcome(activity) | ParkedAt::ActivityChange(activity) => {
                 self.forget_standalone_waiter(activity, ticket);
             }
+            ParkedAt::FastForward => self.fast_forward_waits.forget(ticket),
         }
     }
 
@@ -451,6 +458,7 @@ impl Engine {
             Timer::QueryScheduleToStart(run) => {
                 self.with_run(now, run, Run::on_queries_not_fetched);
             }
+            Timer::FastForward(run) => self.step(now, run, Run::on_fast_forward),
             Timer::User(run, started_event_id) => {
                 self.step(now, run, |run, context| run.on_user_timer(context, started_event_id));
             }
@@ -483,9 +491,12 @@ impl Engine {
     fn apply_effects(&mut self, now: Timestamp, run: RunRef, effects: Effects) -> Option<RunRef> {
         for (timer, deadline) in effects.timers {
             match deadline {
-                Some(deadline) => self.timers.set(timer, deadline),
+                Some(deadline) => self.timers.set(timer, deadline - effects.ahead),
                 None => self.timers.stop(timer),
             }
+        }
+        if !effects.hurry.is_zero() {
+            self.timers.hurry(run, effects.hurry);
         }
         self.notes.extend(effects.notes);
         let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
@@ -504,6 +515,7 @@ impl Engine {
             self.answer(ticket, reply);
         }
         self.after_close(run);
+        self.tell_fast_forward_waiters(run, effects.fast_forward_changed);
         self.wake_history_waiters(run);
         effects.next_run.map(|mut start| {
             self.settle_versioning(&mut start);

@@ -69,7 +69,10 @@ impl Engine {
             entropy: &mut self.entropy,
             endpoints: &self.nexus.endpoints,
         };
-        let run = Run::start(run_ref, start, &mut context);
+        let mut run = Run::start(run_ref, start, &mut context);
+        let ahead = run.skipped();
+        run.skip_time(&mut context);
+        effects.ahead = ahead;
         self.runs.insert(run);
         self.apply_effects(now, run_ref, effects);
         run_ref

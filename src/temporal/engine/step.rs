@@ -29,13 +29,20 @@ impl Engine {
     ) -> Option<T> {
         let mut effects = Effects::default();
         let run = self.runs.get_mut(run_ref)?;
+        let ahead = run.skipped();
         let mut context = Context {
-            now,
+            now: now + ahead,
             effects: &mut effects,
             entropy: &mut self.entropy,
             endpoints: &self.nexus.endpoints,
         };
+        let was_running = run.is_running();
         let given = body(run, &mut context);
+        if was_running && !run.is_running() {
+            run.after_updates(&mut context);
+        }
+        run.skip_time(&mut context);
+        effects.ahead = ahead;
         self.apply_effects(now, run_ref, effects);
         Some(given)
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use temporalio_protos::temporal::api::history::v1 as history;
 
+use crate::clock::Timestamp;
 use crate::temporal::proto::proto_duration;
 use crate::temporal::timer::Timer as ClockTimer;
 use crate::temporal::txn::Txn;
@@ -50,6 +51,7 @@ pub(crate) struct UserTimer {
     state: State,
     timer_id: String,
     started_event_id: i64,
+    fires_at: Timestamp,
 }
 
 impl UserTimer {
@@ -72,6 +74,7 @@ impl UserTimer {
             state: State::Started,
             timer_id,
             started_event_id,
+            fires_at: txn.now + duration,
         }
     }
 
@@ -105,6 +108,11 @@ impl UserTimer {
     /// The id that the workflow gave it.
     pub(crate) fn timer_id(&self) -> &str {
         &self.timer_id
+    }
+
+    /// When its time comes, on the run's clock.
+    pub(crate) fn fires_at(&self) -> Timestamp {
+        self.fires_at
     }
 
     /// The id of its started event, by which the clock knows it.

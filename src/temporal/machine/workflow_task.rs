@@ -4,6 +4,8 @@
 //! worker keeps failing) and a speculative one (scheduled only to deliver an update) get theirs when they complete;
 //! until then the worker is shown events that aren't written.
 
+mod events;
+
 use std::time::Duration;
 
 use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
@@ -12,14 +14,11 @@ use temporalio_protos::temporal::api::enums::v1::{
 };
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::history::v1 as history;
-use temporalio_protos::temporal::api::history::v1::HistoryEvent;
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
 
 use crate::clock::Timestamp;
-use crate::temporal::event::event_type;
 use crate::temporal::matching::Task;
-use crate::temporal::proto::{proto_duration, timestamp};
 use crate::temporal::timer::Timer;
 use crate::temporal::txn::Txn;
 use crate::temporal::versioning::{Completed, Version};
@@ -45,6 +44,8 @@ pub(crate) enum Input {
     Fail,
     StartToCloseTimeout,
     ScheduleToStartTimeout,
+    /// The run is paused before a worker has it.
+    PauseBeforeStart,
     /// The run closes from outside.
     Drop,
 }
@@ -55,6 +56,7 @@ pub(crate) const TRANSITIONS: &[(State, Input, State)] = &[
     (State::None, Input::Schedule, State::Scheduled),
     (State::Scheduled, Input::Start, State::Started),
     (State::Scheduled, Input::ScheduleToStartTimeout, State::None),
+    (State::Scheduled, Input::PauseBeforeStart, State::None),
     (State::Scheduled, Input::Drop, State::None),
     (State::Started, Input::Complete, State::None),
     (State::Started, Input::Fail, State::None),
@@ -67,7 +69,7 @@ pub(crate) fn step(state: State, input: Input) -> Option<State> {
     match (state, input) {
         (State::None, Input::Schedule) => Some(State::Scheduled),
         (State::Scheduled, Input::Start) => Some(State::Started),
-        (State::Scheduled, Input::ScheduleToStartTimeout | Input::Drop)
+        (State::Scheduled, Input::ScheduleToStartTimeout | Input::PauseBeforeStart | Input::Drop)
         | (State::Started, Input::Complete | Input::Fail | Input::StartToCloseTimeout | Input::Drop) => {
             Some(State::None)
         }
@@ -178,7 +180,7 @@ impl WorkflowTask {
         self.original_scheduled_at = txn.now;
         self.scheduled_event_id = if self.is_in_history() {
             let task_queue = self.task_queue(normal_queue);
-            self.emit_scheduled(txn, task_queue)
+            txn.emit(self.scheduled_attributes(task_queue))
         } else {
             txn.log().next_event_id()
         };
@@ -193,6 +195,7 @@ impl WorkflowTask {
         identity: &str,
         request_id: String,
         worker_version: Option<WorkerVersionStamp>,
+        many_updates: bool,
     ) -> bool {
         let Some(next) = step(self.state, Input::Start) else {
             return false;
@@ -203,17 +206,17 @@ impl WorkflowTask {
         identity.clone_into(&mut self.identity);
         self.worker_version = worker_version;
         self.history_size_bytes = txn.log().size_bytes();
-        self.suggest_reasons = suggest_reasons(self.history_size_bytes, txn.log().last_event_id());
+        self.suggest_reasons = self.reasons_to_continue_as_new(txn, many_updates);
         txn.stop_timer(Timer::WorkflowTaskScheduleToStart(txn.run));
         if !self.is_in_history() && self.scheduled_event_id != txn.log().next_event_id() {
             // Events came since: it isn't the same attempt any more, and it goes into the history.
             self.attempt = 1;
             self.kind = Kind::Normal;
             let task_queue = self.task_queue(normal_queue);
-            self.scheduled_event_id = self.emit_scheduled(txn, task_queue);
+            self.scheduled_event_id = txn.emit(self.scheduled_attributes(task_queue));
         }
         self.started_event_id = if self.is_in_history() {
-            self.emit_started(txn)
+            txn.emit(self.started_attributes())
         } else {
             self.scheduled_event_id + 1
         };
@@ -235,7 +238,9 @@ impl WorkflowTask {
             self.kind = Kind::Normal;
             return None;
         }
-        self.write_unwritten(txn, normal_queue);
+        #[allow(deprecated)]
+        let worker_version = request.worker_version_stamp.clone();
+        self.write_unwritten(txn, normal_queue, &request.identity, worker_version);
         let sdk_metadata = request.sdk_metadata.clone().map(sorted_flags);
         let worker = Completed::of(request);
         let completed_event_id = txn.emit(history::WorkflowTaskCompletedEventAttributes {
@@ -275,7 +280,7 @@ impl WorkflowTask {
         self.state = next;
         txn.stop_timer(Timer::WorkflowTaskStartToClose(txn.run));
         if self.attempt == 1 {
-            self.write_unwritten(txn, normal_queue);
+            self.write_unwritten(txn, normal_queue, identity, None);
             txn.emit(history::WorkflowTaskFailedEventAttributes {
                 scheduled_event_id: self.scheduled_event_id,
                 started_event_id: self.started_event_id,
@@ -302,12 +307,12 @@ impl WorkflowTask {
         if input == Input::ScheduleToStartTimeout {
             if self.kind == Kind::Speculative {
                 let task_queue = self.task_queue(normal_queue);
-                self.scheduled_event_id = self.emit_scheduled(txn, task_queue);
+                self.scheduled_event_id = txn.emit_at(self.scheduled_at, self.scheduled_attributes(task_queue));
                 self.kind = Kind::Normal;
             }
             self.started_event_id = 0;
         } else if self.attempt == 1 {
-            self.write_unwritten(txn, normal_queue);
+            self.write_unwritten(txn, normal_queue, "", None);
         }
         if self.attempt == 1 {
             txn.emit(history::WorkflowTaskTimedOutEventAttributes {
@@ -337,25 +342,6 @@ impl WorkflowTask {
     /// An answered heartbeat: the next task continues this one.
     pub(crate) fn carry_original_schedule(&mut self, original_scheduled_at: Timestamp) {
         self.original_scheduled_at = original_scheduled_at;
-    }
-
-    /// The events that a worker must see though they aren't written.
-    pub(crate) fn unwritten_events(&self, normal_queue: &str) -> Vec<HistoryEvent> {
-        if self.is_in_history() || self.state != State::Started {
-            return Vec::new();
-        }
-        let event = |event_id, at, attributes: history::history_event::Attributes| HistoryEvent {
-            event_id,
-            event_time: Some(timestamp(at)),
-            event_type: event_type(&attributes) as i32,
-            attributes: Some(attributes),
-            ..Default::default()
-        };
-        let scheduled = self.scheduled_attributes(self.task_queue(normal_queue));
-        vec![
-            event(self.scheduled_event_id, self.scheduled_at, scheduled.into()),
-            event(self.started_event_id, self.started_at, self.started_attributes().into()),
-        ]
     }
 
     pub(crate) fn state(&self) -> State {
@@ -466,21 +452,6 @@ impl WorkflowTask {
         });
     }
 
-    /// Whether its scheduled and started events are written when they happen.
-    fn is_in_history(&self) -> bool {
-        self.kind == Kind::Normal && self.attempt == 1
-    }
-
-    /// Writes the events of a transient or speculative task, now that it counts.
-    fn write_unwritten(&mut self, txn: &mut Txn<'_>, normal_queue: &str) {
-        if self.is_in_history() {
-            return;
-        }
-        let task_queue = self.task_queue(normal_queue);
-        self.scheduled_event_id = self.emit_scheduled(txn, task_queue);
-        self.started_event_id = self.emit_started(txn);
-    }
-
     /// A failure on the sticky queue doesn't count: the same attempt goes to any worker.
     fn prepare_next_attempt(&mut self) {
         self.attempt = match self.sticky.take() {
@@ -489,49 +460,6 @@ impl WorkflowTask {
         };
         self.kind = Kind::Normal;
     }
-
-    fn emit_scheduled(&self, txn: &mut Txn<'_>, task_queue: TaskQueue) -> i64 {
-        txn.emit(self.scheduled_attributes(task_queue))
-    }
-
-    fn emit_started(&self, txn: &mut Txn<'_>) -> i64 {
-        txn.emit(self.started_attributes())
-    }
-
-    fn scheduled_attributes(&self, task_queue: TaskQueue) -> history::WorkflowTaskScheduledEventAttributes {
-        history::WorkflowTaskScheduledEventAttributes {
-            task_queue: Some(task_queue),
-            start_to_close_timeout: Some(proto_duration(self.timeout)),
-            attempt: self.attempt,
-        }
-    }
-
-    fn started_attributes(&self) -> history::WorkflowTaskStartedEventAttributes {
-        history::WorkflowTaskStartedEventAttributes {
-            scheduled_event_id: self.scheduled_event_id,
-            identity: self.identity.clone(),
-            request_id: self.request_id.clone(),
-            suggest_continue_as_new: !self.suggest_reasons.is_empty(),
-            suggest_continue_as_new_reasons: self.suggest_reasons.iter().map(|it| *it as i32).collect(),
-            target_worker_deployment_version_changed: self.target_changed,
-            history_size_bytes: self.history_size_bytes,
-            #[allow(deprecated)]
-            worker_version: self.worker_version.clone(),
-            ..Default::default()
-        }
-    }
-}
-
-/// Why a workflow should continue as new, if it should.
-fn suggest_reasons(history_bytes: i64, events: i64) -> Vec<SuggestReason> {
-    let mut reasons = Vec::new();
-    if history_bytes >= SUGGEST_CONTINUE_AS_NEW_BYTES {
-        reasons.push(SuggestReason::HistorySizeTooLarge);
-    }
-    if events >= SUGGEST_CONTINUE_AS_NEW_EVENTS {
-        reasons.push(SuggestReason::TooManyHistoryEvents);
-    }
-    reasons
 }
 
 /// The time that a worker gets, which grows with the attempts.
@@ -573,6 +501,7 @@ mod tests {
                 I::Fail,
                 I::StartToCloseTimeout,
                 I::ScheduleToStartTimeout,
+                I::PauseBeforeStart,
                 I::Drop,
             ],
             TRANSITIONS,

@@ -146,6 +146,7 @@ fn described(engine: &Engine, namespace: &Namespace) -> wire::DescribeNamespaceR
                 worker_poll_complete_on_shutdown: engine.completes_polls_at_shutdown(),
                 standalone_activities: true,
                 standalone_activity_start_delay: true,
+                workflow_pause: true,
                 ..Default::default()
             }),
             ..Default::default()

@@ -64,8 +64,11 @@ pub(super) fn completed(
 }
 
 fn is_rejected(status: WorkflowExecutionStatus, condition: i32) -> bool {
-    if status == WorkflowExecutionStatus::Running {
-        return false;
+    match status {
+        WorkflowExecutionStatus::Running => return false,
+        // Whatever the client says.
+        WorkflowExecutionStatus::Paused => return true,
+        _ => {}
     }
     match QueryRejectCondition::try_from(condition) {
         Ok(QueryRejectCondition::NotOpen) => true,

@@ -109,6 +109,7 @@ pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionReques
     let queue = request.task_queue.as_ref().map(|queue| queue.name.as_str());
     engine.check_override(&request.namespace, queue.unwrap_or_default(), over.as_ref())?;
     let completion_callbacks = callback::check(request.completion_callbacks)?;
+    let time_skipping = super::time_skipping::check(request.time_skipping_config)?;
     let execution_timeout = duration(request.workflow_execution_timeout.as_ref());
     let run_timeout = duration(request.workflow_run_timeout.as_ref());
     let run_timeout = match (run_timeout, execution_timeout) {
@@ -142,6 +143,7 @@ pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionReques
         continued: handed_over(request.continued_failure, request.last_completion_result),
         first_task_backoff: duration(request.workflow_start_delay.as_ref()).unwrap_or_default(),
         priority: Some(request.priority.unwrap_or_default()),
+        time_skipping,
         user_metadata: request.user_metadata,
         links: callback::without_those_of(&completion_callbacks, request.links),
         completion_callbacks,
@@ -258,6 +260,7 @@ fn as_start(request: wire::SignalWithStartWorkflowExecutionRequest) -> wire::Sta
         links: request.links,
         priority: request.priority,
         versioning_override: request.versioning_override,
+        time_skipping_config: request.time_skipping_config,
         ..Default::default()
     }
 }

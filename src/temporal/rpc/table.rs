@@ -1,10 +1,10 @@
 //! Every RPC of Temporal's services: a handler, or why there is none.
 
-use super::workflow_task;
 use super::{
     Handler, activity, activity_operations, deployment, history, namespace, nexus, nexus_endpoint, query, schedule,
     signal, standalone_activity, start, system, typed, update, worker, workflow,
 };
+use super::{options, pause, time_skipping, workflow_task};
 
 /// One RPC of the table.
 #[derive(Clone, Copy, Debug)]
@@ -175,7 +175,7 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, RespondNexusTaskCompleted => nexus::completed),
     rpc!(WORKFLOW, RespondNexusTaskFailed => nexus::failed),
     rpc!(WORKFLOW, UpdateActivityOptions => activity_operations::update_options),
-    rpc!(WORKFLOW, UpdateWorkflowExecutionOptions => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, UpdateWorkflowExecutionOptions => options::update),
     rpc!(WORKFLOW, PauseActivity => activity_operations::pause),
     rpc!(WORKFLOW, UnpauseActivity => activity_operations::unpause),
     rpc!(WORKFLOW, ResetActivity => activity_operations::reset),
@@ -191,8 +191,8 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, FetchWorkerConfig => unsupported "worker management comes with the complete API"),
     rpc!(WORKFLOW, UpdateWorkerConfig => unsupported "worker management comes with the complete API"),
     rpc!(WORKFLOW, DescribeWorker => unsupported "worker management comes with the complete API"),
-    rpc!(WORKFLOW, PauseWorkflowExecution => unsupported "comes with the complete API"),
-    rpc!(WORKFLOW, UnpauseWorkflowExecution => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, PauseWorkflowExecution => pause::pause),
+    rpc!(WORKFLOW, UnpauseWorkflowExecution => pause::unpause),
     rpc!(WORKFLOW, StartActivityExecution => standalone_activity::start),
     rpc!(WORKFLOW, StartNexusOperationExecution => unsupported "nexus comes with the complete API"),
     rpc!(WORKFLOW, DescribeActivityExecution => standalone_activity::describe),
@@ -213,7 +213,7 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, UpdateActivityExecutionOptions => standalone_activity::update_options),
     rpc!(WORKFLOW, TerminateNexusOperationExecution => unsupported "nexus comes with the complete API"),
     rpc!(WORKFLOW, DeleteNexusOperationExecution => unsupported "nexus comes with the complete API"),
-    rpc!(WORKFLOW, PollWorkflowExecutionTimeSkipping => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
+    rpc!(WORKFLOW, PollWorkflowExecutionTimeSkipping => time_skipping::poll),
     rpc!(OPERATOR, AddSearchAttributes => unsupported "visibility comes with the complete API"),
     rpc!(OPERATOR, RemoveSearchAttributes => unsupported "visibility comes with the complete API"),
     rpc!(OPERATOR, ListSearchAttributes => unsupported "visibility comes with the complete API"),

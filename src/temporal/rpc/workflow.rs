@@ -39,7 +39,6 @@ pub(super) fn terminate(
             &request.identity,
             request.links,
         );
-        run.after_updates(context);
     });
     Ok(Answer::Now(wire::TerminateWorkflowExecutionResponse {}))
 }

@@ -11,12 +11,9 @@ use super::{Answer, check_length};
 use crate::temporal::engine::{Call, Engine, HandKey, PollingWorker};
 use crate::temporal::matching::{Kind, QueueKey};
 use crate::temporal::reject::Reject;
-use crate::temporal::run::{Completion, RunRef};
+use crate::temporal::run::{Completion, INLINE_REQUEST_ID, RunRef};
 use crate::temporal::token::TaskToken;
 use crate::temporal::versioning::{Version, versioned};
-
-/// The request id of a task that goes out with the answer to the one before it.
-const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
 
 /// The revision that such a task knows of: none, since it has asked no queue.
 const INLINE_REVISION: i64 = -1;

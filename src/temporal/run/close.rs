@@ -208,7 +208,10 @@ impl Run {
 
     /// What every next run of a chain takes over.
     fn successor(&self) -> StartRun {
+        let (time_skipping, inherited_time) = self.time_for_next_run();
         StartRun {
+            time_skipping,
+            inherited_time,
             first_run_id: self.first_run_id().to_owned(),
             identity: String::new(),
             input: None,
@@ -272,12 +275,12 @@ impl Run {
     fn end_workflow_task(&mut self, context: &mut Context<'_>) {
         let queue = self.start.task_queue.clone();
         let (machines, mut txn) = self.open(context);
-        if machines.workflow_task.is_started() && !machines.workflow_task.is_speculative() {
+        if machines.workflow_task.is_started() {
             machines.workflow_task.fail(
                 &mut txn,
                 temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause::ForceCloseCommand,
                 None,
-                "",
+                "history-service",
                 &queue,
             );
         }

@@ -6,7 +6,8 @@ use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflow::v1 as workflow;
 use temporalio_protos::temporal::api::workflowservice::v1::DescribeWorkflowExecutionResponse;
 
-use super::Run;
+use super::pause::PAUSE_SEARCH_ATTRIBUTE;
+use super::{Pause, Run};
 use crate::clock::Timestamp;
 use crate::temporal::machine::callback::CompletionCallback;
 use crate::temporal::machine::child_workflow::ChildWorkflow;
@@ -15,7 +16,7 @@ use crate::temporal::machine::workflow_task::State;
 use crate::temporal::proto::{duration, proto_duration, timestamp};
 
 impl Run {
-    /// All that a client can learn of a run without its history.
+    /// All that a client can learn of a run without its history, at a moment of the world's clock.
     pub(crate) fn describe(&self, now: Timestamp) -> DescribeWorkflowExecutionResponse {
         DescribeWorkflowExecutionResponse {
             execution_config: Some(workflow::WorkflowExecutionConfig {
@@ -56,7 +57,7 @@ impl Run {
                 .map(CompletionCallback::describe)
                 .collect(),
             pending_workflow_task: self.describe_workflow_task(),
-            workflow_extended_info: Some(self.extended_info()),
+            workflow_extended_info: Some(self.extended_info(now)),
         }
     }
 
@@ -107,6 +108,10 @@ impl Run {
         for (name, value) in self.versioning.search_attributes.payloads() {
             attributes.indexed_fields.insert(name.to_owned(), value);
         }
+        if let Some(payload) = self.pause_search_attribute() {
+            let name = PAUSE_SEARCH_ATTRIBUTE.to_owned();
+            attributes.indexed_fields.insert(name, payload);
+        }
         attributes
     }
 
@@ -126,13 +131,18 @@ impl Run {
         })
     }
 
-    fn extended_info(&self) -> workflow::WorkflowExecutionExtendedInfo {
+    fn extended_info(&self, now: Timestamp) -> workflow::WorkflowExecutionExtendedInfo {
         let begin = self.started_at + self.start.first_task_backoff;
         workflow::WorkflowExecutionExtendedInfo {
             execution_expiration_time: self.start.execution_expiration.map(timestamp),
             run_expiration_time: duration(self.start.run_timeout.as_ref()).map(|limit| timestamp(begin + limit)),
             cancel_requested: self.cancel_requested,
             original_start_time: Some(timestamp(self.started_at)),
+            pause_info: self.pause.as_ref().map(Pause::describe),
+            time_skipping_info: self
+                .time_skipping
+                .as_ref()
+                .map(|time_skipping| time_skipping.describe(now + self.skipped())),
             ..Default::default()
         }
     }

@@ -7,9 +7,12 @@ mod describe;
 mod external;
 mod message;
 mod nexus;
+mod options;
+mod pause;
 mod poll;
 mod query;
 mod start;
+mod time_skipping;
 mod update;
 mod versioning;
 mod workflow_task;
@@ -25,11 +28,13 @@ use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 pub(crate) use activity::{ActivityName, activity_task_not_found};
 pub(crate) use activity_operations::Which;
 pub(crate) use message::{CancelRequest, Signal};
+pub(crate) use options::Mask;
+pub(crate) use pause::{Pause, PauseRequest};
 pub(crate) use poll::HISTORY_PAGE_EVENTS;
 pub(crate) use query::Query;
 pub(crate) use start::{DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT};
 pub(crate) use versioning::Taking;
-pub(crate) use workflow_task::Completion;
+pub(crate) use workflow_task::{Completion, INLINE_REQUEST_ID};
 
 use super::history::Log;
 use super::machine::activity::Activity;
@@ -41,6 +46,7 @@ use super::machine::timer::UserTimer;
 use super::machine::update::Update;
 use super::machine::workflow_task::{Kind, WorkflowTask};
 use super::nexus::Endpoints;
+use super::time_skipping::{Inherited, TimeSkipping};
 use super::txn::{Effects, Ticket, Txn};
 use super::versioning::{RunVersioning, StartVersioning};
 use crate::clock::Timestamp;
@@ -85,6 +91,9 @@ pub(crate) struct StartRun {
     /// When the whole chain of runs times out.
     pub(crate) execution_expiration: Option<Timestamp>,
     pub(crate) priority: Option<common::Priority>,
+    pub(crate) time_skipping: Option<common::TimeSkippingConfig>,
+    /// The clock of the run before it, or of its parent.
+    pub(crate) inherited_time: Option<Inherited>,
     pub(crate) user_metadata: Option<UserMetadata>,
     pub(crate) links: Vec<common::Link>,
     pub(crate) versioning: StartVersioning,
@@ -129,6 +138,10 @@ pub(crate) struct Run {
     /// RPCs that wait for an event.
     pub(crate) history_waiters: Vec<Ticket>,
     pub(crate) cancel_requested: bool,
+    /// Who paused it, if anybody did.
+    pub(crate) pause: Option<Pause>,
+    /// Its own clock, if it has ever skipped time or may.
+    pub(crate) time_skipping: Option<Box<TimeSkipping>>,
     /// A start delay or a retry's wait lasts: events only gather.
     in_first_task_backoff: bool,
     cancel_request_id: String,
@@ -175,7 +188,7 @@ impl Machines {
     }
 }
 
-/// What a step of a run may use: the time, the effects it writes, and the source of ids.
+/// What a step of a run may use: the time on its clock, the effects it writes, and the source of ids.
 pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
     pub(crate) effects: &'a mut Effects,
@@ -185,9 +198,12 @@ pub(crate) struct Context<'a> {
 }
 
 impl Run {
-    /// Whether the run is open.
+    /// Whether the run is open, paused or not.
     pub(crate) fn is_running(&self) -> bool {
-        self.status == WorkflowExecutionStatus::Running
+        matches!(
+            self.status,
+            WorkflowExecutionStatus::Running | WorkflowExecutionStatus::Paused
+        )
     }
 
     /// The workflow id and the run id.
@@ -255,6 +271,9 @@ impl Run {
             return;
         }
         let fresh_events = self.flush();
+        if self.is_paused() {
+            return;
+        }
         let timeout = self.task_timeout();
         let queue = self.start.task_queue.clone();
         let (machines, mut txn) = self.open(context);

@@ -10,6 +10,7 @@ use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use super::{Context, Kind, Log, Machines, Run, RunRef, StartRun};
 use crate::temporal::history::NewEvent;
 use crate::temporal::proto::{duration, proto_duration, timestamp};
+use crate::temporal::time_skipping::Inherited;
 use crate::temporal::timer::Timer;
 use crate::temporal::versioning::{AutoUpgrade, Override, RunVersioning, Target, Version};
 
@@ -38,13 +39,17 @@ impl Run {
             next_run_id: String::new(),
             history_waiters: Vec::new(),
             cancel_requested: false,
+            pause: None,
+            time_skipping: None,
             in_first_task_backoff: false,
             cancel_request_id: String::new(),
             signal_request_ids: std::collections::BTreeSet::new(),
             signal_count: 0,
         };
         run.set_expiration(context);
+        run.continue_clock(context);
         run.emit_started(context);
+        run.start_clock(context);
         run.machines.callbacks = run.completion_callbacks(context);
         // The history has the input now.
         run.start.input = None;
@@ -136,6 +141,8 @@ impl Run {
             inherited_auto_upgrade_info: start.versioning.auto_upgrade.as_ref().map(AutoUpgrade::to_wire),
             declined_target_version_upgrade: start.versioning.declined.as_ref().map(Target::to_wire),
             completion_callbacks: start.completion_callbacks.clone(),
+            time_skipping_config: start.time_skipping.clone(),
+            time_skipping_state_propagation: start.inherited_time.map(Inherited::to_wire),
             ..Default::default()
         };
         let event = NewEvent::from(attributes)
@@ -147,7 +154,7 @@ impl Run {
 
     fn start_clocks(&self, context: &mut Context<'_>) {
         let timers = &mut context.effects.timers;
-        let begin = context.now + self.start.first_task_backoff;
+        let begin = self.started_at + self.start.first_task_backoff;
         if let Some(limit) = duration(self.start.run_timeout.as_ref()) {
             timers.push((Timer::WorkflowRunTimeout(self.run), Some(begin + limit)));
         }

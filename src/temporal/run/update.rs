@@ -19,6 +19,10 @@ pub(crate) const MAX_IN_FLIGHT: usize = 10;
 /// Updates that one run may have in all (dynamic config `history.maxTotalUpdates`).
 pub(crate) const MAX_TOTAL: usize = 2_000;
 
+/// Updates after which Temporal suggests to continue as new: nine tenths of [`MAX_TOTAL`] (dynamic config
+/// `history.maxTotalUpdates.suggestContinueAsNewThreshold`).
+const MANY: usize = 1_800;
+
 impl Run {
     /// Takes an update, or finds the one with this id.
     pub(crate) fn update(
@@ -28,6 +32,11 @@ impl Run {
         update_id: &str,
         request: Request,
     ) -> Result<(), Reject> {
+        if self.is_paused() {
+            return Err(Reject::FailedPrecondition(
+                "Workflow is paused. Cannot update the workflow.".to_owned(),
+            ));
+        }
         if !self.machines.updates.contains_key(update_id) {
             self.admit(context, update_id, request)?;
         }
@@ -60,9 +69,22 @@ impl Run {
                 .updates
                 .values_mut()
                 .for_each(|update| update.abort_accepted());
-            self.refuse_undelivered(context, &Reject::workflow_completed());
+            let closing = match context.effects.next_run {
+                // Clients try again by themselves, and find the next run.
+                Some(_) => Reject::ResourceExhausted(
+                    "workflow operation can not be applied because workflow is closing".to_owned(),
+                ),
+                None => Reject::NotFound("workflow update was aborted by closing workflow".to_owned()),
+            };
+            self.refuse_undelivered(context, &closing);
         }
         self.answer_updates(context);
+    }
+
+    /// Whether the run has had nearly as many updates as it may: time to continue as new.
+    pub(super) fn has_many_updates(&self) -> bool {
+        let counted = |update: &&Update| update.state() != State::Rejected;
+        self.machines.updates.values().filter(counted).count() >= MANY
     }
 
     /// A client went away.

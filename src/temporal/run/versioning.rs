@@ -79,10 +79,6 @@ impl Run {
     }
 
     /// A client sets an override, or takes it back.
-    #[expect(
-        dead_code,
-        reason = "UpdateWorkflowExecutionOptions is built on another branch and calls it"
-    )]
     pub(crate) fn set_versioning_override(&mut self, context: &mut Context<'_>, over: Option<Override>) {
         if self.versioning.set_override(over) {
             self.machines.workflow_task.set_sticky(None);

@@ -18,6 +18,9 @@ use crate::temporal::reject::Reject;
 use crate::temporal::txn::Note;
 use crate::temporal::versioning::{Completed, versioned};
 
+/// The request id of a task that goes out with the answer to the one before it.
+pub(crate) const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
+
 /// How long a worker may keep a workflow task alive by heartbeats alone.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(30 * 60);
 
@@ -48,10 +51,11 @@ impl Run {
         }
         let request_id = request_id.unwrap_or_else(|| context.entropy.uuid());
         let queue = self.start.task_queue.clone();
+        let many_updates = self.has_many_updates();
         let (machines, mut txn) = self.open(context);
         machines
             .workflow_task
-            .start(&mut txn, &queue, identity, request_id, worker_version)
+            .start(&mut txn, &queue, identity, request_id, worker_version, many_updates)
     }
 
     /// Whether this is the task that waits for a worker.
@@ -76,24 +80,30 @@ impl Run {
         context: &mut Context<'_>,
         mut request: RespondWorkflowTaskCompletedRequest,
     ) -> Result<Completion, Reject> {
+        if self.is_paused() && request.force_create_new_workflow_task {
+            return Err(Reject::FailedPrecondition(
+                "Workflow is paused and force create new workflow task is not allowed.".to_owned(),
+            ));
+        }
         self.check_versioning(&request)?;
         let commands = std::mem::take(&mut request.commands);
         let messages = std::mem::take(&mut request.messages);
         let discard = self.may_discard(&request, commands.len(), &messages);
         let heartbeat = request.force_create_new_workflow_task && commands.is_empty() && messages.is_empty();
         if heartbeat && self.heartbeats_too_long(context) {
-            return Ok(self.end_heartbeats(context, request));
+            return Err(self.end_heartbeats(context, request));
         }
         let limits = command::Limits {
             run_timeout: duration(self.start.run_timeout.as_ref()).unwrap_or_default(),
             task_queue: &self.start.task_queue,
         };
+        command::check_sequence(&commands)?;
         let checked = command::parse(commands, messages, &limits, context.endpoints)
             .and_then(|commands| command::check(&commands, self).map(|()| commands))
             .map(|commands| refuse_eager(commands, &request));
         match checked {
             Ok(commands) => Ok(self.carry_out(context, request, commands, discard, heartbeat)),
-            Err(bad) => self.refuse_commands(context, bad, &request.identity),
+            Err(bad) => Err(self.refuse_commands(context, bad, &request.identity)),
         }
     }
 
@@ -172,6 +182,11 @@ impl Run {
             self.release_queries(context);
             return Completion::Done;
         }
+        if self.is_paused() {
+            self.settle(context, false);
+            self.release_queries(context);
+            return Completion::Done;
+        }
         let is_moving = self.versioning.transition().is_some();
         let force = request.force_create_new_workflow_task || applied.wake || self.log.has_held_back() || is_moving;
         if force {
@@ -223,23 +238,15 @@ impl Run {
     }
 
     /// The batch can't be carried out: the task fails with Temporal's cause, and another follows.
-    fn refuse_commands(
-        &mut self,
-        context: &mut Context<'_>,
-        bad: BadCommand,
-        identity: &str,
-    ) -> Result<Completion, Reject> {
+    fn refuse_commands(&mut self, context: &mut Context<'_>, bad: BadCommand, identity: &str) -> Reject {
         let attempt = self.machines.workflow_task.attempt();
         if attempt > 1 && bad.cause != Cause::UnhandledCommand {
             // The worker keeps sending the same; the task is left to time out.
-            return Err(Reject::InvalidArgument(bad.message));
+            return Reject::InvalidArgument(bad.message);
         }
         let failure = Failure {
             message: bad.message,
-            source: "Server".to_owned(),
-            failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo {
-                non_retryable: true,
-            })),
+            failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo::default())),
             ..Default::default()
         };
         let message = failure.message.clone();
@@ -250,32 +257,36 @@ impl Run {
             .fail(&mut txn, bad.cause, Some(failure), identity, &queue);
         self.fail_sent_updates(context);
         self.schedule_workflow_task(context, Kind::Normal);
-        if bad.cause == Cause::UnhandledCommand {
-            return Ok(Completion::NextTask);
-        }
-        Err(Reject::InvalidArgument(message))
+        Reject::InvalidArgument(message)
     }
 
     fn heartbeats_too_long(&self, context: &Context<'_>) -> bool {
         context.now > self.machines.workflow_task.original_scheduled_at() + HEARTBEAT_LIMIT
     }
 
-    /// The worker has only been heartbeating: the task times out, and any worker may have the next.
+    /// The worker has only been heartbeating: the task times out, and another follows. As in Temporal, a worker that wants
+    /// the next task with its answer loses it: the task counts as started, but the answer is a refusal.
     fn end_heartbeats(
         &mut self,
         context: &mut Context<'_>,
         mut request: RespondWorkflowTaskCompletedRequest,
-    ) -> Completion {
+    ) -> Reject {
         let queue = self.start.task_queue.clone();
         let query_results = std::mem::take(&mut request.query_results);
         let (machines, mut txn) = self.open(context);
         machines
             .workflow_task
             .time_out(&mut txn, TimeoutType::StartToClose, &queue);
+        machines.workflow_task.set_sticky(sticky(&request));
         self.take_query_results(context, query_results);
         self.unsend_updates();
         self.schedule_workflow_task(context, Kind::Normal);
-        Completion::Done
+        if request.return_new_workflow_task {
+            let scheduled_event_id = self.machines.workflow_task.scheduled_event_id();
+            let request_id = Some(INLINE_REQUEST_ID.to_owned());
+            self.start_workflow_task(context, scheduled_event_id, &request.identity, request_id, None);
+        }
+        Reject::NotFound("workflow task heartbeat timeout".to_owned())
     }
 
     /// A speculative task that only rejected leaves no trace, unless the worker saw too much with it.

@@ -1,5 +1,6 @@
 //! The in-memory Temporal, driven by real workflows of the Rust SDK: what comes of each, and the history that it writes.
 
+mod raw;
 pub(crate) mod script;
 mod server;
 mod wire_server;
@@ -16,10 +17,14 @@ mod hostile;
 mod local_activity;
 mod namespace;
 mod nexus;
+mod options;
+mod pause;
 mod query;
 mod schedule;
 mod signal;
 mod standalone_activity;
+mod task_details;
+mod time_skipping;
 mod timer;
 mod update;
 mod workflow;

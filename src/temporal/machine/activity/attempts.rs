@@ -75,6 +75,8 @@ impl Activity {
             self.state = next;
         }
         self.attempt = self.attempt.saturating_add(1);
+        // A pause of the workflow stops the attempts that it found, not one that comes after.
+        self.held_back = false;
         self.plan_attempt(failure.cloned(), txn.now + wait);
         self.wind_clocks(txn);
     }
@@ -195,7 +197,7 @@ impl Activity {
                 let last_sign = self.started_at.max(self.last_heartbeat_at).unwrap_or_default();
                 duration(options.heartbeat_timeout.as_ref()).map(|limit| last_sign + limit)
             }
-            ActivityTimer::Retry if self.state == State::Backoff => Some(self.attempt_scheduled_at),
+            ActivityTimer::Retry if self.state == State::Backoff && !self.held_back => Some(self.attempt_scheduled_at),
             _ => None,
         }
     }

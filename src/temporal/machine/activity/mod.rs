@@ -6,6 +6,7 @@
 mod attempts;
 mod describe;
 mod operate;
+mod pause;
 
 use temporalio_protos::temporal::api::activity::v1::ActivityOptions;
 use temporalio_protos::temporal::api::common::v1::{Payloads, WorkerVersionStamp};
@@ -148,6 +149,8 @@ pub(crate) struct Activity {
     last_attempt_completed_at: Option<Timestamp>,
     cancel_requested_event_id: Option<i64>,
     pause: Option<Pause>,
+    /// Its workflow is paused: no worker gets this attempt.
+    held_back: bool,
     /// A client has reset it while a worker has it.
     is_reset: bool,
     /// The next attempt doesn't get the heartbeats of the ones before it.
@@ -219,6 +222,7 @@ impl Activity {
             last_attempt_completed_at: None,
             cancel_requested_event_id: None,
             pause: None,
+            held_back: false,
             is_reset: false,
             resets_heartbeat: false,
             armed: Default::default(),
@@ -232,7 +236,7 @@ impl Activity {
 
     /// A worker takes the task. `false` if the task is stale: the attempt is over.
     pub(crate) fn start(&mut self, txn: &mut Txn<'_>, attempt: i32, identity: &str) -> bool {
-        let Some(next) = step(self.state, Input::Start).filter(|_| attempt == self.attempt) else {
+        let Some(next) = step(self.state, Input::Start).filter(|_| attempt == self.attempt && !self.held_back) else {
             return false;
         };
         self.state = next;
