@@ -4,6 +4,7 @@
 //! write events and effects into a [`txn`], and the engine applies them: timers, tasks for [`matching`], letters to other
 //! runs, answers.
 
+mod batch;
 mod command;
 mod engine;
 mod event;
@@ -21,8 +22,10 @@ mod timer;
 mod token;
 mod txn;
 mod versioning;
+mod visibility;
 
 pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
 pub use reject::Reject;
 pub use rpc::{Rpc, Support, table};
 pub use txn::{Note, Ticket};
+pub use visibility::SearchAttributeType;

@@ -21,6 +21,8 @@ pub(crate) enum Timer {
     WorkflowTaskScheduleToStart(RunRef),
     /// Queries on a sticky queue weren't fetched in time: any worker may have them.
     QueryScheduleToStart(RunRef),
+    /// A batch operation goes on.
+    Batch(RunRef),
     /// A user timer (by the id of its started event).
     User(RunRef, i64),
     /// One of an activity's clocks (by the id of its scheduled event).
@@ -104,6 +106,7 @@ impl TimerTable {
             Timer::FirstWorkflowTask(run),
             Timer::WorkflowTaskStartToClose(run),
             Timer::WorkflowTaskScheduleToStart(run),
+            Timer::Batch(run),
         ];
         let users = self.keys.range(Timer::User(run, i64::MIN)..=Timer::User(run, i64::MAX));
         let activities = self.keys.range(

@@ -7,6 +7,7 @@ mod apply;
 mod check;
 mod nexus;
 mod parse;
+mod search_attributes;
 
 use temporalio_protos::temporal::api::command::v1 as wire;
 use temporalio_protos::temporal::api::common::v1 as common;
@@ -18,6 +19,7 @@ use temporalio_protos::temporal::api::update::v1 as update;
 
 pub(crate) use check::check;
 pub(crate) use parse::parse;
+pub(crate) use search_attributes::check_search_attributes;
 
 /// One thing that a workflow asks for.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 //! Inputs come by [`Engine::handle_rpc`], [`Engine::handle_timeout`] and the `handle_*` of connections; each is carried
 //! out to its end before the call returns. Answers leave by [`Engine::poll_output`].
 
+mod batch;
 mod deployment;
 mod expiry;
 mod hand_out;
@@ -10,24 +11,28 @@ mod look;
 mod mail;
 mod namespaces;
 mod nexus;
+mod operator;
 mod polls;
 mod runs;
 mod schedules;
 mod start;
 mod step;
+mod visibility;
 
 use std::collections::{BTreeMap, VecDeque};
 
+pub(crate) use batch::input as batch_input;
 pub use expiry::Patience;
 pub(crate) use hand_out::{Hand, HandKey};
-pub(crate) use namespaces::{Namespace, Namespaces};
+pub(crate) use namespaces::{CLUSTER, Namespace, Namespaces};
 pub(crate) use polls::PollingWorker;
 pub(crate) use runs::Runs;
 pub(crate) use schedules::workflow_id as schedule_workflow_id;
 pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};
 
-use super::matching::Matching;
+use super::batch::Batch;
+use super::matching::{Matching, Task};
 use super::nexus::Nexus;
 use super::reject::Reject;
 use super::rpc;
@@ -36,6 +41,7 @@ use super::schedule::Schedules;
 use super::timer::{Timer, TimerTable};
 use super::txn::{Effects, Letter, Note, Ticket};
 use super::versioning::Deployments;
+use super::visibility::Visibility;
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 
@@ -91,6 +97,10 @@ pub struct Engine {
     pub(crate) nexus: Nexus,
     pub(crate) hands: BTreeMap<HandKey, Hand>,
     pub(crate) parked: BTreeMap<Ticket, Parked>,
+    /// What lists and counts know.
+    pub(crate) visibility: Visibility,
+    /// Batch operations at work.
+    pub(crate) batches: BTreeMap<RunRef, Batch>,
     hand_out: HandOut,
     /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
     starting_workers: usize,
@@ -150,6 +160,8 @@ impl Engine {
             nexus: Nexus::default(),
             hands: BTreeMap::new(),
             parked: BTreeMap::new(),
+            visibility: Visibility::default(),
+            batches: BTreeMap::new(),
             hand_out,
             starting_workers: 0,
             ignore_expected_polls: false,
@@ -429,6 +441,7 @@ impl Engine {
             Timer::QueryScheduleToStart(run) => {
                 self.with_run(now, run, Run::on_queries_not_fetched);
             }
+            Timer::Batch(run) => self.go_on_with_batch(now, run),
             Timer::User(run, started_event_id) => {
                 self.step(now, run, |run, context| run.on_user_timer(context, started_event_id));
             }
@@ -466,7 +479,9 @@ impl Engine {
         }
         self.notes.extend(effects.notes);
         let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
-        for task in effects.tasks {
+        // The server's own worker doesn't poll.
+        let for_workers = |task: &Task| task.queue() != super::batch::TASK_QUEUE;
+        for task in effects.tasks.into_iter().filter(for_workers) {
             let dispatch = self.dispatch(run, &task);
             self.matching
                 .add(now, namespace.as_deref().unwrap_or_default(), task, dispatch);
@@ -474,6 +489,9 @@ impl Engine {
         self.mail.extend(effects.mail);
         for (ticket, reply) in effects.replies {
             self.answer(ticket, reply);
+        }
+        if effects.visible {
+            self.show(run);
         }
         self.after_close(run);
         self.wake_history_waiters(run);

@@ -32,6 +32,7 @@ impl Engine {
         let mut context = Context {
             now,
             effects: &mut effects,
+            namespaces: &self.namespaces,
             entropy: &mut self.entropy,
             endpoints: &self.nexus.endpoints,
         };
@@ -46,6 +47,7 @@ impl Engine {
             return;
         }
         self.timers.stop_all_of(run);
+        self.batches.remove(&run);
         self.tell_watcher(run);
         self.hands.retain(|key, _| match key {
             HandKey::Workflow(owner) | HandKey::Activity(owner, _) => *owner != run,

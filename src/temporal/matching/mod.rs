@@ -101,6 +101,15 @@ impl Default for Dispatch {
     }
 }
 
+impl Task {
+    /// The queue that it is for.
+    pub(crate) fn queue(&self) -> &str {
+        match self {
+            Self::Workflow { queue, .. } | Self::Activity { queue, .. } | Self::Query { queue, .. } => queue,
+        }
+    }
+}
+
 /// What kind of tasks a queue holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {

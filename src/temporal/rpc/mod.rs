@@ -4,12 +4,14 @@
 //! types end here: what goes on to the engine has been checked.
 
 mod activity;
+mod batch;
 mod callback;
 mod deployment;
 mod history;
 mod namespace;
 mod nexus;
 mod nexus_endpoint;
+mod operator;
 mod query;
 mod schedule;
 mod signal;
@@ -17,6 +19,7 @@ mod start;
 mod system;
 mod table;
 mod update;
+mod visibility;
 mod worker;
 mod workflow;
 mod workflow_task;
@@ -25,6 +28,7 @@ use prost::Message;
 
 pub(crate) use start::parse as parse_start;
 pub use table::{Rpc, Support, table};
+pub(crate) use visibility::{count_of, page};
 
 use super::engine::{Call, Engine};
 use super::reject::Reject;

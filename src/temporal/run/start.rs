@@ -43,6 +43,7 @@ impl Run {
             signal_request_ids: std::collections::BTreeSet::new(),
             signal_count: 0,
         };
+        context.effects.visible = true;
         run.set_expiration(context);
         run.emit_started(context);
         run.machines.callbacks = run.completion_callbacks(context);

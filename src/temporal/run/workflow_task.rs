@@ -85,8 +85,10 @@ impl Run {
         if heartbeat && self.heartbeats_too_long(context) {
             return Ok(self.end_heartbeats(context, request));
         }
-        let checked = command::parse(commands, messages, run_timeout, context.endpoints)
-            .and_then(|commands| command::check(&commands, self).map(|()| commands));
+        let checked = command::parse(commands, messages, run_timeout, context.endpoints).and_then(|mut commands| {
+            command::check_search_attributes(&mut commands, &self.start.namespace, context.namespaces)?;
+            command::check(&commands, self).map(|()| commands)
+        });
         match checked {
             Ok(commands) => Ok(self.carry_out(context, request, commands, discard, heartbeat)),
             Err(bad) => self.refuse_commands(context, bad, &request.identity),
