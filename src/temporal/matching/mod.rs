@@ -60,7 +60,7 @@ impl Task {
     }
 
     /// The queue that it is meant for, which may be a worker's own.
-    fn queue(&self) -> &str {
+    pub(crate) fn queue(&self) -> &str {
         match self {
             Self::Workflow { queue, .. }
             | Self::Query { queue, .. }
@@ -97,15 +97,6 @@ impl Default for Dispatch {
             workflow_id: String::new(),
             stamp: 0,
             priority: DEFAULT_PRIORITY,
-        }
-    }
-}
-
-impl Task {
-    /// The queue that it is for.
-    pub(crate) fn queue(&self) -> &str {
-        match self {
-            Self::Workflow { queue, .. } | Self::Activity { queue, .. } | Self::Query { queue, .. } => queue,
         }
     }
 }
