@@ -12,7 +12,7 @@ use crate::clock::{HoldId, Holds, Timestamp};
 use crate::entropy::Entropy;
 use crate::human::{self, AttemptId, DeliveryOutcome, Human};
 use crate::journal::{Journal, Party};
-use crate::temporal::{Answer, Call, Engine, HandOut, Ticket};
+use crate::temporal::{Answer, Call, Engine, HandOut, SearchAttributeType, Ticket};
 
 /// Something that comes from outside.
 #[derive(Debug)]
@@ -261,6 +261,11 @@ impl World {
     }
 
     // Mutators.
+
+    /// Gives a namespace a search attribute. `false` if there is no such namespace, or no place for another one.
+    pub fn add_search_attribute(&mut self, namespace: &str, name: &str, kind: SearchAttributeType) -> bool {
+        self.temporal.add_search_attribute(namespace, name, kind)
+    }
 
     /// Stops time.
     pub fn hold(&mut self, reason: impl Into<String>) -> HoldId {

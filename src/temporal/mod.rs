@@ -5,6 +5,7 @@
 //! runs, answers.
 
 mod activity_options;
+mod batch;
 mod command;
 mod engine;
 mod event;
@@ -25,8 +26,10 @@ mod timer;
 mod token;
 mod txn;
 mod versioning;
+mod visibility;
 
 pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
 pub use reject::Reject;
 pub use rpc::{Rpc, Support, table};
 pub use txn::{Note, Ticket};
+pub use visibility::SearchAttributeType;

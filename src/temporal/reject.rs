@@ -2,7 +2,7 @@
 
 use prost::Message;
 use temporalio_protos::google::rpc;
-use temporalio_protos::temporal::api::enums::v1::{ResourceExhaustedCause, ResourceExhaustedScope};
+use temporalio_protos::temporal::api::enums::v1::{NamespaceState, ResourceExhaustedCause, ResourceExhaustedScope};
 use temporalio_protos::temporal::api::errordetails::v1 as details;
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use tonic::Code;
@@ -37,6 +37,15 @@ pub enum Reject {
         /// The run in the way.
         run_id: String,
     },
+    /// The namespace is deprecated or deleted, and the request needs it in one of these states.
+    NamespaceInvalidState {
+        /// Its name.
+        namespace: String,
+        /// The state it is in.
+        state: NamespaceState,
+        /// The states in which the request is served.
+        allowed: Vec<NamespaceState>,
+    },
     /// The state of the workflow doesn't allow it now.
     FailedPrecondition(String),
     /// A query came before the workflow could answer one.
@@ -60,6 +69,12 @@ pub enum Reject {
     Internal(String),
     /// A limit of this server was reached.
     ResourceExhausted(String),
+    /// So much of it is at work already that no more is taken.
+    ConcurrentLimit(String),
+    /// A part of the server that the request needs refuses it.
+    Unavailable(String),
+    /// An error that Temporal itself doesn't classify.
+    Unknown(String),
     /// This server doesn't serve the RPC; the text says why.
     Unimplemented(String),
 }
@@ -76,10 +91,14 @@ impl Reject {
             | Self::ActivityExecutionAlreadyStarted { .. } => Code::AlreadyExists,
             Self::PermissionDenied(_) => Code::PermissionDenied,
             Self::Internal(_) => Code::Internal,
-            Self::FailedPrecondition(_) | Self::WorkflowNotReady(_) => Code::FailedPrecondition,
+            Self::FailedPrecondition(_) | Self::WorkflowNotReady(_) | Self::NamespaceInvalidState { .. } => {
+                Code::FailedPrecondition
+            }
             Self::QueryFailed { .. } => Code::InvalidArgument,
             Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
-            Self::ResourceExhausted(_) | Self::DeploymentLimit(_) => Code::ResourceExhausted,
+            Self::ResourceExhausted(_) | Self::DeploymentLimit(_) | Self::ConcurrentLimit(_) => Code::ResourceExhausted,
+            Self::Unavailable(_) => Code::Unavailable,
+            Self::Unknown(_) => Code::Unknown,
             Self::Unimplemented(_) => Code::Unimplemented,
         }
     }
@@ -97,12 +116,23 @@ impl Reject {
             | Self::PermissionDenied(message)
             | Self::DeploymentLimit(message)
             | Self::Internal(message)
+            | Self::ConcurrentLimit(message)
+            | Self::Unavailable(message)
+            | Self::Unknown(message)
             | Self::Unimplemented(message)
             | Self::WorkflowExecutionAlreadyStarted { message, .. }
             | Self::QueryFailed { message, .. } => message.clone(),
             Self::NamespaceNotFound(name) => format!("Namespace {name} is not found."),
-            Self::NamespaceAlreadyExists(_) => "Namespace already exists.".to_owned(),
             Self::ActivityExecutionAlreadyStarted { .. } => "activity execution already started".to_owned(),
+            Self::NamespaceAlreadyExists(name) => format!("Namespace {name:?} already exists"),
+            Self::NamespaceInvalidState { state, allowed, .. } => {
+                let allowed: Vec<String> = allowed.iter().copied().map(state_name).collect();
+                format!(
+                    "Namespace has invalid state: {}. Must be {}.",
+                    state_name(*state),
+                    allowed.join(" or ")
+                )
+            }
         }
     }
 
@@ -126,6 +156,25 @@ impl Reject {
                 "NamespaceNotFoundFailure",
                 &details::NamespaceNotFoundFailure {
                     namespace: namespace.clone(),
+                },
+            )),
+            Self::NamespaceInvalidState {
+                namespace,
+                state,
+                allowed,
+            } => Some(any(
+                "NamespaceInvalidStateFailure",
+                &details::NamespaceInvalidStateFailure {
+                    namespace: namespace.clone(),
+                    state: *state as i32,
+                    allowed_states: allowed.iter().map(|state| *state as i32).collect(),
+                },
+            )),
+            Self::ConcurrentLimit(_) => Some(any(
+                "ResourceExhaustedFailure",
+                &details::ResourceExhaustedFailure {
+                    cause: ResourceExhaustedCause::ConcurrentLimit as i32,
+                    scope: ResourceExhaustedScope::Namespace as i32,
                 },
             )),
             Self::NamespaceAlreadyExists(_) => Some(any(
@@ -186,6 +235,13 @@ impl Reject {
     pub(crate) fn workflow_completed() -> Self {
         Self::NotFound("workflow execution already completed".to_owned())
     }
+}
+
+/// `NAMESPACE_STATE_DELETED` as Temporal's texts write it: `Deleted`.
+fn state_name(state: NamespaceState) -> String {
+    let name = state.as_str_name().trim_start_matches("NAMESPACE_STATE_");
+    let (first, rest) = name.split_at(name.len().min(1));
+    format!("{first}{}", rest.to_lowercase())
 }
 
 fn any<M: Message>(name: &str, message: &M) -> prost_types::Any {

@@ -25,6 +25,8 @@ pub(crate) enum Timer {
     QueryScheduleToStart(RunRef),
     /// A fast-forward has come to its target time.
     FastForward(RunRef),
+    /// A batch operation goes on.
+    Batch(RunRef),
     /// A user timer (by the id of its started event).
     User(RunRef, i64),
     /// One of an activity's clocks (by the id of its scheduled event).
@@ -111,6 +113,7 @@ impl TimerTable {
             Timer::WorkflowTaskStartToClose(run),
             Timer::WorkflowTaskScheduleToStart(run),
             Timer::FastForward(run),
+            Timer::Batch(run),
         ];
         let users = self.keys.range(Timer::User(run, i64::MIN)..=Timer::User(run, i64::MAX));
         let activities = self.keys.range(

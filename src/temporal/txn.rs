@@ -33,6 +33,8 @@ pub(crate) struct Effects {
     pub(crate) replies: Vec<(Ticket, Result<Vec<u8>, Reject>)>,
     /// A run that goes on where this one ended.
     pub(crate) next_run: Option<Box<StartRun>>,
+    /// What lists know of the run has changed: its status, its memo or its search attributes.
+    pub(crate) visible: bool,
     /// Lines for the timeline.
     pub(crate) notes: Vec<Note>,
     /// How far the run's clock was ahead of the world's; deadlines are on the run's.

@@ -8,7 +8,7 @@ use super::{Testkit, connect, mover};
 use crate::clock::Timestamp;
 use crate::human::{self, Profile};
 use crate::io::{Connection, Driver, Grace, Receiver};
-use crate::temporal::HandOut;
+use crate::temporal::{HandOut, SearchAttributeType};
 use crate::world::World;
 use temporalio_client::Client;
 
@@ -53,6 +53,7 @@ pub struct Builder {
     payload_key: PayloadKey,
     admin_token: String,
     grace: Duration,
+    search_attributes: Vec<(String, SearchAttributeType)>,
 }
 
 impl Default for Builder {
@@ -64,6 +65,7 @@ impl Default for Builder {
             payload_key: PayloadKey::from_bytes(TEST_PAYLOAD_KEY),
             admin_token: TEST_ADMIN_TOKEN.to_owned(),
             grace: Duration::from_secs(3),
+            search_attributes: Vec::new(),
         }
     }
 }
@@ -104,6 +106,13 @@ impl Builder {
         self
     }
 
+    /// A search attribute of namespace `default`, as `temporal operator search-attribute create` adds one.
+    #[must_use]
+    pub fn search_attribute(mut self, name: impl Into<String>, kind: SearchAttributeType) -> Self {
+        self.search_attributes.push((name.into(), kind));
+        self
+    }
+
     /// How long, in real time, an activity may block on something outside the world before the world goes on without
     /// it; 3 s by default. A run in which that happened is marked as not reproducible.
     #[must_use]
@@ -115,7 +124,8 @@ impl Builder {
     /// Starts a testkit on the current Tokio runtime.
     ///
     /// # Panics
-    /// Outside a Tokio runtime, or if `AWAITHUMANS_TESTKIT_SEED` is set and isn't a number.
+    /// Outside a Tokio runtime, if `AWAITHUMANS_TESTKIT_SEED` is set and isn't a number, or if there are more search
+    /// attributes of a type than Temporal has room for.
     pub async fn start(&self) -> Testkit {
         Testkit::build(self.clone()).await
     }
@@ -142,7 +152,13 @@ pub(super) async fn build(builder: Builder) -> Testkit {
         sign: Box::new(move |body| signing_key.sign(body).to_string()),
         started_at: builder.start_at,
     };
-    let world = World::new(seed, HandOut::Serial, config);
+    let mut world = World::new(seed, HandOut::Serial, config);
+    for (name, kind) in builder.search_attributes {
+        assert!(
+            world.add_search_attribute(super::NAMESPACE, &name, kind),
+            "there is no room for search attribute {name} of type {kind:?}"
+        );
+    }
     let (driver, outgoing) = Driver::new(world, Grace(builder.grace));
     let client = connect(&Connection::new(driver.clone()), "test").await;
     // The receiver is a party of its own: its calls come by a connection of its own.

@@ -101,6 +101,7 @@ impl Run {
             Command::UpsertSearchAttributes(attributes) => {
                 let fields = &mut self.start.search_attributes.get_or_insert_default().indexed_fields;
                 upsert(fields, &attributes.indexed_fields);
+                context.effects.visible = true;
                 let (_, mut txn) = self.open(context);
                 txn.emit(history::UpsertWorkflowSearchAttributesEventAttributes {
                     workflow_task_completed_event_id: completed_event_id,
@@ -109,6 +110,7 @@ impl Run {
             }
             Command::ModifyMemo(memo) => {
                 upsert(&mut self.start.memo.get_or_insert_default().fields, &memo.fields);
+                context.effects.visible = true;
                 let (_, mut txn) = self.open(context);
                 txn.emit(history::WorkflowPropertiesModifiedEventAttributes {
                     workflow_task_completed_event_id: completed_event_id,

@@ -8,6 +8,7 @@ mod check;
 mod nexus;
 mod parse;
 mod sequence;
+mod search_attributes;
 
 use temporalio_protos::temporal::api::command::v1 as wire;
 use temporalio_protos::temporal::api::common::v1 as common;
@@ -20,6 +21,7 @@ use temporalio_protos::temporal::api::update::v1 as update;
 pub(crate) use check::check;
 pub(crate) use parse::{Limits, parse};
 pub(crate) use sequence::check_sequence;
+pub(crate) use search_attributes::check_search_attributes;
 
 /// One thing that a workflow asks for.
 #[derive(Clone, Debug)]

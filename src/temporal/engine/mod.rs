@@ -3,6 +3,7 @@
 //! Inputs come by [`Engine::handle_rpc`], [`Engine::handle_timeout`] and the `handle_*` of connections; each is carried
 //! out to its end before the call returns. Answers leave by [`Engine::poll_output`].
 
+mod batch;
 mod deployment;
 mod expiry;
 mod hand_out;
@@ -10,6 +11,7 @@ mod look;
 mod mail;
 mod namespaces;
 mod nexus;
+mod operator;
 mod polls;
 mod runs;
 mod schedules;
@@ -17,12 +19,14 @@ mod standalone;
 mod start;
 mod step;
 mod time_skipping;
+mod visibility;
 
 use std::collections::{BTreeMap, VecDeque};
 
+pub(crate) use batch::input as batch_input;
 pub use expiry::Patience;
 pub(crate) use hand_out::{Hand, HandKey};
-pub(crate) use namespaces::{Namespace, Namespaces};
+pub(crate) use namespaces::{CLUSTER, Namespace, Namespaces};
 pub(crate) use polls::PollingWorker;
 pub(crate) use runs::{Runs, is_uuid};
 pub(crate) use schedules::workflow_id as schedule_workflow_id;
@@ -30,7 +34,8 @@ pub(crate) use standalone::IdPolicies;
 pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};
 
-use super::matching::Matching;
+use super::batch::Batch;
+use super::matching::{Matching, Task};
 use super::nexus::Nexus;
 use super::reject::Reject;
 use super::rpc;
@@ -41,6 +46,7 @@ use super::time_skipping::FastForwardWaits;
 use super::timer::{Timer, TimerTable};
 use super::txn::{Effects, Letter, Note, Ticket};
 use super::versioning::Deployments;
+use super::visibility::Visibility;
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 
@@ -98,6 +104,10 @@ pub struct Engine {
     pub(crate) hands: BTreeMap<HandKey, Hand>,
     pub(crate) parked: BTreeMap<Ticket, Parked>,
     pub(crate) fast_forward_waits: FastForwardWaits,
+    /// What lists and counts know.
+    pub(crate) visibility: Visibility,
+    /// Batch operations at work.
+    pub(crate) batches: BTreeMap<RunRef, Batch>,
     hand_out: HandOut,
     /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
     starting_workers: usize,
@@ -175,6 +185,8 @@ impl Engine {
             hands: BTreeMap::new(),
             parked: BTreeMap::new(),
             fast_forward_waits: FastForwardWaits::default(),
+            visibility: Visibility::default(),
+            batches: BTreeMap::new(),
             hand_out,
             starting_workers: 0,
             ignore_expected_polls: false,
@@ -459,6 +471,7 @@ impl Engine {
                 self.with_run(now, run, Run::on_queries_not_fetched);
             }
             Timer::FastForward(run) => self.step(now, run, Run::on_fast_forward),
+            Timer::Batch(run) => self.go_on_with_batch(now, run),
             Timer::User(run, started_event_id) => {
                 self.step(now, run, |run, context| run.on_user_timer(context, started_event_id));
             }
@@ -505,7 +518,9 @@ impl Engine {
             self.matching
                 .withdraw_activity(namespace, &queue, run, scheduled_event_id);
         }
-        for task in effects.tasks {
+        // The server's own worker doesn't poll.
+        let for_workers = |task: &Task| task.queue() != super::batch::TASK_QUEUE;
+        for task in effects.tasks.into_iter().filter(for_workers) {
             let dispatch = self.dispatch(run, &task);
             self.matching
                 .add(now, namespace.as_deref().unwrap_or_default(), task, dispatch);
@@ -513,6 +528,9 @@ impl Engine {
         self.mail.extend(effects.mail);
         for (ticket, reply) in effects.replies {
             self.answer(ticket, reply);
+        }
+        if effects.visible {
+            self.show(run);
         }
         self.after_close(run);
         self.tell_fast_forward_waiters(run, effects.fast_forward_changed);

@@ -32,6 +32,13 @@ impl Runs {
         self.runs.insert(run.run, run);
     }
 
+    /// Forgets all runs of a namespace.
+    pub(crate) fn remove_namespace(&mut self, namespace: &str) {
+        self.current.retain(|(of, _), _| of != namespace);
+        self.runs.retain(|_, run| run.start.namespace != namespace);
+        self.by_run_id.retain(|_, run| self.runs.contains_key(run));
+    }
+
     pub(crate) fn get(&self, run: RunRef) -> Option<&Run> {
         self.runs.get(&run)
     }

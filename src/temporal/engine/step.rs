@@ -33,6 +33,7 @@ impl Engine {
         let mut context = Context {
             now: now + ahead,
             effects: &mut effects,
+            namespaces: &self.namespaces,
             entropy: &mut self.entropy,
             endpoints: &self.nexus.endpoints,
         };
@@ -53,6 +54,7 @@ impl Engine {
             return;
         }
         self.timers.stop_all_of(run);
+        self.batches.remove(&run);
         self.tell_watcher(run);
         self.hands.retain(|key, _| match key {
             HandKey::Workflow(owner) | HandKey::Activity(owner, ..) => *owner != run,

@@ -67,7 +67,7 @@ impl Task {
     }
 
     /// The queue that it is meant for, which may be a worker's own.
-    fn queue(&self) -> &str {
+    pub(crate) fn queue(&self) -> &str {
         match self {
             Self::Workflow { queue, .. }
             | Self::Query { queue, .. }

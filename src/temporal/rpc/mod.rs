@@ -5,6 +5,7 @@
 
 mod activity;
 mod activity_operations;
+mod batch;
 mod callback;
 mod deployment;
 mod history;
@@ -13,6 +14,7 @@ mod nexus;
 mod nexus_endpoint;
 mod options;
 mod pause;
+mod operator;
 mod query;
 mod schedule;
 mod signal;
@@ -22,6 +24,7 @@ mod system;
 mod table;
 mod time_skipping;
 mod update;
+mod visibility;
 mod worker;
 mod workflow;
 mod workflow_task;
@@ -30,6 +33,7 @@ use prost::Message;
 
 pub(crate) use start::parse as parse_start;
 pub use table::{Rpc, Support, table};
+pub(crate) use visibility::{count_of, page};
 
 use super::engine::{Call, Engine};
 use super::reject::Reject;

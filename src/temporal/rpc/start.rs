@@ -102,9 +102,11 @@ fn signal_with_start_answer(
 
 /// Checks a request and fills in what it leaves open.
 pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionRequest) -> Result<StartRun, Reject> {
-    let namespace = engine.namespaces.require(&request.namespace)?;
+    let namespace = engine.namespaces.require_registered(&request.namespace)?;
     check_fields(&request)?;
     check_policies(&request)?;
+    let mut search_attributes = request.search_attributes;
+    namespace.check_search_attributes(search_attributes.as_mut())?;
     let over = Override::parse(request.versioning_override.as_ref())?;
     let queue = request.task_queue.as_ref().map(|queue| queue.name.as_str());
     engine.check_override(&request.namespace, queue.unwrap_or_default(), over.as_ref())?;
@@ -134,7 +136,7 @@ pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionReques
         retry_policy: request.retry_policy.map(|policy| retry::with_defaults(Some(&policy))),
         cron_schedule: request.cron_schedule,
         memo: request.memo,
-        search_attributes: request.search_attributes,
+        search_attributes,
         identity: request.identity,
         request_id: request.request_id,
         id_reuse_policy: request.workflow_id_reuse_policy,

@@ -293,6 +293,7 @@ impl Run {
         let (machines, mut txn) = self.open(context);
         machines.workflow_task.drop_task(&mut txn);
         txn.emit(event);
+        context.effects.visible = true;
         self.status = status;
         self.closed_at = Some(context.now);
         self.log.discard_held_back();

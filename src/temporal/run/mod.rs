@@ -36,6 +36,7 @@ pub(crate) use start::{DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT};
 pub(crate) use versioning::Taking;
 pub(crate) use workflow_task::{Completion, INLINE_REQUEST_ID};
 
+use super::engine::Namespaces;
 use super::history::Log;
 use super::machine::activity::Activity;
 use super::machine::callback::CompletionCallback;
@@ -192,6 +193,7 @@ impl Machines {
 pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
     pub(crate) effects: &'a mut Effects,
+    pub(crate) namespaces: &'a Namespaces,
     pub(crate) entropy: &'a mut Entropy,
     /// The nexus endpoints that commands may name.
     pub(crate) endpoints: &'a Endpoints,

@@ -46,6 +46,7 @@ impl Run {
             signal_request_ids: std::collections::BTreeSet::new(),
             signal_count: 0,
         };
+        context.effects.visible = true;
         run.set_expiration(context);
         run.continue_clock(context);
         run.emit_started(context);

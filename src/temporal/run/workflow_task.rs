@@ -99,7 +99,10 @@ impl Run {
         };
         command::check_sequence(&commands)?;
         let checked = command::parse(commands, messages, &limits, context.endpoints)
-            .and_then(|commands| command::check(&commands, self).map(|()| commands))
+            .and_then(|mut commands| {
+                command::check_search_attributes(&mut commands, &self.start.namespace, context.namespaces)?;
+                command::check(&commands, self).map(|()| commands)
+            })
             .map(|commands| refuse_eager(commands, &request));
         match checked {
             Ok(commands) => Ok(self.carry_out(context, request, commands, discard, heartbeat)),

@@ -113,8 +113,9 @@ fn an_empty_request_is_answered_by_every_rpc() {
     let mut engine = engine();
     for rpc in table().iter().filter(|rpc| rpc.support() == Support::Served) {
         if let Some(Err(reject)) = call(&mut engine, rpc.service(), rpc.method(), b"") {
+            let no_network = rpc.method() == "AddOrUpdateRemoteCluster" && reject.code() == Code::Unavailable;
             assert!(
-                matches!(reject.code(), Code::InvalidArgument | Code::NotFound),
+                no_network || matches!(reject.code(), Code::InvalidArgument | Code::NotFound),
                 "{}: {reject:?}",
                 rpc.method()
             );
@@ -313,16 +314,30 @@ fn durations_beyond_reason_are_no_panic() {
     still_works(&mut engine);
 }
 
+/// What may end the namespace, so that nothing starts in it afterwards.
+const ENDS: [&str; 3] = ["DeprecateNamespace", "UpdateNamespace", "DeleteNamespace"];
+
+/// Sends the same bytes to every RPC.
+fn everything_is_answered(bytes: &[u8]) {
+    let mut lasting = engine();
+    still_works(&mut lasting);
+    for rpc in table() {
+        let mut ending = engine();
+        let engine = match ENDS.contains(&rpc.method()) {
+            true => &mut ending,
+            false => &mut lasting,
+        };
+        drop(call(engine, rpc.service(), rpc.method(), bytes));
+    }
+    still_works(&mut lasting);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let mut engine = engine();
-        for rpc in table() {
-            drop(call(&mut engine, rpc.service(), rpc.method(), &bytes));
-        }
-        still_works(&mut engine);
+        everything_is_answered(&bytes);
     }
 
     /// Fields of protobuf messages with strings and small numbers in them: what gets past the decoder.
@@ -332,11 +347,6 @@ proptest! {
         for (tag, text) in &fields {
             prost::encoding::string::encode(*tag, text, &mut bytes);
         }
-        let mut engine = engine();
-        still_works(&mut engine);
-        for rpc in table() {
-            drop(call(&mut engine, rpc.service(), rpc.method(), &bytes));
-        }
-        still_works(&mut engine);
+        everything_is_answered(&bytes);
     }
 }

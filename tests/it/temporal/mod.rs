@@ -8,6 +8,7 @@ mod wire_server;
 mod activity;
 mod activity_operations;
 mod activity_wire;
+mod batch;
 mod child;
 mod continue_as_new;
 mod deployment;
@@ -27,12 +28,13 @@ mod task_details;
 mod time_skipping;
 mod timer;
 mod update;
+mod visibility;
 mod workflow;
 mod workflow_task;
 
 use std::time::Duration;
 
-use awaithumans_testkit::{Testkit, Worker};
+use awaithumans_testkit::{SearchAttributeType, Testkit, Worker};
 use temporalio_client::errors::WorkflowGetResultError;
 use temporalio_client::{Client, WorkflowGetResultOptions, WorkflowHandle, WorkflowStartOptions};
 use temporalio_common::protos::temporal::api::enums::v1::EventType;
@@ -48,7 +50,10 @@ type Handle = WorkflowHandle<Client, script::Run>;
 
 /// A testkit with a worker for scripts, patient with a machine that has much to do.
 async fn kit() -> (Testkit, Worker) {
-    let kit = Testkit::start().await;
+    let kit = Testkit::builder()
+        .search_attribute("CustomKeywordField", SearchAttributeType::Keyword)
+        .start()
+        .await;
     let worker = kit.spawn_worker(options(QUEUE)).await;
     (kit, worker)
 }

@@ -1,0 +1,66 @@
+//! Holds the search attributes that commands set against those that the namespace has.
+
+use temporalio_protos::temporal::api::common::v1::SearchAttributes;
+use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Cause;
+
+use super::{BadCommand, Close, Command};
+use crate::temporal::engine::Namespaces;
+use crate::temporal::visibility::validate::validate;
+
+/// Checks all that the commands of a workflow in `namespace` set, and writes each attribute's type beside its value.
+pub(crate) fn check_search_attributes(
+    commands: &mut [Command],
+    namespace: &str,
+    namespaces: &Namespaces,
+) -> Result<(), BadCommand> {
+    for command in commands {
+        match command {
+            Command::UpsertSearchAttributes(attributes) => check(Some(attributes), namespace, namespaces, |why| why)?,
+            Command::Close(Close::ContinueAsNew(command)) => {
+                let workflow_type = command.workflow_type.clone().unwrap_or_default().name;
+                let task_queue = command.task_queue.clone().unwrap_or_default().name;
+                check(command.search_attributes.as_mut(), namespace, namespaces, |why| {
+                    format!(
+                        "invalid SearchAttributes on ContinueAsNewWorkflowExecutionCommand: {why}. \
+                         WorkflowType={workflow_type} TaskQueue={task_queue}"
+                    )
+                })?;
+            }
+            Command::StartChild(command, _) => {
+                #[expect(deprecated, reason = "workers may still send it")]
+                let target = match command.namespace.as_str() {
+                    "" => namespace.to_owned(),
+                    other => other.to_owned(),
+                };
+                let workflow_type = command.workflow_type.clone().unwrap_or_default().name;
+                let workflow_id = command.workflow_id.clone();
+                check(command.search_attributes.as_mut(), &target, namespaces, |why| {
+                    format!(
+                        "invalid SearchAttributes on StartChildWorkflowCommand: {why}. WorkflowId={workflow_id} \
+                         WorkflowType={workflow_type} Namespace={target}"
+                    )
+                })?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A name that isn't defined is refused as such, before the command's own check puts its words around the complaint.
+fn check(
+    attributes: Option<&mut SearchAttributes>,
+    namespace: &str,
+    namespaces: &Namespaces,
+    words: impl FnOnce(String) -> String,
+) -> Result<(), BadCommand> {
+    let (Some(attributes), Some(namespace)) = (attributes, namespaces.get(namespace)) else {
+        return Ok(());
+    };
+    let bad = |why: String| Err(BadCommand::new(Cause::BadSearchAttributes, why));
+    match validate(attributes, &namespace.name, &namespace.search_attributes) {
+        Ok(()) => Ok(()),
+        Err(why) if why.contains("has no mapping defined") => bad(why),
+        Err(why) => bad(words(why)),
+    }
+}

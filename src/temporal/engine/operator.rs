@@ -1,0 +1,72 @@
+//! The end of a namespace.
+
+use temporalio_protos::temporal::api::enums::v1::NamespaceState as State;
+
+use super::namespaces::{Namespace, SYSTEM_NAMESPACE};
+use super::{Engine, Run};
+use crate::clock::Timestamp;
+use crate::temporal::reject::Reject;
+use crate::temporal::run::RunRef;
+
+impl Engine {
+    /// Deletes a namespace with all that is in it; gives the name that it has while it goes. If it `stays`, that name
+    /// goes on being listed among the deleted ones.
+    pub(crate) fn delete_namespace(&mut self, now: Timestamp, name: &str, stays: bool) -> Result<String, Reject> {
+        if name == SYSTEM_NAMESPACE {
+            return Err(Reject::FailedPrecondition(
+                "unable to delete system namespace".to_owned(),
+            ));
+        }
+        let Some(namespace) = self.namespaces.remove(name) else {
+            return Err(Reject::NamespaceNotFound(name.to_owned()));
+        };
+        self.delete_runs(now, name);
+        let deleted = Namespace {
+            name: self.name_while_deleted(&namespace),
+            state: State::Deleted,
+            ..namespace
+        };
+        let deleted_name = deleted.name.clone();
+        if stays {
+            self.namespaces.replace(deleted);
+        }
+        Ok(deleted_name)
+    }
+
+    /// Everything that runs ends, then everything is forgotten.
+    fn delete_runs(&mut self, now: Timestamp, namespace: &str) {
+        let open: Vec<RunRef> = self
+            .runs()
+            .filter(|run| run.is_running() && run.start.namespace == namespace)
+            .map(|run| run.run)
+            .collect();
+        for run in open {
+            self.step(now, run, |run: &mut Run, context| {
+                run.terminate(
+                    context,
+                    "Delete workflow execution",
+                    None,
+                    "history-service",
+                    Vec::new(),
+                );
+            });
+        }
+        self.runs.remove_namespace(namespace);
+        self.visibility.remove_namespace(namespace);
+    }
+
+    /// `name-deleted-` and as much of the id as makes it unique.
+    fn name_while_deleted(&self, namespace: &Namespace) -> String {
+        let candidates = (5..namespace.id.len()).filter_map(|length| {
+            let suffix = format!("-deleted-{}", namespace.id.get(..length)?);
+            Some(match namespace.name.ends_with(&suffix) {
+                true => namespace.name.clone(),
+                false => format!("{}{suffix}", namespace.name),
+            })
+        });
+        candidates
+            .into_iter()
+            .find(|name| self.namespaces.get(name).is_none())
+            .unwrap_or_else(|| namespace.id.clone())
+    }
+}

@@ -1,0 +1,51 @@
+//! Keeps what lists and counts know of runs.
+
+use super::Engine;
+use crate::temporal::run::{Run, RunRef};
+use crate::temporal::visibility::record::{self, Closed};
+use crate::temporal::visibility::{CustomAttributes, Record, SearchAttributeType};
+
+impl Engine {
+    /// Gives a namespace a search attribute, as an operator does; `false` if there is no such namespace, or no place for
+    /// another one of that type.
+    pub fn add_search_attribute(&mut self, namespace: &str, name: &str, kind: SearchAttributeType) -> bool {
+        self.namespaces
+            .get_mut(namespace)
+            .is_some_and(|namespace| namespace.search_attributes.add(name, kind.into()).is_ok())
+    }
+
+    /// What lists know of a run is what it is now.
+    pub(super) fn show(&mut self, run: RunRef) {
+        let Some(run) = self.runs.get(run) else {
+            return;
+        };
+        if let Some(namespace) = self.namespaces.get(&run.start.namespace) {
+            let record = record_of(run, &namespace.search_attributes);
+            self.visibility.put(record);
+        }
+    }
+}
+
+fn record_of(run: &Run, custom: &CustomAttributes) -> Record {
+    let info = run.info();
+    Record {
+        namespace: run.start.namespace.clone(),
+        workflow_id: run.start.workflow_id.clone(),
+        run_id: run.start.run_id.clone(),
+        workflow_type: run.start.workflow_type.clone(),
+        task_queue: run.start.task_queue.clone(),
+        status: run.status,
+        started_at: run.started_at,
+        execution_at: run.started_at + run.start.first_task_backoff,
+        closed: run.closed_at.map(|at| Closed {
+            at,
+            history_length: info.history_length,
+            history_size_bytes: info.history_size_bytes,
+            state_transition_count: info.state_transition_count,
+        }),
+        parent: info.parent_execution,
+        root: info.root_execution.unwrap_or_default(),
+        memo: info.memo.unwrap_or_default(),
+        attributes: record::kept_attributes(run.start.search_attributes.as_ref(), custom),
+    }
+}

@@ -1,0 +1,291 @@
+//! The records of all namespaces, in the order of lists, with an index of those values that queries ask for most.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use temporalio_protos::temporal::api::common::v1::Payload;
+use temporalio_protos::temporal::api::enums::v1::IndexedValueType as Type;
+use temporalio_protos::temporal::api::enums::v1::WorkflowExecutionStatus as Status;
+
+use super::attributes;
+use super::civil::Moment;
+use super::filter::{Cell, Field, Filter, Operand, Row};
+use super::page::{Page, never};
+use super::query::{Column, Query, status_name};
+use super::record::Record;
+use super::value::{self, Value};
+
+/// What lists and counts know, by namespace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Visibility {
+    namespaces: BTreeMap<String, Shelf>,
+}
+
+/// Where a record stands: newest close first (open ones before), newest start, run id. Times are microseconds.
+type Place = (Reverse<i64>, Reverse<i64>, Arc<str>);
+
+/// The records of one namespace.
+#[derive(Clone, Debug, Default)]
+struct Shelf {
+    records: BTreeMap<Place, Record>,
+    places: BTreeMap<Arc<str>, Place>,
+    index: BTreeMap<(Field, String), BTreeSet<Place>>,
+}
+
+/// How many executions have a value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Group {
+    pub(crate) value: Payload,
+    pub(crate) count: i64,
+}
+
+impl Visibility {
+    /// Adds an execution's record, or replaces it.
+    pub(crate) fn put(&mut self, record: Record) {
+        let shelf = self.namespaces.entry(record.namespace.clone()).or_default();
+        shelf.remove(&record.run_id);
+        shelf.insert(record);
+    }
+
+    /// Forgets an execution.
+    #[allow(dead_code, reason = "deleting one execution is another family's")]
+    pub(crate) fn remove(&mut self, namespace: &str, run_id: &str) {
+        if let Some(shelf) = self.namespaces.get_mut(namespace) {
+            shelf.remove(run_id);
+        }
+    }
+
+    /// Forgets a namespace.
+    pub(crate) fn remove_namespace(&mut self, namespace: &str) {
+        self.namespaces.remove(namespace);
+    }
+
+    /// A page of a list, and where the next one begins. A full page always names a next one, as Temporal's does.
+    pub(crate) fn list<'a>(
+        &'a self,
+        namespace: &str,
+        filter: &'a Filter,
+        size: usize,
+        after: Option<&Page>,
+    ) -> (Vec<&'a Record>, Option<Page>) {
+        let Some(shelf) = self.namespaces.get(namespace) else {
+            return (Vec::new(), None);
+        };
+        let found: Vec<&'a Record> = shelf.candidates(filter, after).take(size).collect();
+        let next = found.last().filter(|_| found.len() == size).map(|last| page(last));
+        (found, next)
+    }
+
+    /// How many executions a filter means.
+    pub(crate) fn count(&self, namespace: &str, filter: &Filter) -> i64 {
+        let shelf = self.namespaces.get(namespace);
+        let count = shelf.map_or(0, |shelf| shelf.candidates(filter, None).count());
+        i64::try_from(count).unwrap_or(i64::MAX)
+    }
+
+    /// How many executions a query means, for each value of a column.
+    pub(crate) fn groups(&self, namespace: &str, query: &Query, column: &Column) -> Vec<Group> {
+        let mut counts: BTreeMap<Option<Grouped>, i64> = BTreeMap::new();
+        if let Some(shelf) = self.namespaces.get(namespace) {
+            for record in shelf.candidates(&query.filter, None) {
+                *counts.entry(Grouped::of(record, &column.field)).or_default() += 1;
+            }
+        }
+        let group = |(value, count)| Group {
+            value: Grouped::payload(value, column),
+            count,
+        };
+        counts.into_iter().map(group).collect()
+    }
+}
+
+/// A value to group by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Grouped {
+    Number(i64),
+    Text(String),
+}
+
+impl Grouped {
+    fn of(record: &Record, field: &Field) -> Option<Self> {
+        match record.cell(field)? {
+            Cell::Integer(number) => Some(Self::Number(number)),
+            Cell::Text(text) => Some(Self::Text(text.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// A status by its name; no division as an empty one.
+    fn payload(value: Option<Self>, column: &Column) -> Payload {
+        let text = match value {
+            Some(Self::Number(status)) => {
+                let status = i32::try_from(status).ok().and_then(|it| Status::try_from(it).ok());
+                status_name(status.unwrap_or_default())
+            }
+            Some(Self::Text(text)) => text,
+            None => String::new(),
+        };
+        value::encode(&Value::Text(text), column.kind)
+    }
+}
+
+impl Shelf {
+    fn insert(&mut self, record: Record) {
+        let place = place(&record);
+        for key in indexed(&record) {
+            self.index.entry(key).or_default().insert(place.clone());
+        }
+        self.places.insert(place.2.clone(), place.clone());
+        self.records.insert(place, record);
+    }
+
+    fn remove(&mut self, run_id: &str) {
+        let Some(place) = self.places.remove(run_id) else {
+            return;
+        };
+        let Some(record) = self.records.remove(&place) else {
+            return;
+        };
+        for key in indexed(&record) {
+            if let Some(places) = self.index.get_mut(&key) {
+                places.remove(&place);
+                if places.is_empty() {
+                    self.index.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// The records that a filter means, in order, from a place on.
+    fn candidates<'a>(&'a self, filter: &'a Filter, after: Option<&Page>) -> Box<dyn Iterator<Item = &'a Record> + 'a> {
+        let from: Bound<Place> = match after {
+            Some(page) => Bound::Excluded((
+                Reverse(page.closed_at),
+                Reverse(page.started_at),
+                page.run_id.as_str().into(),
+            )),
+            None => Bound::Unbounded,
+        };
+        let range = (from, Bound::Unbounded);
+        match self.narrowest(filter) {
+            Some(Narrowed::None) => Box::new(std::iter::empty()),
+            Some(Narrowed::One(places)) => Box::new(
+                places
+                    .range(range)
+                    .filter_map(|place| self.records.get(place))
+                    .filter(|record| filter.matches(*record)),
+            ),
+            Some(Narrowed::Several(sets)) => {
+                let mut places: Vec<&Place> = sets.into_iter().flat_map(|set| set.range(range.clone())).collect();
+                places.sort_unstable();
+                places.dedup();
+                Box::new(
+                    places
+                        .into_iter()
+                        .filter_map(|place| self.records.get(place))
+                        .filter(|record| filter.matches(*record)),
+                )
+            }
+            None => Box::new(
+                self.records
+                    .range(range)
+                    .map(|(_, record)| record)
+                    .filter(|record| filter.matches(*record)),
+            ),
+        }
+    }
+
+    /// The part of the index that leaves the fewest records to look at, if one is much smaller than all of them.
+    fn narrowest(&self, filter: &Filter) -> Option<Narrowed<'_>> {
+        let mut best: Option<(usize, Vec<&BTreeSet<Place>>)> = None;
+        for (field, operands) in filter.wanted() {
+            if !is_indexed(field) {
+                continue;
+            }
+            let keys: Option<Vec<String>> = operands.into_iter().map(key_text).collect();
+            let sets: Vec<&BTreeSet<Place>> = keys?
+                .into_iter()
+                .filter_map(|text| self.index.get(&(field.clone(), text)))
+                .collect();
+            let size = sets.iter().map(|set| set.len()).sum();
+            if best.as_ref().is_none_or(|(least, _)| size < *least) {
+                best = Some((size, sets));
+            }
+        }
+        let (size, sets) = best?;
+        match sets.as_slice() {
+            [] => Some(Narrowed::None),
+            _ if size > self.records.len() / 2 => None,
+            [only] => Some(Narrowed::One(only)),
+            _ => Some(Narrowed::Several(sets)),
+        }
+    }
+}
+
+/// What the index leaves to look at.
+enum Narrowed<'a> {
+    None,
+    One(&'a BTreeSet<Place>),
+    Several(Vec<&'a BTreeSet<Place>>),
+}
+
+fn place(record: &Record) -> Place {
+    let page = page(record);
+    (
+        Reverse(page.closed_at),
+        Reverse(page.started_at),
+        page.run_id.as_str().into(),
+    )
+}
+
+fn page(record: &Record) -> Page {
+    Page {
+        closed_at: record
+            .closed
+            .map_or_else(never, |closed| Moment::at(closed.at).microseconds()),
+        started_at: Moment::at(record.started_at).microseconds(),
+        run_id: record.run_id.clone(),
+    }
+}
+
+fn is_indexed(field: &Field) -> bool {
+    match field {
+        Field::WorkflowId | Field::RunId | Field::WorkflowType | Field::ExecutionStatus | Field::TaskQueue => true,
+        Field::Attribute(name) => is_keyword(name),
+        _ => false,
+    }
+}
+
+fn is_keyword(name: &str) -> bool {
+    let kind = attributes::place_type(name).or_else(|| attributes::predefined(name).map(|(kind, _)| kind));
+    kind == Some(Type::Keyword)
+}
+
+/// The keys by which a record is found.
+fn indexed(record: &Record) -> Vec<(Field, String)> {
+    let mut keys = vec![
+        (Field::WorkflowId, record.workflow_id.clone()),
+        (Field::RunId, record.run_id.clone()),
+        (Field::WorkflowType, record.workflow_type.clone()),
+        (Field::ExecutionStatus, (record.status as i32).to_string()),
+        (Field::TaskQueue, record.task_queue.clone()),
+    ];
+    for (name, value) in &record.attributes {
+        if let Value::Text(text) = value
+            && is_keyword(name)
+        {
+            keys.push((Field::Attribute(name.clone()), text.clone()));
+        }
+    }
+    keys
+}
+
+fn key_text(operand: &Operand) -> Option<String> {
+    match operand {
+        Operand::Text(text) => Some(text.clone()),
+        Operand::Integer(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
