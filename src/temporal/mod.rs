@@ -5,9 +5,11 @@
 //! runs, answers.
 
 mod command;
+mod cron;
 mod engine;
 mod event;
 mod history;
+mod link;
 mod machine;
 mod matching;
 mod nexus;

@@ -12,6 +12,8 @@ use temporalio_protos::temporal::api::protocol::v1::Message;
 use temporalio_protos::temporal::api::update::v1 as update;
 
 use super::{BadCommand, Close, Command, nexus};
+use crate::clock::Timestamp;
+use crate::temporal::cron;
 use crate::temporal::machine::activity;
 use crate::temporal::nexus::Endpoints;
 use crate::temporal::proto::duration;
@@ -121,7 +123,11 @@ fn parse_one(
             }
         },
         A::CancelWorkflowExecutionCommandAttributes(a) => Command::Close(Close::Cancel(a.details)),
-        A::ContinueAsNewWorkflowExecutionCommandAttributes(a) => Command::Close(Close::ContinueAsNew(Box::new(a))),
+        A::ContinueAsNewWorkflowExecutionCommandAttributes(a) => {
+            cron::validate(&a.cron_schedule, Timestamp::default())
+                .map_err(|reject| BadCommand::new(Cause::BadContinueAsNewAttributes, reject.message()))?;
+            Command::Close(Close::ContinueAsNew(Box::new(a)))
+        }
         A::ScheduleNexusOperationCommandAttributes(a) => Command::ScheduleNexusOperation(
             Box::new(nexus::schedule_operation(a, run_timeout, endpoints)?),
             user_metadata,
@@ -245,6 +251,7 @@ fn start_child(
         retry::validate(policy).map_err(|reject| bad(reject.message()))?;
     }
     Override::parse(command.versioning_override.as_ref()).map_err(|reject| bad(reject.message()))?;
+    cron::validate(&command.cron_schedule, Timestamp::default()).map_err(|reject| bad(reject.message()))?;
     Ok(command)
 }
 

@@ -11,10 +11,12 @@ mod mail;
 mod namespaces;
 mod nexus;
 mod polls;
+mod reset;
 mod runs;
 mod schedules;
 mod start;
 mod step;
+mod update_with_start;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,10 +24,11 @@ pub use expiry::Patience;
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{Namespace, Namespaces};
 pub(crate) use polls::PollingWorker;
-pub(crate) use runs::Runs;
+pub(crate) use runs::{Runs, is_uuid};
 pub(crate) use schedules::workflow_id as schedule_workflow_id;
 pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};
+pub(crate) use update_with_start::UpdateWithStart;
 
 use super::matching::Matching;
 use super::nexus::Nexus;
@@ -91,6 +94,8 @@ pub struct Engine {
     pub(crate) nexus: Nexus,
     pub(crate) hands: BTreeMap<HandKey, Hand>,
     pub(crate) parked: BTreeMap<Ticket, Parked>,
+    /// Updates-with-start that wait for a run that was there already: they are tried once more if it closes.
+    pub(crate) retryable: BTreeMap<Ticket, Box<UpdateWithStart>>,
     hand_out: HandOut,
     /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
     starting_workers: usize,
@@ -150,6 +155,7 @@ impl Engine {
             nexus: Nexus::default(),
             hands: BTreeMap::new(),
             parked: BTreeMap::new(),
+            retryable: BTreeMap::new(),
             hand_out,
             starting_workers: 0,
             ignore_expected_polls: false,
@@ -383,6 +389,7 @@ impl Engine {
         let Some(parked) = self.parked.remove(&ticket) else {
             return;
         };
+        self.retryable.remove(&ticket);
         match parked.at {
             ParkedAt::Queue => {
                 self.matching.unpark(now, ticket);
@@ -408,6 +415,7 @@ impl Engine {
     /// An answer to an RPC that waited.
     pub(crate) fn answer(&mut self, ticket: Ticket, answer: Result<Vec<u8>, Reject>) {
         self.parked.remove(&ticket);
+        self.retryable.remove(&ticket);
         self.answers.push_back((ticket, answer));
     }
 

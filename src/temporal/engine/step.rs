@@ -36,6 +36,7 @@ impl Engine {
             endpoints: &self.nexus.endpoints,
         };
         let given = body(run, &mut context);
+        run.log.commit();
         self.apply_effects(now, run_ref, effects);
         Some(given)
     }

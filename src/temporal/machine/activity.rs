@@ -122,28 +122,30 @@ impl Activity {
     ) -> Self {
         let event = NewEvent::from(attributes.clone()).with_user_metadata(user_metadata);
         let scheduled_event_id = txn.emit(event);
-        let activity = Self {
-            state: State::Scheduled,
-            scheduled_event_id,
-            attributes: Box::new(attributes),
-            scheduled_at: txn.now,
-            attempt: 1,
-            attempt_scheduled_at: txn.now,
-            started_at: Timestamp::default(),
-            worker_identity: String::new(),
-            worker_version: None,
-            deployment_version: None,
-            request_id: String::new(),
-            heartbeat_details: None,
-            last_heartbeat_at: None,
-            last_failure: None,
-            cancel_requested_event_id: None,
-        };
-        if let Some(limit) = duration(activity.attributes.schedule_to_close_timeout.as_ref()) {
-            txn.set_timer(activity.timer(txn, ActivityTimer::ScheduleToClose), txn.now + limit);
-        }
-        activity.offer(txn);
+        let activity = Self::new(attributes, scheduled_event_id, txn.now);
+        activity.begin(txn);
         activity
+    }
+
+    /// As a history tells of it that goes on in another run. [`Self::resume`] offers it to workers.
+    pub(crate) fn restore(
+        attributes: history::ActivityTaskScheduledEventAttributes,
+        scheduled_event_id: i64,
+        scheduled_at: Timestamp,
+    ) -> Self {
+        Self::new(attributes, scheduled_event_id, scheduled_at)
+    }
+
+    /// In the run that goes on it begins anew, its clocks too (`workflowResetterImpl.failInflightActivity`).
+    pub(crate) fn resume(&mut self, txn: &mut Txn<'_>) {
+        self.scheduled_at = txn.now;
+        self.attempt_scheduled_at = txn.now;
+        self.begin(txn);
+    }
+
+    /// The history tells that the workflow wanted it to stop.
+    pub(crate) fn restore_cancel_request(&mut self, cancel_requested_event_id: i64) {
+        self.cancel_requested_event_id = Some(cancel_requested_event_id);
     }
 
     /// A worker takes the task. `false` if the task is stale: the attempt is over.
@@ -382,6 +384,37 @@ impl Activity {
             last_deployment_version: self.deployment_version.as_ref().map(Version::to_wire),
             ..Default::default()
         }
+    }
+
+    fn new(
+        attributes: history::ActivityTaskScheduledEventAttributes,
+        scheduled_event_id: i64,
+        scheduled_at: Timestamp,
+    ) -> Self {
+        Self {
+            state: State::Scheduled,
+            scheduled_event_id,
+            attributes: Box::new(attributes),
+            scheduled_at,
+            attempt: 1,
+            attempt_scheduled_at: scheduled_at,
+            started_at: Timestamp::default(),
+            worker_identity: String::new(),
+            worker_version: None,
+            deployment_version: None,
+            request_id: String::new(),
+            heartbeat_details: None,
+            last_heartbeat_at: None,
+            last_failure: None,
+            cancel_requested_event_id: None,
+        }
+    }
+
+    fn begin(&self, txn: &mut Txn<'_>) {
+        if let Some(limit) = duration(self.attributes.schedule_to_close_timeout.as_ref()) {
+            txn.set_timer(self.timer(txn, ActivityTimer::ScheduleToClose), txn.now + limit);
+        }
+        self.offer(txn);
     }
 
     fn attempt_failed(&mut self, txn: &mut Txn<'_>, failure: Failure, identity: &str) -> bool {

@@ -1,9 +1,8 @@
 //! Every RPC of Temporal's services: a handler, or why there is none.
 
-use super::workflow_task;
 use super::{
-    Handler, activity, deployment, history, namespace, nexus, nexus_endpoint, query, schedule, signal, start, system,
-    typed, update, worker, workflow,
+    Handler, activity, deployment, history, multi_operation, namespace, nexus, nexus_endpoint, query, reset, schedule,
+    signal, start, system, typed, update, worker, workflow, workflow_task,
 };
 
 /// One RPC of the table.
@@ -97,7 +96,7 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, UpdateNamespace => namespace::update),
     rpc!(WORKFLOW, DeprecateNamespace => namespace::deprecate),
     rpc!(WORKFLOW, StartWorkflowExecution => start::start),
-    rpc!(WORKFLOW, ExecuteMultiOperation => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, ExecuteMultiOperation => multi_operation::execute),
     rpc!(WORKFLOW, GetWorkflowExecutionHistory => history::get),
     rpc!(WORKFLOW, GetWorkflowExecutionHistoryReverse => history::get_reverse),
     rpc!(WORKFLOW, PollWorkflowTaskQueue => workflow_task::poll),
@@ -115,9 +114,9 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, RequestCancelWorkflowExecution => signal::request_cancel),
     rpc!(WORKFLOW, SignalWorkflowExecution => signal::signal),
     rpc!(WORKFLOW, SignalWithStartWorkflowExecution => start::signal_with_start),
-    rpc!(WORKFLOW, ResetWorkflowExecution => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, ResetWorkflowExecution => reset::reset),
     rpc!(WORKFLOW, TerminateWorkflowExecution => workflow::terminate),
-    rpc!(WORKFLOW, DeleteWorkflowExecution => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, DeleteWorkflowExecution => reset::delete),
     rpc!(WORKFLOW, ListOpenWorkflowExecutions => unsupported "visibility comes with the complete API"),
     rpc!(WORKFLOW, ListClosedWorkflowExecutions => unsupported "visibility comes with the complete API"),
     rpc!(WORKFLOW, ListWorkflowExecutions => unsupported "visibility comes with the complete API"),

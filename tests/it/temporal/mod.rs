@@ -4,6 +4,7 @@ pub(crate) mod script;
 mod server;
 
 mod activity;
+mod chain;
 mod child;
 mod continue_as_new;
 mod deployment;
