@@ -19,12 +19,52 @@ pub(crate) struct Log {
     events: Vec<HistoryEvent>,
     held_back: Vec<HistoryEvent>,
     size_bytes: i64,
+    committed_size_bytes: i64,
+    /// The last event of each batch that was written at once, in order: a reset can only cut between two of them.
+    batch_ends: Vec<i64>,
 }
 
 /// The ids that held-back events got: (id of the event that started the thing, id of its started event).
 pub(crate) type StartedIds = BTreeMap<i64, i64>;
 
 impl Log {
+    /// The beginning of another history, up to and with this event.
+    pub(crate) fn prefix(of: &Self, last_event_id: i64) -> Self {
+        let (events, _) = of.page(1, usize::try_from(last_event_id).unwrap_or_default());
+        let ends = of.batch_ends.iter().copied();
+        let size_bytes = events.iter().map(|event| event.encoded_len() as i64).sum();
+        Self {
+            events: events.to_vec(),
+            held_back: Vec::new(),
+            size_bytes,
+            committed_size_bytes: size_bytes,
+            batch_ends: ends.take_while(|end| *end <= last_event_id).collect(),
+        }
+    }
+
+    /// A step is over: what it wrote was written at once, and what comes belongs to another batch.
+    pub(crate) fn commit(&mut self) {
+        self.end_batch();
+        self.committed_size_bytes = self.size_bytes;
+    }
+
+    /// As [`Self::size_bytes`], without what the step of now has written.
+    pub(crate) fn committed_size_bytes(&self) -> i64 {
+        self.committed_size_bytes
+    }
+
+    fn end_batch(&mut self) {
+        let last = self.last_event_id();
+        if last > 0 && self.batch_ends.last() != Some(&last) {
+            self.batch_ends.push(last);
+        }
+    }
+
+    /// Whether a batch ends with this event.
+    pub(crate) fn is_batch_end(&self, event_id: i64) -> bool {
+        self.batch_ends.binary_search(&event_id).is_ok()
+    }
+
     /// The id that the next event will get.
     pub(crate) fn next_event_id(&self) -> i64 {
         self.events.len() as i64 + 1
@@ -158,8 +198,13 @@ impl Log {
 
     fn append(&mut self, event: HistoryEvent) -> i64 {
         let event_id = event.event_id;
+        // Temporal's own rule: what follows a started workflow task is never in one batch with it.
+        let ends_batch = event.event_type() == EventType::WorkflowTaskStarted;
         self.size_bytes += event.encoded_len() as i64;
         self.events.push(event);
+        if ends_batch {
+            self.end_batch();
+        }
         event_id
     }
 }
@@ -324,5 +369,26 @@ mod tests {
         assert_eq!(log.page(3, 2).0.len(), 1);
         assert_eq!(log.page(99, 2).0.len(), 0);
         assert_eq!(log.page(-5, usize::MAX).0.len(), 3);
+    }
+
+    #[test]
+    fn a_prefix_knows_where_its_batches_end() {
+        let now = Timestamp::EPOCH_OF_TESTS;
+        let mut log = Log::default();
+        log.emit(now, history::WorkflowExecutionStartedEventAttributes::default().into());
+        log.emit(now, history::WorkflowTaskScheduledEventAttributes::default().into());
+        log.commit();
+        log.commit();
+        log.emit(now, history::WorkflowTaskStartedEventAttributes::default().into());
+        log.emit(now, history::WorkflowTaskCompletedEventAttributes::default().into());
+        log.commit();
+        let ends = |log: &Log| (0..=5).filter(|id| log.is_batch_end(*id)).collect::<Vec<_>>();
+        assert_eq!(ends(&log), [2, 3, 4]);
+
+        let prefix = Log::prefix(&log, 3);
+
+        assert_eq!(prefix.last_event_id(), 3);
+        assert_eq!(ends(&prefix), [2, 3]);
+        assert!(prefix.size_bytes() < log.size_bytes());
     }
 }

@@ -7,10 +7,12 @@
 mod activity_options;
 mod batch;
 mod command;
+mod cron;
 mod engine;
 mod event;
 mod failure;
 mod history;
+mod link;
 mod machine;
 mod matching;
 mod nexus;

@@ -59,6 +59,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn moments_come_back_as_they_went() {
+        let now = Timestamp::EPOCH_OF_TESTS + Duration::from_nanos(7);
+        assert_eq!(moment(&timestamp(now)), now);
+        let hostile = prost_types::Timestamp {
+            seconds: -1,
+            nanos: i32::MIN,
+        };
+        assert_eq!(moment(&hostile), Timestamp::default());
+    }
+
+    #[test]
     fn hostile_durations_mean_none() {
         let wire = |seconds, nanos| prost_types::Duration { seconds, nanos };
         assert_eq!(duration(None), None);

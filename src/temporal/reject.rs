@@ -4,7 +4,7 @@ use prost::Message;
 use temporalio_protos::google::rpc;
 use temporalio_protos::temporal::api::enums::v1::{NamespaceState, ResourceExhaustedCause, ResourceExhaustedScope};
 use temporalio_protos::temporal::api::errordetails::v1 as details;
-use temporalio_protos::temporal::api::failure::v1::Failure;
+use temporalio_protos::temporal::api::failure::v1::{Failure, MultiOperationExecutionAborted};
 use tonic::Code;
 
 /// A refusal of one RPC.
@@ -77,6 +77,14 @@ pub enum Reject {
     Unknown(String),
     /// This server doesn't serve the RPC; the text says why.
     Unimplemented(String),
+    /// It didn't happen, but may if it is tried again.
+    Aborted(String),
+    /// It can't be done just now.
+    Unavailable(String),
+    /// An operation of several that weren't carried out, since another one failed.
+    OperationAborted,
+    /// One of several operations failed: for each of them why, or `None` where it was carried out.
+    MultiOperation(Vec<Option<Self>>),
 }
 
 impl Reject {
@@ -100,6 +108,13 @@ impl Reject {
             Self::Unavailable(_) => Code::Unavailable,
             Self::Unknown(_) => Code::Unknown,
             Self::Unimplemented(_) => Code::Unimplemented,
+            Self::Aborted(_) | Self::OperationAborted => Code::Aborted,
+            Self::Unavailable(_) => Code::Unavailable,
+            Self::MultiOperation(operations) => operations
+                .iter()
+                .flatten()
+                .find(|reject| **reject != Self::OperationAborted)
+                .map_or(Code::Aborted, Self::code),
         }
     }
 
@@ -120,6 +135,8 @@ impl Reject {
             | Self::Unavailable(message)
             | Self::Unknown(message)
             | Self::Unimplemented(message)
+            | Self::Aborted(message)
+            | Self::Unavailable(message)
             | Self::WorkflowExecutionAlreadyStarted { message, .. }
             | Self::QueryFailed { message, .. } => message.clone(),
             Self::NamespaceNotFound(name) => format!("Namespace {name} is not found."),
@@ -133,6 +150,8 @@ impl Reject {
                     allowed.join(" or ")
                 )
             }
+            Self::OperationAborted => "Operation was aborted.".to_owned(),
+            Self::MultiOperation(_) => "Update-with-Start could not be executed.".to_owned(),
         }
     }
 
@@ -222,6 +241,16 @@ impl Reject {
                     failure: failure.as_deref().cloned(),
                 },
             )),
+            Self::OperationAborted => Some(prost_types::Any {
+                type_url: "type.googleapis.com/temporal.api.failure.v1.MultiOperationExecutionAborted".to_owned(),
+                value: MultiOperationExecutionAborted {}.encode_to_vec(),
+            }),
+            Self::MultiOperation(operations) => Some(any(
+                "MultiOperationExecutionFailure",
+                &details::MultiOperationExecutionFailure {
+                    statuses: operations.iter().map(operation_status).collect(),
+                },
+            )),
             _ => None,
         }
     }
@@ -229,6 +258,11 @@ impl Reject {
     /// The workflow execution isn't in the namespace at all.
     pub(crate) fn workflow_not_found(workflow_id: &str) -> Self {
         Self::NotFound(format!("workflow not found for ID: {workflow_id}"))
+    }
+
+    /// The workflow execution has ended under an update that it hadn't taken yet.
+    pub(crate) fn update_aborted_by_close() -> Self {
+        Self::NotFound("workflow update was aborted by closing workflow".to_owned())
     }
 
     /// The workflow execution has ended, and the request needs it open.
@@ -242,6 +276,18 @@ fn state_name(state: NamespaceState) -> String {
     let name = state.as_str_name().trim_start_matches("NAMESPACE_STATE_");
     let (first, rest) = name.split_at(name.len().min(1));
     format!("{first}{}", rest.to_lowercase())
+}
+
+/// One operation's own status inside the detail of a refused multi-operation.
+fn operation_status(reject: &Option<Reject>) -> details::multi_operation_execution_failure::OperationStatus {
+    let Some(reject) = reject else {
+        return details::multi_operation_execution_failure::OperationStatus::default();
+    };
+    details::multi_operation_execution_failure::OperationStatus {
+        code: reject.code() as i32,
+        message: reject.message(),
+        details: reject.detail().into_iter().collect(),
+    }
 }
 
 fn any<M: Message>(name: &str, message: &M) -> prost_types::Any {

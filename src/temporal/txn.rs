@@ -92,6 +92,8 @@ pub(crate) enum Letter {
     ChildClosed {
         /// The parent to tell.
         parent: ParentLink,
+        /// The first run of the child's chain: the one that the parent knows.
+        first_run_id: String,
         /// The child's last run.
         child: ChildRun,
         /// How it ended.
@@ -136,6 +138,8 @@ pub(crate) enum Letter {
         /// Which of its callbacks.
         index: usize,
     },
+    /// An update-with-start whose run closed before it took the update: the server tries once more by itself.
+    RetryUpdateWithStart(Ticket),
     /// A parent has closed: its policy for this child.
     ParentClosed {
         /// The child.

@@ -285,7 +285,8 @@ impl Run {
         }
     }
 
-    fn child_start(
+    /// The child's run, as a letter brings it to where it starts.
+    pub(crate) fn child_start(
         &self,
         attributes: &history::StartChildWorkflowExecutionInitiatedEventAttributes,
         initiated_event_id: i64,
@@ -396,7 +397,7 @@ impl Run {
 
 /// Sets fields; an empty or null payload takes one away, as Temporal does.
 #[expect(clippy::iter_over_hash_type, reason = "from map to map: the order leaves no trace")]
-fn upsert(fields: &mut HashMap<String, Payload>, news: &HashMap<String, Payload>) {
+pub(crate) fn upsert(fields: &mut HashMap<String, Payload>, news: &HashMap<String, Payload>) {
     for (name, value) in news {
         let is_null = value
             .metadata

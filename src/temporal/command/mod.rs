@@ -7,8 +7,8 @@ mod apply;
 mod check;
 mod nexus;
 mod parse;
-mod sequence;
 mod search_attributes;
+mod sequence;
 
 use temporalio_protos::temporal::api::command::v1 as wire;
 use temporalio_protos::temporal::api::common::v1 as common;
@@ -18,10 +18,11 @@ use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 use temporalio_protos::temporal::api::update::v1 as update;
 
+pub(crate) use apply::upsert;
 pub(crate) use check::check;
 pub(crate) use parse::{Limits, parse};
-pub(crate) use sequence::check_sequence;
 pub(crate) use search_attributes::check_search_attributes;
+pub(crate) use sequence::check_sequence;
 
 /// One thing that a workflow asks for.
 #[derive(Clone, Debug)]

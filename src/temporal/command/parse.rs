@@ -13,12 +13,13 @@ use temporalio_protos::temporal::api::protocol::v1::Message;
 use temporalio_protos::temporal::api::update::v1 as update;
 
 use super::{BadCommand, Close, Command, ScheduleActivity, nexus};
-use crate::temporal::activity_options;
+use crate::clock::Timestamp;
 use crate::temporal::engine::is_uuid;
 use crate::temporal::nexus::Endpoints;
 use crate::temporal::proto::{duration, is_negative};
 use crate::temporal::retry;
 use crate::temporal::versioning::Override;
+use crate::temporal::{activity_options, cron};
 
 /// The longest id, type name or queue name (dynamic config `limit.maxIDLength`).
 pub(crate) const MAX_ID_LENGTH: usize = 1_000;
@@ -138,7 +139,11 @@ fn parse_one(
             }
         },
         A::CancelWorkflowExecutionCommandAttributes(a) => Command::Close(Close::Cancel(a.details)),
-        A::ContinueAsNewWorkflowExecutionCommandAttributes(a) => Command::Close(Close::ContinueAsNew(Box::new(a))),
+        A::ContinueAsNewWorkflowExecutionCommandAttributes(a) => {
+            cron::validate(&a.cron_schedule, Timestamp::default())
+                .map_err(|reject| BadCommand::new(Cause::BadContinueAsNewAttributes, reject.message()))?;
+            Command::Close(Close::ContinueAsNew(Box::new(a)))
+        }
         A::ScheduleNexusOperationCommandAttributes(a) => Command::ScheduleNexusOperation(
             Box::new(nexus::schedule_operation(a, limits.run_timeout, endpoints)?),
             user_metadata,
@@ -299,6 +304,7 @@ fn start_child(
         })?;
     }
     Override::parse(command.versioning_override.as_ref()).map_err(|reject| bad(reject.message()))?;
+    cron::validate(&command.cron_schedule, Timestamp::default()).map_err(|reject| bad(reject.message()))?;
     Ok(command)
 }
 

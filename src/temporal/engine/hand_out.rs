@@ -5,7 +5,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
     PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse,
 };
 
-use super::{Engine, HandOut};
+use super::{Call, Engine, HandOut};
 use crate::clock::Timestamp;
 use crate::temporal::matching::{Kind, Match, Poller, QueueKey, Task};
 use crate::temporal::run::{RunRef, Taking};
@@ -154,6 +154,25 @@ impl Engine {
             attempt: task.attempt(),
         };
         Some(run.workflow_task_response(token, sticky))
+    }
+
+    /// The first workflow task, for whoever started the run and wanted it along.
+    pub(crate) fn eager_task(
+        &mut self,
+        call: &Call<'_>,
+        run: RunRef,
+        identity: &str,
+    ) -> Option<PollWorkflowTaskQueueResponse> {
+        let found = self.runs.get(run).filter(|run| run.has_eager_task())?;
+        let what = format!("a workflow task of workflow {}", found.start.workflow_id);
+        let hand = Hand {
+            connection: call.connection,
+            identity: identity.to_owned(),
+            what,
+            released: false,
+        };
+        self.hands.insert(HandKey::Workflow(run), hand);
+        self.workflow_task_response(run, false)
     }
 
     fn start_activity_task(

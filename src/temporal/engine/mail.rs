@@ -11,6 +11,9 @@ use temporalio_protos::temporal::api::history::v1 as history;
 /// Letters that one call may cause: a bound on cascades, far beyond what workflows do.
 const MAX_LETTERS: usize = 1_000_000;
 
+/// Resets in a row that the end of a child follows (Temporal: `maxResetRedirectCount`).
+const MAX_RESETS: usize = 100;
+
 /// Whom a workflow means by a signal or a cancellation.
 struct Address {
     namespace: String,
@@ -34,9 +37,17 @@ impl Engine {
             Letter::ChildStarted { parent, outcome } => self.tell_parent(now, &parent, |run, context| {
                 run.on_child_started(context, parent.initiated_event_id, outcome);
             }),
-            Letter::ChildClosed { parent, child, outcome } => self.tell_parent(now, &parent, |run, context| {
-                run.on_child_closed(context, parent.initiated_event_id, &child, outcome);
-            }),
+            Letter::ChildClosed {
+                parent,
+                first_run_id,
+                child,
+                outcome,
+            } => {
+                let parent = self.follow_resets(parent);
+                self.tell_parent(now, &parent, |run, context| {
+                    run.on_child_closed(context, parent.initiated_event_id, &first_run_id, &child, outcome);
+                });
+            }
             Letter::SignalExternal {
                 from,
                 initiated_event_id,
@@ -56,6 +67,7 @@ impl Engine {
                 scheduled_event_id,
             } => self.cancel_nexus_operation(now, run, scheduled_event_id),
             Letter::DeliverCallback { run, index } => self.deliver_callback(now, run, index),
+            Letter::RetryUpdateWithStart(ticket) => self.retry_update_with_start(now, ticket),
             Letter::ParentClosed {
                 child,
                 terminate,
@@ -105,7 +117,7 @@ impl Engine {
                 self.reactivate_version(now, &namespace, over.as_ref());
                 Ok(self.child_run(run))
             }
-            Ok(Started::Retried(_) | Started::Existing(_)) | Err(_) => Err(ChildStartFailure::AlreadyExists),
+            Ok(_) | Err(_) => Err(ChildStartFailure::AlreadyExists),
         }
     }
 
@@ -118,6 +130,20 @@ impl Engine {
                 .map(|run| run.start.run_id.clone())
                 .unwrap_or_default(),
         }
+    }
+
+    /// A parent that has been reset goes on in another run.
+    fn follow_resets(&self, mut parent: ParentLink) -> ParentLink {
+        for _ in 0..MAX_RESETS {
+            let Some(run) = parent.run.and_then(|run| self.runs.get(run)) else {
+                return parent;
+            };
+            if run.is_running() || run.reset_run_id.is_empty() {
+                return parent;
+            }
+            parent.run = self.runs.by_run_id(&run.reset_run_id);
+        }
+        parent
     }
 
     fn tell_parent(&mut self, now: Timestamp, parent: &ParentLink, body: impl FnOnce(&mut Run, &mut Context<'_>)) {

@@ -13,12 +13,14 @@ mod namespaces;
 mod nexus;
 mod operator;
 mod polls;
+mod reset;
 mod runs;
 mod schedules;
 mod standalone;
 mod start;
 mod step;
 mod time_skipping;
+mod update_with_start;
 mod visibility;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -33,6 +35,7 @@ pub(crate) use schedules::workflow_id as schedule_workflow_id;
 pub(crate) use standalone::IdPolicies;
 pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};
+pub(crate) use update_with_start::UpdateWithStart;
 
 use super::batch::Batch;
 use super::matching::{Matching, Task};
@@ -108,6 +111,8 @@ pub struct Engine {
     pub(crate) visibility: Visibility,
     /// Batch operations at work.
     pub(crate) batches: BTreeMap<RunRef, Batch>,
+    /// Updates-with-start that wait for a run that was there already: they are tried once more if it closes.
+    pub(crate) retryable: BTreeMap<Ticket, Box<UpdateWithStart>>,
     hand_out: HandOut,
     /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
     starting_workers: usize,
@@ -187,6 +192,7 @@ impl Engine {
             fast_forward_waits: FastForwardWaits::default(),
             visibility: Visibility::default(),
             batches: BTreeMap::new(),
+            retryable: BTreeMap::new(),
             hand_out,
             starting_workers: 0,
             ignore_expected_polls: false,
@@ -420,6 +426,7 @@ impl Engine {
         let Some(parked) = self.parked.remove(&ticket) else {
             return;
         };
+        self.retryable.remove(&ticket);
         match parked.at {
             ParkedAt::Queue => {
                 self.matching.unpark(now, ticket);
@@ -449,6 +456,7 @@ impl Engine {
     /// An answer to an RPC that waited.
     pub(crate) fn answer(&mut self, ticket: Ticket, answer: Result<Vec<u8>, Reject>) {
         self.parked.remove(&ticket);
+        self.retryable.remove(&ticket);
         self.answers.push_back((ticket, answer));
     }
 

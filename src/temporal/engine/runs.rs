@@ -39,6 +39,22 @@ impl Runs {
         self.by_run_id.retain(|_, run| self.runs.contains_key(run));
     }
 
+    /// Forgets a run. If it was its workflow id's latest, the id has none from now on, even if older runs are left.
+    pub(crate) fn remove(&mut self, run: RunRef) -> Option<Run> {
+        let removed = self.runs.remove(&run)?;
+        self.by_run_id.remove(&removed.start.run_id);
+        let key = (removed.start.namespace.clone(), removed.start.workflow_id.clone());
+        if self.current.get(&key) == Some(&run) {
+            self.current.remove(&key);
+        }
+        Some(removed)
+    }
+
+    /// The run with this id.
+    pub(crate) fn by_run_id(&self, run_id: &str) -> Option<RunRef> {
+        self.by_run_id.get(run_id).copied()
+    }
+
     pub(crate) fn get(&self, run: RunRef) -> Option<&Run> {
         self.runs.get(&run)
     }
@@ -96,6 +112,31 @@ impl Runs {
         match first_run_id.is_empty() || found.first_run_id() == first_run_id {
             true => Ok(found),
             false => Err(Reject::NotFound("workflow execution not found".to_owned())),
+        }
+    }
+}
+
+impl Runs {
+    /// As [`Self::find`], but if a chain is named by its first run, the workflow id's latest run, whichever run is named:
+    /// what works across runs.
+    pub(crate) fn find_latest_of(
+        &self,
+        namespace: &str,
+        execution: Option<&WorkflowExecution>,
+        first_run_id: &str,
+    ) -> Result<&Run, Reject> {
+        let named = self.find(namespace, execution);
+        match execution {
+            Some(execution)
+                if !first_run_id.is_empty() && (execution.run_id.is_empty() || is_uuid(&execution.run_id)) =>
+            {
+                let latest = WorkflowExecution {
+                    workflow_id: execution.workflow_id.clone(),
+                    run_id: String::new(),
+                };
+                self.find(namespace, Some(&latest))
+            }
+            _ => named,
         }
     }
 }

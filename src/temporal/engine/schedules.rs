@@ -209,7 +209,7 @@ impl Engine {
             .get(reference)
             .and_then(|schedule| schedule.start_request(start, request_id))
             .ok_or_else(|| Reject::NotFound("schedule not found".to_owned()))?;
-        let start = rpc::parse_start(self, request)?;
+        let start = rpc::parse_start(self, now, request)?;
         let run = self.start_run(now, start)?.run();
         let run = self.runs.get(run).map(Run::execution);
         run.ok_or_else(Reject::workflow_completed)

@@ -20,30 +20,36 @@ pub(crate) enum Started {
     Retried(RunRef),
     /// The run that is there already, by the policy.
     Existing(RunRef),
+    /// As [`Self::Existing`], and the run has the request id.
+    Attached(RunRef),
 }
 
 impl Started {
     pub(crate) fn run(self) -> RunRef {
         match self {
-            Self::New(run) | Self::Retried(run) | Self::Existing(run) => run,
+            Self::New(run) | Self::Retried(run) | Self::Existing(run) | Self::Attached(run) => run,
         }
     }
 
     /// What Temporal calls started: a request that is sent again gets the same answer.
     pub(crate) fn is_by_this_request(self) -> bool {
-        !matches!(self, Self::Existing(_))
+        matches!(self, Self::New(_) | Self::Retried(_))
     }
 }
 
 impl Engine {
     /// Starts a run, as far as the policies let it.
-    pub(crate) fn start_run(&mut self, now: Timestamp, start: StartRun) -> Result<Started, Reject> {
+    pub(crate) fn start_run(&mut self, now: Timestamp, mut start: StartRun) -> Result<Started, Reject> {
+        start.begin_cron(now);
         let Some(current) = self.runs.current(&start.namespace, &start.workflow_id) else {
             return Ok(Started::New(self.create_run(now, start)));
         };
         let current_ref = current.run;
         if !start.request_id.is_empty() && current.start.request_id == start.request_id {
             return Ok(Started::Retried(current_ref));
+        }
+        if current.has_attached(&start.request_id) {
+            return Ok(Started::Attached(current_ref));
         }
         if current.is_running() {
             return self.start_over_running(now, current_ref, start);
@@ -74,9 +80,36 @@ impl Engine {
         let ahead = run.skipped();
         run.skip_time(&mut context);
         effects.ahead = ahead;
+        run.log.commit();
         self.runs.insert(run);
         self.apply_effects(now, run_ref, effects);
         run_ref
+    }
+
+    /// The run that is there takes over what the request wants to leave with it.
+    fn use_existing(&mut self, now: Timestamp, current: RunRef, start: StartRun) -> Started {
+        let Some(options) = start.on_conflict else {
+            return Started::Existing(current);
+        };
+        let request_id = match options.attach_request_id {
+            true => start.request_id,
+            false => String::new(),
+        };
+        let links = match options.attach_links {
+            true => start.links,
+            false => Vec::new(),
+        };
+        let callbacks = match options.attach_completion_callbacks {
+            true => start.completion_callbacks,
+            false => Vec::new(),
+        };
+        self.step(now, current, |run, context| {
+            run.attach(context, &request_id, callbacks, links);
+        });
+        match options.attach_request_id {
+            true => Started::Attached(current),
+            false => Started::Existing(current),
+        }
     }
 
     fn start_over_running(&mut self, now: Timestamp, current: RunRef, mut start: StartRun) -> Result<Started, Reject> {
@@ -98,7 +131,7 @@ impl Engine {
                 run_id: running.start.run_id.clone(),
                 first_execution_run_id: running.first_run_id().to_owned(),
             }),
-            Conflict::UseExisting => Ok(Started::Existing(current)),
+            Conflict::UseExisting => Ok(self.use_existing(now, current, start)),
             Conflict::TerminateExisting => {
                 start.run_id = self.entropy.uuid();
                 let details = string_payloads(&format!("terminated by new runID: {}", start.run_id));

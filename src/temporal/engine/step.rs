@@ -44,6 +44,7 @@ impl Engine {
         }
         run.skip_time(&mut context);
         effects.ahead = ahead;
+        run.log.commit();
         self.apply_effects(now, run_ref, effects);
         Some(given)
     }

@@ -66,6 +66,14 @@ impl ChildWorkflow {
     ) -> Self {
         let event = NewEvent::from(attributes.clone()).with_user_metadata(user_metadata);
         let initiated_event_id = txn.emit(event);
+        Self::restore(attributes, initiated_event_id)
+    }
+
+    /// As a history tells of it that goes on in another run.
+    pub(crate) fn restore(
+        attributes: history::StartChildWorkflowExecutionInitiatedEventAttributes,
+        initiated_event_id: i64,
+    ) -> Self {
         Self {
             state: State::Initiated,
             initiated_event_id,
@@ -73,6 +81,13 @@ impl ChildWorkflow {
             attributes: Box::new(attributes),
             child: None,
         }
+    }
+
+    /// The history tells that the child runs.
+    pub(crate) fn restore_started(&mut self, started_event_id: i64, child: ChildRun) {
+        self.state = State::Started;
+        self.started_event_id = started_event_id;
+        self.child = Some(child);
     }
 
     /// The child runs.
@@ -143,6 +158,16 @@ impl ChildWorkflow {
             ParentClosePolicy::RequestCancel => Some((child.run, false)),
             ParentClosePolicy::Terminate | ParentClosePolicy::Unspecified => Some((child.run, true)),
         }
+    }
+
+    /// What the parent asked for.
+    pub(crate) fn attributes(&self) -> &history::StartChildWorkflowExecutionInitiatedEventAttributes {
+        &self.attributes
+    }
+
+    /// Whether this chain of runs is the one that was started for the parent: another may have its workflow id by now.
+    pub(crate) fn is_chain(&self, first_run_id: &str) -> bool {
+        self.child.as_ref().is_none_or(|child| child.run_id == first_run_id)
     }
 
     /// The id of the workflow that the parent asked for.

@@ -75,16 +75,9 @@ impl External {
         attributes: history::SignalExternalWorkflowExecutionInitiatedEventAttributes,
     ) -> Self {
         let initiated_event_id = txn.emit(attributes.clone());
-        txn.effects.mail.push(Letter::SignalExternal {
-            from: txn.run,
-            initiated_event_id,
-            attributes: Box::new(attributes.clone()),
-        });
-        Self {
-            state: State::Initiated,
-            initiated_event_id,
-            what: What::Signal(Box::new(attributes)),
-        }
+        let external = Self::restore_signal(attributes, initiated_event_id);
+        external.send(txn);
+        external
     }
 
     /// The command `RequestCancelExternalWorkflowExecution`.
@@ -93,16 +86,50 @@ impl External {
         attributes: history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes,
     ) -> Self {
         let initiated_event_id = txn.emit(attributes.clone());
-        txn.effects.mail.push(Letter::CancelExternal {
-            from: txn.run,
+        let external = Self::restore_cancel(attributes, initiated_event_id);
+        external.send(txn);
+        external
+    }
+
+    /// A signal as a history tells of it that goes on in another run.
+    pub(crate) fn restore_signal(
+        attributes: history::SignalExternalWorkflowExecutionInitiatedEventAttributes,
+        initiated_event_id: i64,
+    ) -> Self {
+        Self {
+            state: State::Initiated,
             initiated_event_id,
-            attributes: Box::new(attributes.clone()),
-        });
+            what: What::Signal(Box::new(attributes)),
+        }
+    }
+
+    /// A wish to cancel as a history tells of it that goes on in another run.
+    pub(crate) fn restore_cancel(
+        attributes: history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes,
+        initiated_event_id: i64,
+    ) -> Self {
         Self {
             state: State::Initiated,
             initiated_event_id,
             what: What::Cancel(Box::new(attributes)),
         }
+    }
+
+    /// Sends it to the other workflow.
+    pub(crate) fn send(&self, txn: &mut Txn<'_>) {
+        let (from, initiated_event_id) = (txn.run, self.initiated_event_id);
+        txn.effects.mail.push(match &self.what {
+            What::Signal(attributes) => Letter::SignalExternal {
+                from,
+                initiated_event_id,
+                attributes: attributes.clone(),
+            },
+            What::Cancel(attributes) => Letter::CancelExternal {
+                from,
+                initiated_event_id,
+                attributes: attributes.clone(),
+            },
+        });
     }
 
     /// The id of the event by which it began.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use temporalio_protos::temporal::api::history::v1 as history;
 
 use crate::clock::Timestamp;
-use crate::temporal::proto::proto_duration;
+use crate::temporal::proto::{duration as from_wire, proto_duration};
 use crate::temporal::timer::Timer as ClockTimer;
 use crate::temporal::txn::Txn;
 
@@ -69,13 +69,35 @@ impl UserTimer {
         };
         let event = crate::temporal::history::NewEvent::from(attributes).with_user_metadata(user_metadata);
         let started_event_id = txn.emit(event);
-        txn.set_timer(ClockTimer::User(txn.run, started_event_id), txn.now + duration);
+        let fires_at = txn.now + duration;
+        txn.set_timer(ClockTimer::User(txn.run, started_event_id), fires_at);
         Self {
             state: State::Started,
             timer_id,
             started_event_id,
             fires_at: txn.now + duration,
+            fires_at,
         }
+    }
+
+    /// As a history tells of it that goes on in another run. [`Self::resume`] sets its clock.
+    pub(crate) fn restore(
+        attributes: &history::TimerStartedEventAttributes,
+        started_event_id: i64,
+        started_at: Timestamp,
+    ) -> Self {
+        Self {
+            state: State::Started,
+            timer_id: attributes.timer_id.clone(),
+            started_event_id,
+            fires_at: started_at + from_wire(attributes.start_to_fire_timeout.as_ref()).unwrap_or_default(),
+        }
+    }
+
+    /// In the run that goes on it fires when it would have fired, at once if that has passed.
+    pub(crate) fn resume(&self, txn: &mut Txn<'_>) {
+        let fires_at = self.fires_at.max(txn.now);
+        txn.set_timer(ClockTimer::User(txn.run, self.started_event_id), fires_at);
     }
 
     /// Its time has come.

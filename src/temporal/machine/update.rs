@@ -69,7 +69,9 @@ pub(crate) fn step(state: State, input: Input) -> Option<State> {
 pub(crate) struct Update {
     state: State,
     update_id: String,
-    request: Box<wire::Request>,
+    /// What the worker is sent; `None` if the history has it already, in an admitted or accepted event.
+    request: Option<Box<wire::Request>>,
+    request_id: String,
     accepted_event_id: i64,
     outcome: Option<Outcome>,
     waiters: Vec<Waiter>,
@@ -89,30 +91,69 @@ pub(crate) struct Waiter {
 pub(crate) enum UpdateRpc {
     Update,
     Poll,
+    /// `ExecuteMultiOperation`.
+    WithStart(WithStart),
+}
+
+/// How an update-with-start came to its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WithStart {
+    /// It started the run.
+    Started,
+    /// The run was there already. If it closes before it takes the update, all is tried once more.
+    Existing,
+    /// As [`Self::Existing`], at the second try.
+    ExistingAgain,
 }
 
 impl Update {
     /// A client asks for it.
     pub(crate) fn admit(update_id: String, request: wire::Request) -> Self {
         Self {
+            request_id: request.request_id.clone(),
+            request: Some(Box::new(request)),
+            ..Self::admitted_in_history(update_id)
+        }
+    }
+
+    /// An event has admitted it: the worker learns of it from the history, not by a message.
+    pub(crate) fn admitted_in_history(update_id: String) -> Self {
+        Self {
             state: State::Admitted,
             update_id,
-            request: Box::new(request),
+            request: None,
+            request_id: String::new(),
             accepted_event_id: 0,
             outcome: None,
             waiters: Vec::new(),
         }
     }
 
-    /// The message for the worker, if it must go out with this workflow task.
+    /// The history tells that the workflow's validator let it in.
+    pub(crate) fn restore_accepted(update_id: String, accepted_event_id: i64) -> Self {
+        Self {
+            state: State::Accepted,
+            accepted_event_id,
+            ..Self::admitted_in_history(update_id)
+        }
+    }
+
+    /// The history tells its outcome.
+    pub(crate) fn restore_completed(&mut self, outcome: Option<Outcome>) {
+        self.state = State::Completed;
+        self.outcome = outcome;
+    }
+
+    /// The message for the worker, if one must go out with this workflow task.
     pub(crate) fn send(&mut self, started_event_id: i64) -> Option<Message> {
         self.state = step(self.state, Input::Send)?;
+        let request = self.request.as_deref()?;
         Some(Message {
             id: request_message_id(&self.update_id),
             protocol_instance_id: self.update_id.clone(),
             body: Some(prost_types::Any {
                 type_url: "type.googleapis.com/temporal.api.update.v1.Request".to_owned(),
-                value: self.request.encode_to_vec(),
+                value: request.encode_to_vec(),
             }),
             sequencing_id: Some(SequencingId::EventId(started_event_id - 1)),
         })
@@ -128,10 +169,9 @@ impl Update {
             protocol_instance_id: self.update_id.clone(),
             accepted_request_message_id: acceptance.accepted_request_message_id,
             accepted_request_sequencing_event_id: acceptance.accepted_request_sequencing_event_id,
-            accepted_request: Some((*self.request).clone()),
+            // The history has the request from now on; a parked update needn't carry it.
+            accepted_request: self.request.take().map(|request| *request),
         });
-        // The history has the request now; a parked update needn't carry it.
-        *self.request = wire::Request::default();
     }
 
     /// It has its outcome.
@@ -218,6 +258,17 @@ impl Update {
 
     pub(crate) fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
+    }
+
+    /// Whether its outcome is a failure.
+    pub(crate) fn has_failed(&self) -> bool {
+        let value = self.outcome.as_ref().and_then(|outcome| outcome.value.as_ref());
+        matches!(value, Some(outcome::Value::Failure(_)))
+    }
+
+    /// The request id of the call that asked for it.
+    pub(crate) fn request_id(&self) -> &str {
+        &self.request_id
     }
 
     pub(crate) fn update_id(&self) -> &str {

@@ -9,13 +9,15 @@ mod batch;
 mod callback;
 mod deployment;
 mod history;
+mod multi_operation;
 mod namespace;
 mod nexus;
 mod nexus_endpoint;
+mod operator;
 mod options;
 mod pause;
-mod operator;
 mod query;
+mod reset;
 mod schedule;
 mod signal;
 mod standalone_activity;
@@ -30,12 +32,13 @@ mod workflow;
 mod workflow_task;
 
 use prost::Message;
+use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 
 pub(crate) use start::parse as parse_start;
 pub use table::{Rpc, Support, table};
 pub(crate) use visibility::{count_of, page};
 
-use super::engine::{Call, Engine};
+use super::engine::{Call, Engine, is_uuid};
 use super::reject::Reject;
 
 /// What a handler gives.
@@ -106,6 +109,28 @@ fn check_length(field: &str, value: &str) -> Result<(), Reject> {
         false => Ok(()),
     }
 }
+
+/// Refuses a workflow execution that isn't named as it must be.
+fn check_execution(execution: Option<&WorkflowExecution>) -> Result<(), Reject> {
+    let why = match execution {
+        None => "Execution is not set on request.",
+        Some(it) if it.workflow_id.is_empty() => "WorkflowId is not set on request.",
+        Some(it) if !it.run_id.is_empty() && !is_uuid(&it.run_id) => "Invalid RunId.",
+        Some(_) => return Ok(()),
+    };
+    Err(Reject::InvalidArgument(why.to_owned()))
+}
+
+/// Refuses an input or another value of a request that is too large for Temporal.
+fn check_blob<M: Message>(blob: Option<&M>) -> Result<(), Reject> {
+    match blob.map_or(0, Message::encoded_len) > MAX_BLOB_BYTES {
+        true => Err(Reject::InvalidArgument("Blob data size exceeds limit.".to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// The largest value in an event (dynamic config `limit.blobSize.error`; `limit.memoSize.error` is the same).
+const MAX_BLOB_BYTES: usize = 2 * 1024 * 1024;
 
 /// The longest id (dynamic config `limit.maxIDLength`), in bytes.
 pub(crate) const MAX_ID_LENGTH: usize = 1_000;

@@ -1,9 +1,11 @@
 //! Signals and requests to cancel, from clients.
 
+use temporalio_protos::temporal::api::enums::v1::EventType;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, check_length};
+use super::{Answer, MAX_ID_LENGTH, check_blob, check_execution};
 use crate::temporal::engine::{Call, Engine};
+use crate::temporal::link;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{CancelRequest, Signal};
 
@@ -13,15 +15,26 @@ pub(super) fn signal(
     request: wire::SignalWorkflowExecutionRequest,
 ) -> Result<Answer<wire::SignalWorkflowExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
+    check_execution(request.workflow_execution.as_ref())?;
+    let refuse = |text: &str| Err(Reject::InvalidArgument(text.to_owned()));
     if request.signal_name.is_empty() {
-        return Err(Reject::InvalidArgument("SignalName is not set on request.".to_owned()));
+        return refuse("SignalName is not set on request.");
     }
-    check_length("SignalName", &request.signal_name)?;
-    let run = engine
+    if request.signal_name.len() > MAX_ID_LENGTH {
+        return refuse("SignalName length exceeds limit.");
+    }
+    if request.request_id.len() > MAX_ID_LENGTH {
+        return refuse("RequestId length exceeds limit.");
+    }
+    link::validate(&request.links)?;
+    check_blob(request.input.as_ref())?;
+    let found = engine
         .runs
-        .find(&request.namespace, request.workflow_execution.as_ref())?
-        .run;
+        .find(&request.namespace, request.workflow_execution.as_ref())?;
+    let (run, execution) = (found.run, found.execution());
     let request_id = engine.stable_id(request.request_id);
+    let signaled = EventType::WorkflowExecutionSignaled;
+    let link = link::to_request(&request.namespace, &execution, &request_id, signaled);
     let signal = Signal {
         name: request.signal_name,
         input: request.input,
@@ -34,7 +47,7 @@ pub(super) fn signal(
     engine
         .with_run(call.now, run, |run, context| run.signal(context, signal))
         .unwrap_or(Err(Reject::workflow_completed()))?;
-    Ok(Answer::Now(wire::SignalWorkflowExecutionResponse::default()))
+    Ok(Answer::Now(wire::SignalWorkflowExecutionResponse { link: Some(link) }))
 }
 
 pub(super) fn request_cancel(
@@ -43,11 +56,16 @@ pub(super) fn request_cancel(
     request: wire::RequestCancelWorkflowExecutionRequest,
 ) -> Result<Answer<wire::RequestCancelWorkflowExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    let found = engine.runs.find_in_chain(
-        &request.namespace,
-        request.workflow_execution.as_ref(),
-        &request.first_execution_run_id,
-    )?;
+    let execution = request.workflow_execution.as_ref();
+    check_execution(execution)?;
+    link::validate(&request.links)?;
+    let first_run_id = &request.first_execution_run_id;
+    let found = engine
+        .runs
+        .find_latest_of(&request.namespace, execution, first_run_id)?;
+    if found.is_running() && !first_run_id.is_empty() && found.first_run_id() != first_run_id {
+        return Err(Reject::NotFound("workflow execution not found".to_owned()));
+    }
     let run = found.run;
     let cancel = CancelRequest {
         cause: request.reason,

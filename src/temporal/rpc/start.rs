@@ -2,41 +2,65 @@
 
 use std::time::Duration;
 
-use temporalio_protos::temporal::api::common::v1::Payloads;
+use temporalio_protos::temporal::api::common::v1::{Payloads, RetryPolicy};
 use temporalio_protos::temporal::api::enums::v1::{
-    ContinueAsNewInitiator, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse,
+    ContinueAsNewInitiator, EventType, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse,
 };
 use temporalio_protos::temporal::api::failure::v1::Failure;
+use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, callback, check_length};
+use super::{Answer, MAX_ID_LENGTH, callback, check_blob};
+use crate::clock::Timestamp;
+use crate::temporal::cron;
 use crate::temporal::engine::{Call, Engine, Started, terminates_if_running};
-use crate::temporal::proto::{duration, is_negative, proto_duration};
+use crate::temporal::link;
+use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::reject::Reject;
 use crate::temporal::retry;
 use crate::temporal::run::{Continued, DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT, Run, RunRef, Signal, StartRun};
 use crate::temporal::versioning::{Override, StartVersioning};
+
+/// What Temporal's own task queues begin with.
+const RESERVED_PREFIX: &str = "/_sys/";
 
 pub(super) fn start(
     engine: &mut Engine,
     call: &Call<'_>,
     request: wire::StartWorkflowExecutionRequest,
 ) -> Result<Answer<wire::StartWorkflowExecutionResponse>, Reject> {
-    let start = parse(engine, request)?;
+    let wants_task = request.request_eager_execution;
+    let (identity, request_id) = (request.identity.clone(), request.request_id.clone());
+    let mut start = parse(engine, call.now, request)?;
+    start.eager = wants_task && start.first_task_backoff.is_zero() && start.cron_schedule.is_empty();
     let (namespace, over) = (start.namespace.clone(), start.versioning.over.clone());
     let started = engine.start_run(call.now, start)?;
     if matches!(started, Started::New(_)) {
         engine.reactivate_version(call.now, &namespace, over.as_ref());
     }
+    let eager_workflow_task = match wants_task && started.is_by_this_request() {
+        true => engine.eager_task(call, started.run(), &identity),
+        false => None,
+    };
     let Some(run) = engine.runs.get(started.run()) else {
         return Err(Reject::NotFound("workflow execution not found".to_owned()));
+    };
+    let link = match started {
+        Started::Attached(_) => {
+            let updated = EventType::WorkflowExecutionOptionsUpdated;
+            link::to_request(&run.start.namespace, &run.execution(), &request_id, updated)
+        }
+        Started::New(_) | Started::Retried(_) | Started::Existing(_) => {
+            link::to_start(&run.start.namespace, &run.execution())
+        }
     };
     Ok(Answer::Now(wire::StartWorkflowExecutionResponse {
         run_id: run.start.run_id.clone(),
         first_execution_run_id: run.first_run_id().to_owned(),
         started: started.is_by_this_request(),
         status: run.status as i32,
-        ..Default::default()
+        eager_workflow_task,
+        link: Some(link),
     }))
 }
 
@@ -45,10 +69,8 @@ pub(super) fn signal_with_start(
     call: &Call<'_>,
     request: wire::SignalWithStartWorkflowExecutionRequest,
 ) -> Result<Answer<wire::SignalWithStartWorkflowExecutionResponse>, Reject> {
-    if request.signal_name.is_empty() {
-        return Err(Reject::InvalidArgument("SignalName is not set on request.".to_owned()));
-    }
-    check_length("SignalName", &request.signal_name)?;
+    engine.namespaces.require(&request.namespace)?;
+    check_signal_fields(&request, call.now)?;
     let signal = Signal {
         name: request.signal_name.clone(),
         input: request.signal_input.clone(),
@@ -62,7 +84,15 @@ pub(super) fn signal_with_start(
     let start_decides = [Conflict::TerminateExisting as i32, Conflict::Fail as i32]
         .contains(&request.workflow_id_conflict_policy)
         || terminates_if_running(request.workflow_id_reuse_policy);
-    let mut start = parse(engine, as_start(request))?;
+    check_blob(signal.input.as_ref())?;
+    let signal_request_id = signal.request_id.clone();
+    let fails = request.workflow_id_conflict_policy == Conflict::Fail as i32;
+    let mut start = parse(engine, call.now, as_start(request))?;
+    if fails {
+        return refuse(
+            "Invalid WorkflowIDConflictPolicy: WORKFLOW_ID_CONFLICT_POLICY_FAIL is not supported for this operation.",
+        );
+    }
     let running = engine
         .runs
         .current(&start.namespace, &start.workflow_id)
@@ -74,7 +104,12 @@ pub(super) fn signal_with_start(
         let started = engine.start_run(call.now, start)?;
         engine.reactivate_version(call.now, &namespace, over.as_ref());
         let is_new = matches!(started, Started::New(_));
-        return Ok(Answer::Now(signal_with_start_answer(engine, started.run(), is_new)));
+        return Ok(Answer::Now(signal_with_start_answer(
+            engine,
+            started.run(),
+            is_new,
+            &signal_request_id,
+        )));
     };
     let outcome = engine.with_run(call.now, run, |run, context| {
         run.signal(context, signal)?;
@@ -83,35 +118,60 @@ pub(super) fn signal_with_start(
         Ok(())
     });
     outcome.unwrap_or(Err(Reject::workflow_completed()))?;
-    Ok(Answer::Now(signal_with_start_answer(engine, run, false)))
+    Ok(Answer::Now(signal_with_start_answer(
+        engine,
+        run,
+        false,
+        &signal_request_id,
+    )))
 }
 
 fn signal_with_start_answer(
     engine: &Engine,
     run: RunRef,
     started: bool,
+    request_id: &str,
 ) -> wire::SignalWithStartWorkflowExecutionResponse {
     let run = engine.runs.get(run);
+    let signaled = EventType::WorkflowExecutionSignaled;
+    let link = |run: &Run| link::to_request(&run.start.namespace, &run.execution(), request_id, signaled);
     wire::SignalWithStartWorkflowExecutionResponse {
+        signal_link: run.map(link),
         run_id: run.map(|run| run.start.run_id.clone()).unwrap_or_default(),
         first_execution_run_id: run.map(|run: &Run| run.first_run_id().to_owned()).unwrap_or_default(),
         started,
-        ..Default::default()
     }
 }
 
 /// Checks a request and fills in what it leaves open.
-pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionRequest) -> Result<StartRun, Reject> {
+pub(crate) fn parse(
+    engine: &mut Engine,
+    now: Timestamp,
+    mut request: wire::StartWorkflowExecutionRequest,
+) -> Result<StartRun, Reject> {
     let namespace = engine.namespaces.require_registered(&request.namespace)?;
-    check_fields(&request)?;
+    check_fields(&request, now)?;
     check_policies(&request)?;
     let mut search_attributes = request.search_attributes;
     namespace.check_search_attributes(search_attributes.as_mut())?;
+    link::validate(&request.links)?;
+    check_blob(request.input.as_ref())?;
+    if check_blob(request.memo.as_ref()).is_err() {
+        return refuse("Memo size exceeds limit.");
+    }
+    if request.request_id.is_empty() {
+        request.request_id = engine.entropy.uuid();
+    }
+    if request.request_eager_execution {
+        // The history has it, as the request id of the first workflow task.
+        request.request_id = engine.stable_id(request.request_id);
+    }
     let over = Override::parse(request.versioning_override.as_ref())?;
     let queue = request.task_queue.as_ref().map(|queue| queue.name.as_str());
     engine.check_override(&request.namespace, queue.unwrap_or_default(), over.as_ref())?;
     let completion_callbacks = callback::check(request.completion_callbacks)?;
     let time_skipping = super::time_skipping::check(request.time_skipping_config)?;
+    let namespace = engine.namespaces.require(&request.namespace)?;
     let execution_timeout = duration(request.workflow_execution_timeout.as_ref());
     let run_timeout = duration(request.workflow_run_timeout.as_ref());
     let run_timeout = match (run_timeout, execution_timeout) {
@@ -153,6 +213,7 @@ pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionReques
             over,
             ..Default::default()
         },
+        on_conflict: request.on_conflict_options,
         ..Default::default()
     })
 }
@@ -168,53 +229,122 @@ fn handed_over(failure: Option<Failure>, last_completion_result: Option<Payloads
     })
 }
 
-fn check_fields(request: &wire::StartWorkflowExecutionRequest) -> Result<(), Reject> {
-    let missing = |field: &str| Err(Reject::InvalidArgument(format!("{field} is not set on request.")));
-    let type_name = request
-        .workflow_type
-        .as_ref()
-        .map(|it| it.name.as_str())
-        .unwrap_or_default();
-    let queue = request
-        .task_queue
-        .as_ref()
-        .map(|it| it.name.as_str())
-        .unwrap_or_default();
-    if request.workflow_id.is_empty() {
-        return missing("WorkflowId");
+/// In Temporal's own order (`prepareStartWorkflowRequest`).
+fn check_fields(request: &wire::StartWorkflowExecutionRequest, now: Timestamp) -> Result<(), Reject> {
+    check_workflow_id(&request.workflow_id)?;
+    check_retry_policy(request.retry_policy.as_ref())?;
+    check_start_delay(&request.cron_schedule, request.workflow_start_delay.as_ref())?;
+    cron::validate(&request.cron_schedule, now)?;
+    match request.workflow_type.as_ref().map_or(0, |it| it.name.len()) {
+        0 => return refuse("WorkflowType is not set on request."),
+        length if length > MAX_ID_LENGTH => return refuse("WorkflowType length exceeds limit."),
+        _ => {}
     }
-    if type_name.is_empty() {
-        return missing("WorkflowType");
-    }
-    if queue.is_empty() {
-        return missing("TaskQueue");
-    }
-    check_length("WorkflowId", &request.workflow_id)?;
-    check_length("WorkflowType", type_name)?;
-    check_length("TaskQueue", queue)?;
-    check_length("RequestId", &request.request_id)?;
-    for (field, value) in [
-        ("WorkflowExecutionTimeout", &request.workflow_execution_timeout),
-        ("WorkflowRunTimeout", &request.workflow_run_timeout),
-        ("WorkflowTaskTimeout", &request.workflow_task_timeout),
-        ("WorkflowStartDelay", &request.workflow_start_delay),
-    ] {
-        if is_negative(value.as_ref()) {
-            return Err(Reject::InvalidArgument(format!(
-                "An invalid {field} is set on request. It can't be negative."
-            )));
-        }
-    }
-    match &request.retry_policy {
-        Some(policy) => retry::validate(policy),
-        None => Ok(()),
+    check_task_queue(request.task_queue.as_ref())?;
+    check_timeouts(request)?;
+    match request.request_id.len() > MAX_ID_LENGTH {
+        true => refuse("RequestId length exceeds limit."),
+        false => Ok(()),
     }
 }
 
+/// As [`check_fields`], in the order and the words of `ValidateSignalWithStartRequest`.
+fn check_signal_fields(request: &wire::SignalWithStartWorkflowExecutionRequest, now: Timestamp) -> Result<(), Reject> {
+    cron::validate(&request.cron_schedule, now)?;
+    check_workflow_id(&request.workflow_id)?;
+    if request.signal_name.is_empty() {
+        return refuse("signal not set");
+    }
+    check_maximum("signal name", &request.signal_name)?;
+    let type_name = request.workflow_type.as_ref().map_or("", |it| &it.name);
+    if type_name.is_empty() {
+        return refuse("workflow type not set");
+    }
+    check_maximum("workflow type name", type_name)?;
+    check_task_queue(request.task_queue.as_ref())?;
+    check_maximum("Request ID", &request.request_id)
+}
+
+fn check_workflow_id(workflow_id: &str) -> Result<(), Reject> {
+    if workflow_id.is_empty() {
+        return refuse("WorkflowId is not set on request.");
+    }
+    check_maximum("WorkflowId", workflow_id)
+}
+
+fn check_maximum(field: &str, value: &str) -> Result<(), Reject> {
+    match value.len() > MAX_ID_LENGTH {
+        true => refuse(&format!(
+            "{field} exceeds maximum allowed length ({}/{MAX_ID_LENGTH})",
+            value.len()
+        )),
+        false => Ok(()),
+    }
+}
+
+fn check_retry_policy(policy: Option<&RetryPolicy>) -> Result<(), Reject> {
+    policy.map_or(Ok(()), |policy| retry::validate(&retry::with_defaults(Some(policy))))
+}
+
+fn check_start_delay(cron_schedule: &str, delay: Option<&prost_types::Duration>) -> Result<(), Reject> {
+    if !cron_schedule.is_empty() && delay.is_some() {
+        return refuse("CronSchedule and WorkflowStartDelay may not be used together.");
+    }
+    check_duration("WorkflowStartDelaySeconds", delay)
+}
+
+/// Facts: `tqid.NormalizeAndValidateUserDefined`.
+fn check_task_queue(queue: Option<&TaskQueue>) -> Result<(), Reject> {
+    let Some(queue) = queue else {
+        return refuse("taskQueue is not set");
+    };
+    if queue.name.is_empty() {
+        return refuse("missing task queue name");
+    }
+    if queue.name.len() > MAX_ID_LENGTH {
+        return refuse("taskQueue length exceeds limit");
+    }
+    match queue.name.starts_with(RESERVED_PREFIX) {
+        true => refuse(&format!(
+            "task queue name cannot start with reserved prefix {RESERVED_PREFIX}"
+        )),
+        false => Ok(()),
+    }
+}
+
+fn check_timeouts(request: &wire::StartWorkflowExecutionRequest) -> Result<(), Reject> {
+    check_duration(
+        "WorkflowExecutionTimeoutSeconds",
+        request.workflow_execution_timeout.as_ref(),
+    )?;
+    check_duration("WorkflowRunTimeoutSeconds", request.workflow_run_timeout.as_ref())?;
+    check_duration("WorkflowTaskTimeoutSeconds", request.workflow_task_timeout.as_ref())
+}
+
+fn check_duration(field: &str, value: Option<&prost_types::Duration>) -> Result<(), Reject> {
+    let Some(value) = value else {
+        return Ok(());
+    };
+    let (seconds, nanos) = (value.seconds, value.nanos);
+    let why = if (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0) {
+        "duration has seconds and nanos with different signs"
+    } else if seconds < 0 || nanos < 0 {
+        "negative duration"
+    } else {
+        return Ok(());
+    };
+    refuse(&format!("An invalid {field} is set on request. cause: {why}"))
+}
+
+fn refuse<T>(text: &str) -> Result<T, Reject> {
+    Err(Reject::InvalidArgument(text.to_owned()))
+}
+
 fn check_policies(request: &wire::StartWorkflowExecutionRequest) -> Result<(), Reject> {
-    if !request.cron_schedule.is_empty() {
-        return Err(Reject::Unimplemented(
-            "awaithumans-testkit doesn't serve cron_schedule yet: cron comes with the complete API".to_owned(),
+    let options = request.on_conflict_options.unwrap_or_default();
+    if options.attach_completion_callbacks && !options.attach_request_id {
+        return Err(Reject::InvalidArgument(
+            "attaching request ID is required for attaching completion callbacks".to_owned(),
         ));
     }
     if terminates_if_running(request.workflow_id_reuse_policy)
@@ -222,7 +352,7 @@ fn check_policies(request: &wire::StartWorkflowExecutionRequest) -> Result<(), R
     {
         return Err(Reject::InvalidArgument(
             "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together \
-             with a WorkflowIDConflictPolicy."
+             with a WorkflowIDConflictPolicy"
                 .to_owned(),
         ));
     }
@@ -231,7 +361,7 @@ fn check_policies(request: &wire::StartWorkflowExecutionRequest) -> Result<(), R
     {
         return Err(Reject::InvalidArgument(
             "Invalid WorkflowIDReusePolicy: WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE cannot be used together with \
-             WorkflowIdConflictPolicy WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING."
+             WorkflowIdConflictPolicy WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING"
                 .to_owned(),
         ));
     }

@@ -25,6 +25,7 @@ pub(super) fn system_info(
             upsert_memo: true,
             sdk_metadata: true,
             nexus: true,
+            eager_workflow_start: true,
             ..Default::default()
         }),
     }))

@@ -1,8 +1,9 @@
 //! Every RPC of Temporal's services: a handler, or why there is none.
 
 use super::{
-    Handler, activity, activity_operations, batch, deployment, history, namespace, nexus, nexus_endpoint, operator,
-    query, schedule, signal, standalone_activity, start, system, typed, update, visibility, worker, workflow,
+    Handler, activity, activity_operations, batch, deployment, history, multi_operation, namespace, nexus,
+    nexus_endpoint, operator, query, reset, schedule, signal, standalone_activity, start, system, typed, update,
+    visibility, worker, workflow,
 };
 use super::{options, pause, time_skipping, workflow_task};
 
@@ -97,7 +98,7 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, UpdateNamespace => namespace::update),
     rpc!(WORKFLOW, DeprecateNamespace => namespace::deprecate),
     rpc!(WORKFLOW, StartWorkflowExecution => start::start),
-    rpc!(WORKFLOW, ExecuteMultiOperation => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, ExecuteMultiOperation => multi_operation::execute),
     rpc!(WORKFLOW, GetWorkflowExecutionHistory => history::get),
     rpc!(WORKFLOW, GetWorkflowExecutionHistoryReverse => history::get_reverse),
     rpc!(WORKFLOW, PollWorkflowTaskQueue => workflow_task::poll),
@@ -115,9 +116,9 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, RequestCancelWorkflowExecution => signal::request_cancel),
     rpc!(WORKFLOW, SignalWorkflowExecution => signal::signal),
     rpc!(WORKFLOW, SignalWithStartWorkflowExecution => start::signal_with_start),
-    rpc!(WORKFLOW, ResetWorkflowExecution => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, ResetWorkflowExecution => reset::reset),
     rpc!(WORKFLOW, TerminateWorkflowExecution => workflow::terminate),
-    rpc!(WORKFLOW, DeleteWorkflowExecution => unsupported "comes with the complete API"),
+    rpc!(WORKFLOW, DeleteWorkflowExecution => reset::delete),
     rpc!(WORKFLOW, ListOpenWorkflowExecutions => visibility::list_open),
     rpc!(WORKFLOW, ListClosedWorkflowExecutions => visibility::list_closed),
     rpc!(WORKFLOW, ListWorkflowExecutions => visibility::list),

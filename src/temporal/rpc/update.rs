@@ -1,10 +1,11 @@
 //! Updates: asked for, and waited for.
 
+use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 use temporalio_protos::temporal::api::enums::v1::UpdateWorkflowExecutionLifecycleStage as Stage;
-use temporalio_protos::temporal::api::update::v1::WaitPolicy;
+use temporalio_protos::temporal::api::update::v1::{Request, WaitPolicy};
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, check_length};
+use super::{Answer, MAX_ID_LENGTH, check_execution};
 use crate::temporal::engine::{Call, Engine, ParkedAt};
 use crate::temporal::machine::update::{UpdateRpc, Waiter};
 use crate::temporal::reject::Reject;
@@ -15,44 +16,68 @@ pub(super) fn update(
     request: wire::UpdateWorkflowExecutionRequest,
 ) -> Result<Answer<wire::UpdateWorkflowExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    let Some(mut update) = request.request else {
-        return Err(Reject::InvalidArgument("Request is not set on request.".to_owned()));
+    let (namespace, first_run_id) = (request.namespace.clone(), request.first_execution_run_id.clone());
+    let parsed = parse(engine, request)?;
+    let execution = WorkflowExecution {
+        workflow_id: parsed.workflow_id,
+        run_id: parsed.run_id,
     };
-    let name = update
-        .input
-        .as_ref()
-        .map(|input| input.name.as_str())
-        .unwrap_or_default();
-    if name.is_empty() {
-        return Err(Reject::InvalidArgument("Update name is not set on request.".to_owned()));
-    }
-    check_length("Update name", name)?;
-    let stage = parse_stage(request.wait_policy)?;
-    let found = engine.runs.find_in_chain(
-        &request.namespace,
-        request.workflow_execution.as_ref(),
-        &request.first_execution_run_id,
-    )?;
-    let run = found.run;
-    let meta = update.meta.get_or_insert_default();
-    check_length("UpdateId", &meta.update_id)?;
-    if meta.update_id.is_empty() {
-        meta.update_id = engine.entropy.uuid();
-    }
-    meta.update_id = engine.stable_id(std::mem::take(&mut meta.update_id));
-    let update_id = meta.update_id.clone();
+    let run = engine
+        .runs
+        .find_in_chain(&namespace, Some(&execution), &first_run_id)?
+        .run;
     let waiter = Waiter {
         ticket: call.ticket,
-        stage,
+        stage: parsed.stage,
         rpc: UpdateRpc::Update,
     };
     engine.park(call, ParkedAt::Update(run));
     engine
         .with_run(call.now, run, |run, context| {
-            run.update(context, waiter, &update_id, update)
+            run.update(context, waiter, &parsed.update_id, parsed.request)
         })
         .unwrap_or_else(|| Err(Reject::workflow_completed()))?;
     Ok(Answer::Later)
+}
+
+/// A request whose fields are as they must be.
+pub(super) struct Parsed {
+    pub(super) workflow_id: String,
+    pub(super) run_id: String,
+    pub(super) update_id: String,
+    pub(super) request: Request,
+    pub(super) stage: Stage,
+}
+
+/// Checks a request and fills in what it leaves open, but for its namespace.
+pub(super) fn parse(engine: &mut Engine, request: wire::UpdateWorkflowExecutionRequest) -> Result<Parsed, Reject> {
+    let refuse = |text: &str| Err(Reject::InvalidArgument(text.to_owned()));
+    check_execution(request.workflow_execution.as_ref())?;
+    let execution = request.workflow_execution.unwrap_or_default();
+    let mut update = request.request.unwrap_or_default();
+    let Some(meta) = update.meta.as_mut() else {
+        return refuse("Update meta is not set on request.");
+    };
+    if meta.update_id.len() > MAX_ID_LENGTH {
+        return refuse("UpdateId length exceeds limit.");
+    }
+    if meta.update_id.is_empty() {
+        meta.update_id = engine.entropy.uuid();
+    }
+    meta.update_id = engine.stable_id(std::mem::take(&mut meta.update_id));
+    let update_id = meta.update_id.clone();
+    match update.input.as_ref().map(|input| input.name.is_empty()) {
+        None => return refuse("Update input is not set on request."),
+        Some(true) => return refuse("Update name is not set on request."),
+        Some(false) => {}
+    }
+    Ok(Parsed {
+        workflow_id: execution.workflow_id,
+        run_id: execution.run_id,
+        update_id,
+        request: update,
+        stage: parse_stage(request.wait_policy)?,
+    })
 }
 
 pub(super) fn poll(
@@ -87,7 +112,10 @@ pub(super) fn poll(
 
 fn parse_stage(policy: Option<WaitPolicy>) -> Result<Stage, Reject> {
     match policy.map_or(Stage::Unspecified, |policy| policy.lifecycle_stage()) {
-        Stage::Unspecified => Ok(Stage::Accepted),
+        Stage::Unspecified => Ok(Stage::Completed),
+        Stage::Admitted => Err(Reject::PermissionDenied(
+            "UpdateWorkflowExecution issued asynchronously and waiting on update admitted is not supported.".to_owned(),
+        )),
         stage => Ok(stage),
     }
 }

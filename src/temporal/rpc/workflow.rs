@@ -2,8 +2,9 @@
 
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::Answer;
+use super::{Answer, check_execution};
 use crate::temporal::engine::{Call, Engine};
+use crate::temporal::link;
 use crate::temporal::reject::Reject;
 
 pub(super) fn describe(
@@ -22,23 +23,32 @@ pub(super) fn terminate(
     request: wire::TerminateWorkflowExecutionRequest,
 ) -> Result<Answer<wire::TerminateWorkflowExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    let found = engine.runs.find_in_chain(
-        &request.namespace,
-        request.workflow_execution.as_ref(),
-        &request.first_execution_run_id,
-    )?;
+    let execution = request.workflow_execution.as_ref();
+    check_execution(execution)?;
+    link::validate(&request.links)?;
+    let first_run_id = &request.first_execution_run_id;
+    let found = engine
+        .runs
+        .find_latest_of(&request.namespace, execution, first_run_id)?;
     if !found.is_running() {
         return Err(Reject::workflow_completed());
     }
+    if !first_run_id.is_empty() && found.first_run_id() != first_run_id {
+        return Err(Reject::NotFound("workflow execution not found".to_owned()));
+    }
     let run = found.run;
+    let reason = or(&request.reason, "terminated by user via frontend");
+    let identity = or(&request.identity, "frontend-service");
     engine.with_run(call.now, run, |run, context| {
-        run.terminate(
-            context,
-            &request.reason,
-            request.details,
-            &request.identity,
-            request.links,
-        );
+        run.terminate(context, reason, request.details, identity, request.links);
     });
     Ok(Answer::Now(wire::TerminateWorkflowExecutionResponse {}))
+}
+
+/// What a client left out is said by the server.
+fn or<'a>(value: &'a str, default: &'a str) -> &'a str {
+    match value {
+        "" => default,
+        value => value,
+    }
 }

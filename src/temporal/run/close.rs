@@ -14,6 +14,7 @@ use temporalio_protos::temporal::api::history::v1 as history;
 use super::start::CONTINUE_AS_NEW_MIN_INTERVAL;
 use super::{Context, Continued, Run, StartRun};
 use crate::temporal::command::Close;
+use crate::temporal::cron;
 use crate::temporal::history::NewEvent;
 use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::retry::{self, Next};
@@ -23,19 +24,7 @@ impl Run {
     /// The workflow ends itself.
     pub(crate) fn close_by_command(&mut self, context: &mut Context<'_>, close: Close, completed_event_id: i64) {
         match close {
-            Close::Complete(result) => {
-                let event = history::WorkflowExecutionCompletedEventAttributes {
-                    result: result.clone(),
-                    workflow_task_completed_event_id: completed_event_id,
-                    ..Default::default()
-                };
-                self.close(
-                    context,
-                    Status::Completed,
-                    event.into(),
-                    Some(ChildOutcome::Completed(result)),
-                );
-            }
+            Close::Complete(result) => self.complete(context, result, completed_event_id),
             Close::Cancel(details) => {
                 let event = history::WorkflowExecutionCanceledEventAttributes {
                     workflow_task_completed_event_id: completed_event_id,
@@ -70,6 +59,22 @@ impl Run {
         })
         .with_links(links);
         self.close(context, Status::Terminated, event, Some(ChildOutcome::Terminated));
+        self.after_updates(context);
+    }
+
+    /// A reset ends the run. Its parent hears nothing, and the children of the run that is reset go on with the new one.
+    pub(crate) fn terminate_by_reset(&mut self, context: &mut Context<'_>, reason: &str, keep_children: bool) {
+        self.end_workflow_task(context);
+        if keep_children {
+            self.machines.children.clear();
+        }
+        let event = history::WorkflowExecutionTerminatedEventAttributes {
+            reason: reason.to_owned(),
+            identity: "history-resetter".to_owned(),
+            ..Default::default()
+        };
+        self.close(context, Status::Terminated, event.into(), None);
+        self.after_updates(context);
     }
 
     /// The run or its whole chain has taken too long.
@@ -83,40 +88,57 @@ impl Run {
             })),
             ..Default::default()
         };
-        let next = match whole_chain {
-            true => Next::Stop(RetryState::Timeout),
-            false => self.retry_after(context, &failure),
+        let (retry_state, following) = match whole_chain {
+            true => (RetryState::Timeout, None),
+            false => {
+                let retry = self.retry_after(context, &failure);
+                self.following(context, retry)
+            }
         };
-        let (retry_state, next_run_id) = self.announce(context, next);
         self.end_workflow_task(context);
         let event = history::WorkflowExecutionTimedOutEventAttributes {
             retry_state: retry_state as i32,
-            new_execution_run_id: next_run_id.clone(),
+            new_execution_run_id: run_id(following.as_ref()),
         };
-        let outcome = next_run_id
-            .is_empty()
+        let outcome = following
+            .is_none()
             .then_some(ChildOutcome::TimedOut(retry_state as i32));
         self.close(context, Status::TimedOut, event.into(), outcome);
-        if let Next::Retry(wait) = next {
-            self.start_retry(context, next_run_id, failure, wait);
+        self.after_updates(context);
+        if let Some(following) = following {
+            self.start_following(context, following, Some(failure), None);
+        }
+    }
+
+    fn complete(&mut self, context: &mut Context<'_>, result: Option<Payloads>, completed_event_id: i64) {
+        let (_, following) = self.following(context, Next::Stop(RetryState::Unspecified));
+        let event = history::WorkflowExecutionCompletedEventAttributes {
+            result: result.clone(),
+            workflow_task_completed_event_id: completed_event_id,
+            new_execution_run_id: run_id(following.as_ref()),
+        };
+        let outcome = following.is_none().then(|| ChildOutcome::Completed(result.clone()));
+        self.close(context, Status::Completed, event.into(), outcome);
+        if let Some(following) = following {
+            self.start_following(context, following, None, result);
         }
     }
 
     fn fail(&mut self, context: &mut Context<'_>, failure: Failure, completed_event_id: i64) {
-        let next = self.retry_after(context, &failure);
-        let (retry_state, next_run_id) = self.announce(context, next);
+        let retry = self.retry_after(context, &failure);
+        let (retry_state, following) = self.following(context, retry);
         let event = history::WorkflowExecutionFailedEventAttributes {
             failure: Some(failure.clone()),
             retry_state: retry_state as i32,
             workflow_task_completed_event_id: completed_event_id,
-            new_execution_run_id: next_run_id.clone(),
+            new_execution_run_id: run_id(following.as_ref()),
         };
-        let outcome = next_run_id
-            .is_empty()
+        let outcome = following
+            .is_none()
             .then(|| ChildOutcome::Failed(Some(failure.clone()), retry_state as i32));
         self.close(context, Status::Failed, event.into(), outcome);
-        if let Next::Retry(wait) = next {
-            self.start_retry(context, next_run_id, failure, wait);
+        if let Some(following) = following {
+            self.start_following(context, following, Some(failure), None);
         }
     }
 
@@ -127,13 +149,9 @@ impl Run {
         completed_event_id: i64,
     ) {
         let next_run_id = context.entropy.uuid();
-        let lifetime = context.now.since(self.started_at + self.start.first_task_backoff);
         let asked = duration(command.backoff_start_interval.as_ref()).unwrap_or_default();
-        let wait = match lifetime + asked < CONTINUE_AS_NEW_MIN_INTERVAL {
-            true => CONTINUE_AS_NEW_MIN_INTERVAL - lifetime,
-            false => asked,
-        };
-        let mut start = self.continued_start(&command, next_run_id.clone(), wait);
+        let wait = self.at_least_between_runs(context, asked);
+        let mut start = self.continued_start(context, &command, next_run_id.clone(), wait);
         start.versioning = self.versioning.for_continue_as_new(
             command.initial_versioning_behavior(),
             start.task_queue != self.start.task_queue,
@@ -167,6 +185,7 @@ impl Run {
 
     fn continued_start(
         &self,
+        context: &mut Context<'_>,
         command: &wire::ContinueAsNewWorkflowExecutionCommandAttributes,
         run_id: String,
         wait: Duration,
@@ -202,20 +221,23 @@ impl Run {
                 last_completion_result: command.last_completion_result.clone(),
             }),
             first_task_backoff: wait,
-            ..self.successor()
+            ..self.successor(context)
         }
     }
 
     /// What every next run of a chain takes over.
-    fn successor(&self) -> StartRun {
+    fn successor(&self, context: &mut Context<'_>) -> StartRun {
         let (time_skipping, inherited_time) = self.time_for_next_run();
         StartRun {
             time_skipping,
             inherited_time,
+            request_id: context.entropy.uuid(),
             first_run_id: self.first_run_id().to_owned(),
             identity: String::new(),
             input: None,
             versioning: self.versioning.for_cron(),
+            eager: false,
+            on_conflict: None,
             ..(*self.start).clone()
         }
     }
@@ -234,40 +256,84 @@ impl Run {
         )
     }
 
-    /// The retry state for the close event, and the id of the next run if there will be one.
-    fn announce(&self, context: &mut Context<'_>, next: Next) -> (RetryState, String) {
-        match next {
-            Next::Retry(_) => (RetryState::InProgress, context.entropy.uuid()),
-            Next::Stop(retry_state) => (retry_state, String::new()),
+    /// The retry state for the close event, and the run that follows by the retry policy or else by the cron string.
+    fn following(&self, context: &mut Context<'_>, retry: Next) -> (RetryState, Option<Following>) {
+        let (retry_state, found) = match retry {
+            Next::Retry(wait) => (RetryState::InProgress, Some((ContinueAsNewInitiator::Retry, wait))),
+            Next::Stop(retry_state) => (
+                retry_state,
+                self.cron_wait(context)
+                    .map(|wait| (ContinueAsNewInitiator::CronSchedule, wait)),
+            ),
+        };
+        let following = found.map(|(initiator, wait)| Following {
+            run_id: context.entropy.uuid(),
+            initiator,
+            wait: self.at_least_between_runs(context, wait),
+        });
+        (retry_state, following)
+    }
+
+    /// How long the next run by the cron string waits, if there is to be one.
+    fn cron_wait(&self, context: &Context<'_>) -> Option<Duration> {
+        let in_time = self.start.execution_expiration.is_none_or(|end| end > context.now);
+        let due = self.started_at + self.start.first_task_backoff;
+        in_time
+            .then(|| cron::backoff(&self.start.cron_schedule, due, context.now))
+            .flatten()
+    }
+
+    /// The wait, or more if this run was so short that the next one would come too soon after it.
+    fn at_least_between_runs(&self, context: &Context<'_>, wait: Duration) -> Duration {
+        let lifetime = context.now.since(self.started_at + self.start.first_task_backoff);
+        match lifetime.saturating_add(wait) < CONTINUE_AS_NEW_MIN_INTERVAL {
+            true => CONTINUE_AS_NEW_MIN_INTERVAL - lifetime,
+            false => wait,
         }
     }
 
-    fn start_retry(&mut self, context: &mut Context<'_>, run_id: String, failure: Failure, wait: Duration) {
-        let input = match self.log.events().first().and_then(|event| event.attributes.as_ref()) {
+    /// A run that follows begins as this one did. Without a result of its own it is handed that of the last good one.
+    fn start_following(
+        &mut self,
+        context: &mut Context<'_>,
+        following: Following,
+        failure: Option<Failure>,
+        result: Option<Payloads>,
+    ) {
+        let started = match self.log.events().first().and_then(|event| event.attributes.as_ref()) {
             Some(history::history_event::Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
-                started.input.clone()
+                started.clone()
             }
-            _ => None,
+            _ => history::WorkflowExecutionStartedEventAttributes::default(),
         };
-        let last_completion_result = self
-            .start
-            .continued
-            .as_ref()
-            .and_then(|continued| continued.last_completion_result.clone());
-        self.next_run_id.clone_from(&run_id);
+        let last_completion_result = match failure.is_some() {
+            true => started.last_completion_result,
+            false => result,
+        };
+        self.next_run_id.clone_from(&following.run_id);
+        let successor = self.successor(context);
         context.effects.next_run = Some(Box::new(StartRun {
-            run_id,
-            input,
-            attempt: self.start.attempt.max(1) + 1,
+            run_id: following.run_id,
+            input: started.input,
+            memo: started.memo,
+            search_attributes: started.search_attributes,
+            user_metadata: None,
+            attempt: match following.initiator {
+                ContinueAsNewInitiator::Retry => self.start.attempt.max(1).saturating_add(1),
+                _ => 1,
+            },
             continued: Some(Continued {
                 run_id: self.start.run_id.clone(),
-                initiator: ContinueAsNewInitiator::Retry,
-                failure: Some(failure),
+                initiator: following.initiator,
+                failure,
                 last_completion_result,
             }),
-            first_task_backoff: wait,
-            versioning: self.versioning.for_retry(&self.start.versioning),
-            ..self.successor()
+            first_task_backoff: following.wait,
+            versioning: match following.initiator {
+                ContinueAsNewInitiator::Retry => self.versioning.for_retry(&self.start.versioning),
+                _ => self.versioning.for_cron(),
+            },
+            ..successor
         }));
     }
 
@@ -304,6 +370,7 @@ impl Run {
         if let (Some(parent), Some(outcome)) = (self.start.parent.clone(), outcome) {
             context.effects.mail.push(Letter::ChildClosed {
                 parent,
+                first_run_id: self.first_run_id().to_owned(),
                 child: ChildRun {
                     run: self.run,
                     run_id: self.start.run_id.clone(),
@@ -338,6 +405,17 @@ impl Run {
         }
         self.machines.children.clear();
     }
+}
+
+/// A run that follows a closed one by itself.
+struct Following {
+    run_id: String,
+    initiator: ContinueAsNewInitiator,
+    wait: Duration,
+}
+
+fn run_id(following: Option<&Following>) -> String {
+    following.map(|following| following.run_id.clone()).unwrap_or_default()
 }
 
 /// Why a run failed, for the timeline: the first line of its failure.

@@ -1,7 +1,9 @@
 //! A run as `DescribeWorkflowExecution` and the lists show it.
 
+use std::collections::HashMap;
+
 use temporalio_protos::temporal::api::common::v1::SearchAttributes;
-use temporalio_protos::temporal::api::enums::v1::{PendingWorkflowTaskState, TaskQueueKind};
+use temporalio_protos::temporal::api::enums::v1::{EventType, PendingWorkflowTaskState, TaskQueueKind};
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflow::v1 as workflow;
 use temporalio_protos::temporal::api::workflowservice::v1::DescribeWorkflowExecutionResponse;
@@ -9,11 +11,18 @@ use temporalio_protos::temporal::api::workflowservice::v1::DescribeWorkflowExecu
 use super::pause::PAUSE_SEARCH_ATTRIBUTE;
 use super::{Pause, Run};
 use crate::clock::Timestamp;
+use crate::temporal::history::BUFFERED_EVENT_ID;
 use crate::temporal::machine::callback::CompletionCallback;
 use crate::temporal::machine::child_workflow::ChildWorkflow;
 use crate::temporal::machine::nexus_operation::NexusOperation;
 use crate::temporal::machine::workflow_task::State;
-use crate::temporal::proto::{duration, proto_duration, timestamp};
+use crate::temporal::proto::{proto_duration, timestamp};
+
+/// Year 1: what an unset time is where Temporal's server writes it all the same.
+const GO_ZERO_TIME: prost_types::Timestamp = prost_types::Timestamp {
+    seconds: -62_135_596_800,
+    nanos: 0,
+};
 
 impl Run {
     /// All that a client can learn of a run without its history, at a moment of the world's clock.
@@ -98,6 +107,7 @@ impl Run {
             most_recent_worker_version_stamp: self.versioning.stamp().cloned(),
             versioning_info: self.versioning.describe(),
             worker_deployment_name: self.versioning.deployment_name().to_owned(),
+            auto_reset_points: Some(workflow::ResetPoints::default()),
             ..Default::default()
         }
     }
@@ -131,13 +141,35 @@ impl Run {
         })
     }
 
+    /// The requests that led to this run: its start, and starts that found it in their place.
+    fn request_id_infos(&self) -> HashMap<String, workflow::RequestIdInfo> {
+        let start = (&self.start.request_id, 1, EventType::WorkflowExecutionStarted);
+        let attached = self.attached_request_ids.iter();
+        let attached = attached.map(|(id, event_id)| (id, *event_id, EventType::WorkflowExecutionOptionsUpdated));
+        std::iter::once(start)
+            .chain(attached)
+            .map(|(id, event_id, event_type)| {
+                let buffered = event_id == BUFFERED_EVENT_ID;
+                let info = workflow::RequestIdInfo {
+                    event_type: event_type as i32,
+                    event_id: if buffered { 0 } else { event_id },
+                    buffered,
+                };
+                (id.clone(), info)
+            })
+            .collect()
+    }
+
     fn extended_info(&self, now: Timestamp) -> workflow::WorkflowExecutionExtendedInfo {
-        let begin = self.started_at + self.start.first_task_backoff;
         workflow::WorkflowExecutionExtendedInfo {
             execution_expiration_time: self.start.execution_expiration.map(timestamp),
-            run_expiration_time: duration(self.start.run_timeout.as_ref()).map(|limit| timestamp(begin + limit)),
+            // Without a limit Temporal gives the zero time of its own language.
+            run_expiration_time: Some(self.run_expiration.map_or(GO_ZERO_TIME, timestamp)),
+            request_id_infos: self.request_id_infos(),
             cancel_requested: self.cancel_requested,
-            original_start_time: Some(timestamp(self.started_at)),
+            last_reset_time: self.is_reset.then(|| timestamp(self.started_at)),
+            original_start_time: self.log.events().first().and_then(|event| event.event_time),
+            reset_run_id: self.reset_run_id.clone(),
             pause_info: self.pause.as_ref().map(Pause::describe),
             time_skipping_info: self
                 .time_skipping

@@ -38,6 +38,7 @@ impl Run {
         &mut self,
         context: &mut Context<'_>,
         initiated_event_id: i64,
+        first_run_id: &str,
         run: &ChildRun,
         outcome: ChildOutcome,
     ) {
@@ -48,7 +49,7 @@ impl Run {
         let Some(child) = machines.children.get_mut(&initiated_event_id) else {
             return;
         };
-        if child.closed(&mut txn, run, outcome) {
+        if child.is_chain(first_run_id) && child.closed(&mut txn, run, outcome) {
             machines.children.remove(&initiated_event_id);
             self.settle(context, true);
         }

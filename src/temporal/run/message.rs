@@ -35,11 +35,11 @@ pub(crate) struct CancelRequest {
 impl Run {
     /// Takes a signal. The same request id again changes nothing.
     pub(crate) fn signal(&mut self, context: &mut Context<'_>, signal: Signal) -> Result<(), Reject> {
-        if !self.is_running() {
-            return Err(Reject::workflow_completed());
-        }
         if !signal.request_id.is_empty() && self.signal_request_ids.contains(&signal.request_id) {
             return Ok(());
+        }
+        if !self.is_running() {
+            return Err(Reject::workflow_completed());
         }
         if self.signal_count >= MAX_SIGNALS {
             return Err(Reject::InvalidArgument(
@@ -71,12 +71,38 @@ impl Run {
         txn.emit(event);
     }
 
-    /// Takes the wish to cancel. A second one changes nothing.
-    pub(crate) fn request_cancel(&mut self, context: &mut Context<'_>, request: CancelRequest) -> Result<(), Reject> {
-        if !self.is_running() {
-            return Err(Reject::workflow_completed());
+    /// A start found this run in its place and leaves something with it: its request id, its callbacks, its links.
+    pub(crate) fn attach(
+        &mut self,
+        context: &mut Context<'_>,
+        request_id: &str,
+        callbacks: Vec<common::Callback>,
+        links: Vec<common::Link>,
+    ) {
+        self.attach_callbacks(context, request_id, &callbacks);
+        let event = NewEvent::from(history::WorkflowExecutionOptionsUpdatedEventAttributes {
+            attached_request_id: request_id.to_owned(),
+            attached_completion_callbacks: callbacks,
+            ..Default::default()
+        })
+        .with_links(links)
+        .ignorable();
+        let (_, mut txn) = self.open(context);
+        let event_id = txn.emit(event);
+        if !request_id.is_empty() {
+            self.attached_request_ids.insert(request_id.to_owned(), event_id);
         }
-        if self.cancel_requested {
+        self.settle(context, false);
+    }
+
+    /// Whether a start with this request id has found this run before.
+    pub(crate) fn has_attached(&self, request_id: &str) -> bool {
+        self.attached_request_ids.contains_key(request_id)
+    }
+
+    /// Takes the wish to cancel. A second one changes nothing, and one that comes after the end doesn't either.
+    pub(crate) fn request_cancel(&mut self, context: &mut Context<'_>, request: CancelRequest) -> Result<(), Reject> {
+        if !self.is_running() || self.cancel_requested {
             return Ok(());
         }
         self.cancel_requested = true;

@@ -11,6 +11,8 @@ mod options;
 mod pause;
 mod poll;
 mod query;
+mod rebuild;
+mod reset;
 mod start;
 mod time_skipping;
 mod update;
@@ -24,6 +26,7 @@ use temporalio_protos::temporal::api::common::v1 as common;
 use temporalio_protos::temporal::api::enums::v1::{ContinueAsNewInitiator, WorkflowExecutionStatus};
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
+use temporalio_protos::temporal::api::workflow::v1::OnConflictOptions;
 
 pub(crate) use activity::{ActivityName, activity_task_not_found};
 pub(crate) use activity_operations::Which;
@@ -32,7 +35,9 @@ pub(crate) use options::Mask;
 pub(crate) use pause::{Pause, PauseRequest};
 pub(crate) use poll::HISTORY_PAGE_EVENTS;
 pub(crate) use query::Query;
+pub(crate) use reset::{Reapply, Reset};
 pub(crate) use start::{DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT};
+pub(crate) use update::update_with_start_answer;
 pub(crate) use versioning::Taking;
 pub(crate) use workflow_task::{Completion, INLINE_REQUEST_ID};
 
@@ -91,6 +96,8 @@ pub(crate) struct StartRun {
     pub(crate) first_task_backoff: Duration,
     /// When the whole chain of runs times out.
     pub(crate) execution_expiration: Option<Timestamp>,
+    /// Whoever starts it takes its first workflow task along.
+    pub(crate) eager: bool,
     pub(crate) priority: Option<common::Priority>,
     pub(crate) time_skipping: Option<common::TimeSkippingConfig>,
     /// The clock of the run before it, or of its parent.
@@ -100,10 +107,24 @@ pub(crate) struct StartRun {
     pub(crate) versioning: StartVersioning,
     /// Whom to tell when the chain of runs has ended.
     pub(crate) completion_callbacks: Vec<common::Callback>,
+    /// What a run that is there already takes over from this request, if the policy is to use it.
+    pub(crate) on_conflict: Option<OnConflictOptions>,
+}
+
+impl StartRun {
+    /// The first run of a cron string waits for its first moment.
+    pub(crate) fn begin_cron(&mut self, now: Timestamp) {
+        if self.cron_schedule.is_empty() {
+            return;
+        }
+        self.first_task_backoff = super::cron::backoff(&self.cron_schedule, now, now).unwrap_or_default();
+        let continued = self.continued.get_or_insert_default();
+        continued.initiator = ContinueAsNewInitiator::CronSchedule;
+    }
 }
 
 /// What a run takes over from the one before it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Continued {
     pub(crate) run_id: String,
     pub(crate) initiator: ContinueAsNewInitiator,
@@ -136,6 +157,12 @@ pub(crate) struct Run {
     pub(crate) versioning: RunVersioning,
     /// The run that went on where this one ended.
     pub(crate) next_run_id: String,
+    /// The latest run that was made from this one's history.
+    pub(crate) reset_run_id: String,
+    /// It was made from another one's history.
+    pub(crate) is_reset: bool,
+    /// When it times out by itself.
+    run_expiration: Option<Timestamp>,
     /// RPCs that wait for an event.
     pub(crate) history_waiters: Vec<Ticket>,
     pub(crate) cancel_requested: bool,
@@ -146,6 +173,8 @@ pub(crate) struct Run {
     /// A start delay or a retry's wait lasts: events only gather.
     in_first_task_backoff: bool,
     cancel_request_id: String,
+    /// Request ids of starts that found this run, and the event that each led to; not its own start's.
+    attached_request_ids: BTreeMap<String, i64>,
     signal_request_ids: BTreeSet<String>,
     signal_count: u64,
 }
@@ -259,13 +288,27 @@ impl Run {
         if !self.log.has_held_back() {
             return false;
         }
+        let before = self.log.next_event_id();
         let started_ids = self.log.flush();
+        self.place_attached(before);
         for (initiated_event_id, event_id) in started_ids {
             if let Some(child) = self.machines.children.get_mut(&initiated_event_id) {
                 child.set_started_event_id(event_id);
             }
         }
         true
+    }
+
+    /// The events of attached request ids have their ids now.
+    fn place_attached(&mut self, first_event_id: i64) {
+        use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
+        for event in self.log.page(first_event_id, usize::MAX).0 {
+            if let Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated)) = &event.attributes
+                && let Some(event_id) = self.attached_request_ids.get_mut(&updated.attached_request_id)
+            {
+                *event_id = event.event_id;
+            }
+        }
     }
 
     fn schedule_workflow_task(&mut self, context: &mut Context<'_>, kind: Kind) {

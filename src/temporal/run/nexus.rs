@@ -216,6 +216,13 @@ impl Run {
         self.start.completion_callbacks.iter().map(attach).collect()
     }
 
+    /// A start that found this run in its place wants to hear of its end too.
+    pub(super) fn attach_callbacks(&mut self, context: &Context<'_>, request_id: &str, callbacks: &[Callback]) {
+        let attach =
+            |callback: &Callback| CompletionCallback::new(callback.clone(), request_id.to_owned(), context.now);
+        self.machines.callbacks.extend(callbacks.iter().map(attach));
+    }
+
     /// The chain of runs has ended with this one: its callbacks go out.
     pub(super) fn schedule_callbacks(&mut self, context: &mut Context<'_>) {
         let (machines, mut txn) = self.open(context);

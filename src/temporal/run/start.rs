@@ -8,6 +8,7 @@ use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 
 use super::{Context, Kind, Log, Machines, Run, RunRef, StartRun};
+use crate::clock::Timestamp;
 use crate::temporal::history::NewEvent;
 use crate::temporal::proto::{duration, proto_duration, timestamp};
 use crate::temporal::time_skipping::Inherited;
@@ -23,29 +24,13 @@ pub(crate) const MAX_TASK_TIMEOUT: Duration = Duration::from_secs(120);
 /// The least time between two runs of a chain (dynamic config `history.workflowIdReuseMinimalInterval`).
 pub(crate) const CONTINUE_AS_NEW_MIN_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The id of the started event of a workflow task that goes out with the answer to the start.
+const EAGER_STARTED_EVENT_ID: i64 = 3;
+
 impl Run {
     /// Starts a run: its first event, its clocks, and its first workflow task unless that must wait.
     pub(crate) fn start(run: RunRef, start: StartRun, context: &mut Context<'_>) -> Self {
-        let versioning = RunVersioning::begin(&start.versioning, start.continued.is_some());
-        let mut run = Self {
-            run,
-            versioning,
-            start: Box::new(start),
-            started_at: context.now,
-            closed_at: None,
-            status: WorkflowExecutionStatus::Running,
-            log: Log::default(),
-            machines: Machines::default(),
-            next_run_id: String::new(),
-            history_waiters: Vec::new(),
-            cancel_requested: false,
-            pause: None,
-            time_skipping: None,
-            in_first_task_backoff: false,
-            cancel_request_id: String::new(),
-            signal_request_ids: std::collections::BTreeSet::new(),
-            signal_count: 0,
-        };
+        let mut run = Self::new(run, start, context.now);
         context.effects.visible = true;
         run.set_expiration(context);
         run.continue_clock(context);
@@ -57,9 +42,11 @@ impl Run {
         if let Some(signal) = run.start.first_signal.take() {
             run.write_signal(context, *signal);
         }
-        run.start_clocks(context);
+        let begin = run.started_at + run.start.first_task_backoff;
+        run.start_clocks(context, begin);
         if run.start.first_task_backoff.is_zero() {
             run.schedule_workflow_task(context, Kind::Normal);
+            run.start_eagerly(context);
         } else {
             run.in_first_task_backoff = true;
             let due = context.now + run.start.first_task_backoff;
@@ -69,6 +56,56 @@ impl Run {
                 .push((Timer::FirstWorkflowTask(run.run), Some(due)));
         }
         run
+    }
+
+    /// A run in which nothing has happened yet, not even its start.
+    pub(super) fn new(run: RunRef, start: StartRun, now: Timestamp) -> Self {
+        // A cron string or a schedule hands things over too, but not from a run of the same chain.
+        let continued = start.continued.as_ref().is_some_and(|it| !it.run_id.is_empty());
+        Self {
+            versioning: RunVersioning::begin(&start.versioning, continued),
+            run,
+            start: Box::new(start),
+            started_at: now,
+            closed_at: None,
+            status: WorkflowExecutionStatus::Running,
+            log: Log::default(),
+            machines: Machines::default(),
+            next_run_id: String::new(),
+            reset_run_id: String::new(),
+            is_reset: false,
+            run_expiration: None,
+            history_waiters: Vec::new(),
+            cancel_requested: false,
+            pause: None,
+            time_skipping: None,
+            in_first_task_backoff: false,
+            cancel_request_id: String::new(),
+            attached_request_ids: std::collections::BTreeMap::new(),
+            signal_request_ids: std::collections::BTreeSet::new(),
+            signal_count: 0,
+        }
+    }
+
+    /// Whoever started the run has its first workflow task: it isn't offered to anybody else.
+    fn start_eagerly(&mut self, context: &mut Context<'_>) {
+        if !std::mem::take(&mut self.start.eager) {
+            return;
+        }
+        context.effects.tasks.clear();
+        let scheduled_event_id = self.machines.workflow_task.scheduled_event_id();
+        let identity = self.start.identity.clone();
+        let request_id = Some(self.start.request_id.clone());
+        self.start_workflow_task(context, scheduled_event_id, &identity, request_id, None);
+    }
+
+    /// The first workflow task, if whoever started the run has it in hand still.
+    pub(crate) fn has_eager_task(&self) -> bool {
+        let task = &self.machines.workflow_task;
+        self.is_running()
+            && task.is_started()
+            && task.started_event_id() == EAGER_STARTED_EVENT_ID
+            && task.attempt() == 1
     }
 
     /// The wait before the first workflow task is over.
@@ -90,8 +127,7 @@ impl Run {
         if self.start.execution_expiration.is_none()
             && let Some(limit) = duration(self.start.execution_timeout.as_ref())
         {
-            let wait = self.start.first_task_backoff;
-            self.start.execution_expiration = Some(context.now + limit + wait);
+            self.start.execution_expiration = Some(context.now + limit);
         }
     }
 
@@ -144,6 +180,7 @@ impl Run {
             completion_callbacks: start.completion_callbacks.clone(),
             time_skipping_config: start.time_skipping.clone(),
             time_skipping_state_propagation: start.inherited_time.map(Inherited::to_wire),
+            eager_execution_accepted: start.eager,
             ..Default::default()
         };
         let event = NewEvent::from(attributes)
@@ -153,11 +190,14 @@ impl Run {
         txn.emit(event);
     }
 
-    fn start_clocks(&self, context: &mut Context<'_>) {
+    /// Sets the clocks of the run and of its chain. The run's own is never the later one.
+    pub(super) fn start_clocks(&mut self, context: &mut Context<'_>, begin: Timestamp) {
         let timers = &mut context.effects.timers;
-        let begin = self.started_at + self.start.first_task_backoff;
         if let Some(limit) = duration(self.start.run_timeout.as_ref()) {
-            timers.push((Timer::WorkflowRunTimeout(self.run), Some(begin + limit)));
+            let due = begin + limit;
+            let due = self.start.execution_expiration.map_or(due, |end| end.min(due));
+            self.run_expiration = Some(due);
+            timers.push((Timer::WorkflowRunTimeout(self.run), Some(due)));
         }
         if let Some(expiration) = self.start.execution_expiration {
             timers.push((Timer::WorkflowExecutionTimeout(self.run), Some(expiration)));

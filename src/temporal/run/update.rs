@@ -1,17 +1,22 @@
 //! Updates of a run: admitting them, and answering those who wait.
 
 use prost::Message as _;
-use temporalio_protos::temporal::api::update::v1::{Request, UpdateRef};
+use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
+use temporalio_protos::temporal::api::enums::v1::WorkflowExecutionStatus;
+use temporalio_protos::temporal::api::update::v1::{Outcome, Request, UpdateRef};
+use temporalio_protos::temporal::api::workflowservice::v1::execute_multi_operation_response::response::Response as Operation;
 use temporalio_protos::temporal::api::workflowservice::v1::{
-    PollWorkflowExecutionUpdateResponse, UpdateWorkflowExecutionResponse,
+    ExecuteMultiOperationResponse, PollWorkflowExecutionUpdateResponse, StartWorkflowExecutionResponse,
+    UpdateWorkflowExecutionResponse, execute_multi_operation_response,
 };
 
 use super::query::FAILING_ATTEMPTS;
 use super::{Context, Run};
-use crate::temporal::machine::update::{State, Update, UpdateRpc, Waiter};
+use crate::temporal::link;
+use crate::temporal::machine::update::{State, Update, UpdateRpc, Waiter, WithStart};
 use crate::temporal::machine::workflow_task::Kind;
 use crate::temporal::reject::Reject;
-use crate::temporal::txn::Ticket;
+use crate::temporal::txn::{Letter, Ticket};
 
 /// Updates that one run may have in flight (dynamic config `history.maxInFlightUpdates`).
 pub(crate) const MAX_IN_FLIGHT: usize = 10;
@@ -74,11 +79,26 @@ impl Run {
                 Some(_) => Reject::ResourceExhausted(
                     "workflow operation can not be applied because workflow is closing".to_owned(),
                 ),
-                None => Reject::NotFound("workflow update was aborted by closing workflow".to_owned()),
+                None => Reject::update_aborted_by_close(),
             };
             self.refuse_undelivered(context, &closing);
         }
         self.answer_updates(context);
+        self.forget_rejected();
+    }
+
+    /// The server keeps nothing of an update that the validator rejected: its id may be used again.
+    fn forget_rejected(&mut self) {
+        let updates = &mut self.machines.updates;
+        self.machines.update_order.retain(|update_id| {
+            let rejected = updates
+                .get(update_id)
+                .is_some_and(|update| update.state() == State::Rejected);
+            if rejected {
+                updates.remove(update_id);
+            }
+            !rejected
+        });
     }
 
     /// Whether the run has had nearly as many updates as it may: time to continue as new.
@@ -96,10 +116,10 @@ impl Run {
 
     /// The server's limit on a wait for an update has passed: the answer says how far the update is.
     pub(crate) fn expire_update_waiter(&mut self, ticket: Ticket) -> Option<Vec<u8>> {
-        let execution = self.execution();
+        let place = self.place();
         self.machines.updates.values_mut().find_map(|update| {
             let waiter = update.take_waiter(ticket)?;
-            Some(reply(update, &execution, waiter.rpc))
+            Some(reply(update, &place, waiter.rpc))
         })
     }
 
@@ -142,14 +162,33 @@ impl Run {
         Ok(())
     }
 
+    /// The outcome of an update that has completed: it outlives the run.
+    pub(crate) fn completed_update(&self, update_id: &str) -> Option<&Outcome> {
+        let update = self.machines.updates.get(update_id)?;
+        update.outcome().filter(|_| update.state() == State::Completed)
+    }
+
+    /// Whether an update with this id is on its way.
+    pub(crate) fn has_update(&self, update_id: &str) -> bool {
+        self.machines.updates.contains_key(update_id)
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            namespace: self.start.namespace.clone(),
+            execution: self.execution(),
+            first_run_id: self.first_run_id().to_owned(),
+        }
+    }
+
     fn answer_updates(&mut self, context: &mut Context<'_>) {
-        let execution = self.execution();
+        let place = self.place();
         for update_id in &self.machines.update_order {
             let Some(update) = self.machines.updates.get_mut(update_id) else {
                 continue;
             };
             for waiter in update.take_waiters(false) {
-                let answer = reply(update, &execution, waiter.rpc);
+                let answer = reply(update, &place, waiter.rpc);
                 context.effects.replies.push((waiter.ticket, Ok(answer)));
             }
         }
@@ -171,7 +210,7 @@ impl Run {
                 return true;
             }
             for waiter in update.take_waiters(true) {
-                context.effects.replies.push((waiter.ticket, Err(reject.clone())));
+                refuse_waiter(context, waiter, reject);
             }
             updates.remove(update_id);
             false
@@ -179,24 +218,59 @@ impl Run {
     }
 }
 
+/// What an answer says of the run that an update went to.
+struct Place {
+    namespace: String,
+    execution: WorkflowExecution,
+    first_run_id: String,
+}
+
+fn refuse_waiter(context: &mut Context<'_>, waiter: Waiter, reject: &Reject) {
+    let closed = *reject == Reject::update_aborted_by_close();
+    let operations = match waiter.rpc {
+        UpdateRpc::Update | UpdateRpc::Poll => {
+            context.effects.replies.push((waiter.ticket, Err(reject.clone())));
+            return;
+        }
+        UpdateRpc::WithStart(WithStart::Existing) if closed => {
+            context.effects.mail.push(Letter::RetryUpdateWithStart(waiter.ticket));
+            return;
+        }
+        // The client may try again: the server has.
+        UpdateRpc::WithStart(WithStart::ExistingAgain) if closed => {
+            vec![Some(Reject::OperationAborted), Some(Reject::Aborted(reject.message()))]
+        }
+        UpdateRpc::WithStart(WithStart::Started) => vec![None, Some(reject.clone())],
+        UpdateRpc::WithStart(_) => vec![Some(Reject::OperationAborted), Some(reject.clone())],
+    };
+    let refused = Err(Reject::MultiOperation(operations));
+    context.effects.replies.push((waiter.ticket, refused));
+}
+
 /// The answer to those who wait for an update.
-fn reply(
-    update: &Update,
-    execution: &temporalio_protos::temporal::api::common::v1::WorkflowExecution,
-    rpc: UpdateRpc,
-) -> Vec<u8> {
+fn reply(update: &Update, place: &Place, rpc: UpdateRpc) -> Vec<u8> {
     let update_ref = Some(UpdateRef {
-        workflow_execution: Some(execution.clone()),
+        workflow_execution: Some(place.execution.clone()),
         update_id: update.update_id().to_owned(),
     });
     let outcome = update.outcome().cloned();
     let stage = update.stage() as i32;
     match rpc {
+        UpdateRpc::WithStart(how) => {
+            let answer = UpdateWorkflowExecutionResponse {
+                update_ref,
+                outcome,
+                stage,
+                link: link::to_update(update, &place.namespace, &place.execution),
+            };
+            let start = start_answer(place, how);
+            update_with_start_answer(start, answer).encode_to_vec()
+        }
         UpdateRpc::Update => UpdateWorkflowExecutionResponse {
             update_ref,
             outcome,
             stage,
-            link: None,
+            link: link::to_update(update, &place.namespace, &place.execution),
         }
         .encode_to_vec(),
         UpdateRpc::Poll => PollWorkflowExecutionUpdateResponse {
@@ -205,5 +279,37 @@ fn reply(
             update_ref,
         }
         .encode_to_vec(),
+    }
+}
+
+/// What an update-with-start says of the start.
+fn start_answer(place: &Place, how: WithStart) -> StartWorkflowExecutionResponse {
+    let started = how == WithStart::Started;
+    StartWorkflowExecutionResponse {
+        run_id: place.execution.run_id.clone(),
+        first_execution_run_id: match started {
+            true => place.first_run_id.clone(),
+            false => String::new(),
+        },
+        started,
+        status: WorkflowExecutionStatus::Running as i32,
+        link: Some(link::to_start(&place.namespace, &place.execution)),
+        ..Default::default()
+    }
+}
+
+/// Both answers in one.
+pub(crate) fn update_with_start_answer(
+    start: StartWorkflowExecutionResponse,
+    update: UpdateWorkflowExecutionResponse,
+) -> ExecuteMultiOperationResponse {
+    let responses = [Operation::StartWorkflow(start), Operation::UpdateWorkflow(update)];
+    ExecuteMultiOperationResponse {
+        responses: responses
+            .into_iter()
+            .map(|response| execute_multi_operation_response::Response {
+                response: Some(response),
+            })
+            .collect(),
     }
 }

@@ -137,7 +137,7 @@ fn a_missing_field_is_named() {
         ("Namespace", without(|it| it.namespace.clear())),
         ("WorkflowId", without(|it| it.workflow_id.clear())),
         ("WorkflowType", without(|it| it.workflow_type = None)),
-        ("TaskQueue", without(|it| it.task_queue = None)),
+        ("taskQueue", without(|it| it.task_queue = None)),
     ] {
         let reject = refused(&mut engine, "StartWorkflowExecution", &request);
         assert_eq!(reject.code(), Code::InvalidArgument, "{field}");
@@ -152,7 +152,9 @@ fn an_id_that_is_too_long_is_refused_by_name() {
     let reject = refused(&mut engine, "StartWorkflowExecution", &start(&"x".repeat(1_001)));
     assert_eq!(reject.code(), Code::InvalidArgument);
     assert!(
-        reject.message().contains("WorkflowId exceeds length limit"),
+        reject
+            .message()
+            .contains("WorkflowId exceeds maximum allowed length (1001/1000)"),
         "{}",
         reject.message()
     );

@@ -9,6 +9,7 @@ mod activity;
 mod activity_operations;
 mod activity_wire;
 mod batch;
+mod chain;
 mod child;
 mod continue_as_new;
 mod deployment;

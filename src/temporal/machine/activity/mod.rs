@@ -201,37 +201,36 @@ impl Activity {
     ) -> Self {
         let event = NewEvent::from(attributes.clone()).with_user_metadata(user_metadata);
         let scheduled_event_id = txn.emit(event);
-        let retry_expiration = duration(attributes.schedule_to_close_timeout.as_ref()).map(|limit| txn.now + limit);
-        let mut activity = Self {
-            state: State::Scheduled,
-            scheduled_event_id,
-            options: Box::new(operate::options_as_scheduled(&attributes)),
-            attributes: Box::new(attributes),
-            scheduled_at: txn.now,
-            retry_expiration,
-            attempt: 1,
-            attempt_scheduled_at: txn.now,
-            started_at: None,
-            worker_identity: String::new(),
-            reporter_identity: String::new(),
-            deployment_version: None,
-            request_id: String::new(),
-            heartbeat_details: None,
-            last_heartbeat_at: None,
-            last_failure: None,
-            last_attempt_completed_at: None,
-            cancel_requested_event_id: None,
-            pause: None,
-            held_back: false,
-            is_reset: false,
-            resets_heartbeat: false,
-            armed: Default::default(),
-        };
+        let mut activity = Self::new(attributes, scheduled_event_id, txn.now);
         activity.wind_clocks(txn);
         if !eager {
             activity.offer(txn);
         }
         activity
+    }
+
+    /// As a history tells of it that goes on in another run. [`Self::resume`] offers it to workers.
+    pub(crate) fn restore(
+        attributes: history::ActivityTaskScheduledEventAttributes,
+        scheduled_event_id: i64,
+        scheduled_at: Timestamp,
+    ) -> Self {
+        Self::new(attributes, scheduled_event_id, scheduled_at)
+    }
+
+    /// In the run that goes on it begins anew, its clocks too (`workflowResetterImpl.failInflightActivity`).
+    pub(crate) fn resume(&mut self, txn: &mut Txn<'_>) {
+        self.scheduled_at = txn.now;
+        self.attempt_scheduled_at = txn.now;
+        let limit = duration(self.options.schedule_to_close_timeout.as_ref());
+        self.retry_expiration = limit.map(|limit| txn.now + limit);
+        self.wind_clocks(txn);
+        self.offer(txn);
+    }
+
+    /// The history tells that the workflow wanted it to stop.
+    pub(crate) fn restore_cancel_request(&mut self, cancel_requested_event_id: i64) {
+        self.cancel_requested_event_id = Some(cancel_requested_event_id);
     }
 
     /// A worker takes the task. `false` if the task is stale: the attempt is over.
@@ -383,6 +382,40 @@ impl Activity {
             .activity_type
             .as_ref()
             .map_or("", |activity_type| &activity_type.name)
+    }
+
+    fn new(
+        attributes: history::ActivityTaskScheduledEventAttributes,
+        scheduled_event_id: i64,
+        scheduled_at: Timestamp,
+    ) -> Self {
+        let retry_expiration =
+            duration(attributes.schedule_to_close_timeout.as_ref()).map(|limit| scheduled_at + limit);
+        Self {
+            state: State::Scheduled,
+            scheduled_event_id,
+            options: Box::new(operate::options_as_scheduled(&attributes)),
+            attributes: Box::new(attributes),
+            scheduled_at,
+            retry_expiration,
+            attempt: 1,
+            attempt_scheduled_at: scheduled_at,
+            started_at: None,
+            worker_identity: String::new(),
+            reporter_identity: String::new(),
+            deployment_version: None,
+            request_id: String::new(),
+            heartbeat_details: None,
+            last_heartbeat_at: None,
+            last_failure: None,
+            last_attempt_completed_at: None,
+            cancel_requested_event_id: None,
+            pause: None,
+            held_back: false,
+            is_reset: false,
+            resets_heartbeat: false,
+            armed: Default::default(),
+        }
     }
 
     fn complete(&mut self, txn: &mut Txn<'_>, result: Option<Payloads>, reporter: &Reporter) {
