@@ -71,7 +71,7 @@ pub enum Reject {
     ResourceExhausted(String),
     /// So much of it is at work already that no more is taken.
     ConcurrentLimit(String),
-    /// A part of the server that the request needs refuses it.
+    /// It can't be done just now, or a part of the server that the request needs refuses it.
     Unavailable(String),
     /// An error that Temporal itself doesn't classify.
     Unknown(String),
@@ -79,8 +79,6 @@ pub enum Reject {
     Unimplemented(String),
     /// It didn't happen, but may if it is tried again.
     Aborted(String),
-    /// It can't be done just now.
-    Unavailable(String),
     /// An operation of several that weren't carried out, since another one failed.
     OperationAborted,
     /// One of several operations failed: for each of them why, or `None` where it was carried out.
@@ -109,7 +107,6 @@ impl Reject {
             Self::Unknown(_) => Code::Unknown,
             Self::Unimplemented(_) => Code::Unimplemented,
             Self::Aborted(_) | Self::OperationAborted => Code::Aborted,
-            Self::Unavailable(_) => Code::Unavailable,
             Self::MultiOperation(operations) => operations
                 .iter()
                 .flatten()
@@ -136,7 +133,6 @@ impl Reject {
             | Self::Unknown(message)
             | Self::Unimplemented(message)
             | Self::Aborted(message)
-            | Self::Unavailable(message)
             | Self::WorkflowExecutionAlreadyStarted { message, .. }
             | Self::QueryFailed { message, .. } => message.clone(),
             Self::NamespaceNotFound(name) => format!("Namespace {name} is not found."),

@@ -117,7 +117,7 @@ impl Engine {
         let asked = batch::requests(&batch.request, execution, request_id).ok_or_else(unknown)?;
         let answer = match asked {
             Asked::Request(method, request) => self.ask_encoded(now, method, &request),
-            Asked::Reset(target, mut request) => match self.reset_event(&target, &mut request) {
+            Asked::Reset(target, mut request) => match self.reset_event(now, &target, &mut request) {
                 Ok(event_id) => {
                     request.workflow_task_finish_event_id = event_id;
                     self.ask(now, "ResetWorkflowExecution", request.as_ref())
@@ -132,7 +132,12 @@ impl Engine {
     }
 
     /// The event that a reset goes back to: a completed workflow task, or else what follows a scheduled one.
-    fn reset_event(&self, target: &Target, request: &mut wire::ResetWorkflowExecutionRequest) -> Result<i64, Reject> {
+    fn reset_event(
+        &self,
+        now: Timestamp,
+        target: &Target,
+        request: &mut wire::ResetWorkflowExecutionRequest,
+    ) -> Result<i64, Reject> {
         let run = self
             .runs
             .find(&request.namespace, request.workflow_execution.as_ref())?;
@@ -155,7 +160,7 @@ impl Engine {
             Target::Event(event_id) => return Ok(*event_id),
             Target::BuildId(build_id, current_run_only) => {
                 let points = run
-                    .describe()
+                    .describe(now)
                     .workflow_execution_info
                     .and_then(|info| info.auto_reset_points);
                 let points = points.unwrap_or_default().points;
@@ -210,8 +215,7 @@ impl Engine {
             .and_then(|run| run.machines.activities.keys().next().copied());
         batch.scheduled_event_id = scheduled.unwrap_or_default();
         self.with_run(now, run, |run, context| {
-            run.start_activity(context, batch.scheduled_event_id, 1, &batch.worker, None)
-                .is_some()
+            run.start_activity(context, batch.scheduled_event_id, 1, &batch.worker)
         });
         Ok(())
     }

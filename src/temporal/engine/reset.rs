@@ -61,6 +61,7 @@ impl Engine {
         let mut context = Context {
             now,
             effects: &mut effects,
+            namespaces: &self.namespaces,
             entropy: &mut self.entropy,
             endpoints: &self.nexus.endpoints,
         };

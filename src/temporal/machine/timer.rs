@@ -75,7 +75,6 @@ impl UserTimer {
             state: State::Started,
             timer_id,
             started_event_id,
-            fires_at: txn.now + duration,
             fires_at,
         }
     }

@@ -380,8 +380,8 @@ impl WorkflowTask {
             RESET_IDENTITY.clone_into(&mut self.identity);
             self.worker_version = None;
             self.history_size_bytes = txn.log().committed_size_bytes();
-            self.suggest_reasons = suggest_reasons(self.history_size_bytes, txn.log().last_event_id());
-            self.started_event_id = self.emit_started(txn);
+            self.suggest_reasons = self.reasons_to_continue_as_new(txn, false);
+            self.started_event_id = txn.emit(self.started_attributes());
         }
         let Some(next) = step(self.state, Input::Fail) else {
             return;

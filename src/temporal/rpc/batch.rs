@@ -69,13 +69,13 @@ pub(super) fn stop(
 
 pub(super) fn describe(
     engine: &mut Engine,
-    _: &Call<'_>,
+    call: &Call<'_>,
     request: wire::DescribeBatchOperationRequest,
 ) -> Result<Answer<wire::DescribeBatchOperationResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
     require_job_id(&request.job_id)?;
     let run = engine.runs.find(&request.namespace, Some(&execution(request.job_id)))?;
-    let described = run.describe();
+    let described = run.describe(call.now);
     let info = described.workflow_execution_info.unwrap_or_default();
     let memo = info.memo.unwrap_or_default().fields;
     let user = info.search_attributes.unwrap_or_default().indexed_fields;

@@ -175,7 +175,6 @@ impl Run {
                 .time_skipping
                 .as_ref()
                 .map(|time_skipping| time_skipping.describe(now + self.skipped())),
-            ..Default::default()
         }
     }
 }
