@@ -11,6 +11,7 @@ mod history;
 mod machine;
 mod matching;
 mod nexus;
+mod priority;
 mod proto;
 mod reject;
 mod retry;

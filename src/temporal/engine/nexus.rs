@@ -221,7 +221,8 @@ impl Engine {
         let deadline = request.deadline;
         let number = self.nexus.requests.insert(request);
         self.timers.set(Timer::NexusRequest(number), deadline);
-        self.matching.add(now, namespace, Task::Nexus { number, queue }, Dispatch::default());
+        self.matching
+            .add(now, namespace, Task::Nexus { number, queue }, Dispatch::default());
     }
 
     fn note_external(&mut self, endpoint: &str) {

@@ -11,6 +11,7 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::{Answer, callback, check_length};
 use crate::temporal::engine::{Call, Engine, Started, terminates_if_running};
+use crate::temporal::priority;
 use crate::temporal::proto::{duration, is_negative, proto_duration};
 use crate::temporal::reject::Reject;
 use crate::temporal::retry;
@@ -105,6 +106,7 @@ pub(crate) fn parse(engine: &Engine, request: wire::StartWorkflowExecutionReques
     let namespace = engine.namespaces.require(&request.namespace)?;
     check_fields(&request)?;
     check_policies(&request)?;
+    priority::check(request.priority.as_ref())?;
     let over = Override::parse(request.versioning_override.as_ref())?;
     let queue = request.task_queue.as_ref().map(|queue| queue.name.as_str());
     engine.check_override(&request.namespace, queue.unwrap_or_default(), over.as_ref())?;

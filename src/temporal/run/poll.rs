@@ -12,6 +12,8 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 
 use super::Run;
 use crate::temporal::machine::activity::Activity;
+use crate::temporal::matching::Task;
+use crate::temporal::priority;
 use crate::temporal::proto::timestamp;
 use crate::temporal::token::{HistoryToken, TaskToken};
 
@@ -118,9 +120,19 @@ impl Run {
             start_to_close_timeout: attributes.start_to_close_timeout,
             heartbeat_timeout: attributes.heartbeat_timeout,
             retry_policy: attributes.retry_policy.clone(),
-            priority: attributes.priority.clone(),
+            priority: priority::merge(self.start.priority.as_ref(), attributes.priority.as_ref()),
             ..Default::default()
         }
+    }
+
+    /// How urgent a task is.
+    pub(crate) fn task_priority(&self, task: &Task) -> Option<common::Priority> {
+        let activity = match task {
+            Task::Activity { scheduled_event_id, .. } => self.machines.activities.get(scheduled_event_id),
+            Task::Workflow { .. } | Task::Query { .. } => None,
+        };
+        let own = activity.and_then(|activity| activity.attributes().priority.as_ref());
+        priority::merge(self.start.priority.as_ref(), own)
     }
 
     /// The type of the workflow.
