@@ -129,7 +129,7 @@ impl Run {
     pub(crate) fn task_priority(&self, task: &Task) -> Option<common::Priority> {
         let activity = match task {
             Task::Activity { scheduled_event_id, .. } => self.machines.activities.get(scheduled_event_id),
-            Task::Workflow { .. } | Task::Query { .. } => None,
+            Task::Workflow { .. } | Task::Query { .. } | Task::Nexus { .. } => None,
         };
         let own = activity.and_then(|activity| activity.attributes().priority.as_ref());
         priority::merge(self.start.priority.as_ref(), own)
