@@ -14,6 +14,7 @@ use crate::temporal::machine::activity::Activity;
 use crate::temporal::machine::child_workflow::ChildWorkflow;
 use crate::temporal::machine::external::External;
 use crate::temporal::machine::timer::UserTimer;
+use crate::temporal::priority;
 use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::run::{Context, ParentLink, Run, StartRun};
 use crate::temporal::time_skipping::Inherited;
@@ -317,7 +318,7 @@ impl Run {
                 initiated_event_id,
             }),
             root: Some(self.start.root.clone().unwrap_or_else(|| self.execution())),
-            priority: attributes.priority.clone(),
+            priority: priority::merge(self.start.priority.as_ref(), attributes.priority.as_ref()),
             time_skipping: attributes.time_skipping_config.clone(),
             inherited_time: self.time_for_child().1,
             user_metadata,

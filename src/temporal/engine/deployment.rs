@@ -2,7 +2,8 @@
 
 use super::Engine;
 use crate::clock::Timestamp;
-use crate::temporal::matching::{DEFAULT_PRIORITY, Dispatch, Kind, Matching, QueueKey, Task};
+use crate::temporal::matching::{Dispatch, Kind, Matching, QueueKey, Task};
+use crate::temporal::priority;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Run, RunRef, StartRun};
 use crate::temporal::versioning::{
@@ -99,7 +100,7 @@ impl Engine {
             directive: run.versioning.directive(is_first && !is_activity),
             workflow_id: run.start.workflow_id.clone(),
             stamp: run.versioning.task_stamp(is_activity),
-            priority: DEFAULT_PRIORITY,
+            priority: priority::level(run.task_priority(task).as_ref()),
         }
     }
 

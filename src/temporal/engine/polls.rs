@@ -1,6 +1,7 @@
 //! Polls of workers that wait for a task.
 
 use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
+use temporalio_protos::temporal::api::deployment::v1::WorkerDeploymentOptions;
 
 use super::{Call, Engine, ParkedAt};
 use crate::temporal::matching::{Poller, QueueKey};
@@ -19,6 +20,8 @@ pub(crate) struct PollingWorker {
     pub(crate) is_sticky: bool,
     /// What it made for itself when it started.
     pub(crate) instance_key: String,
+    /// What it says of its deployment, versioned or not.
+    pub(crate) options: Option<WorkerDeploymentOptions>,
 }
 
 impl Engine {
@@ -40,6 +43,7 @@ impl Engine {
             version: worker.version,
             is_sticky: worker.is_sticky,
             worker_instance_key: worker.instance_key,
+            options: worker.options,
         };
         self.park(call, ParkedAt::Queue);
         self.matching.park(key, poller);

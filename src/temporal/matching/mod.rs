@@ -1,17 +1,20 @@
 //! Task queues: tasks that wait for a worker, workers that wait for a task, and which goes to which.
 
 mod queue;
+mod rate;
 mod shut_down;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use temporalio_protos::temporal::api::enums::v1::TaskQueueType;
+use temporalio_protos::temporal::api::taskqueue::v1::TaskQueueStats;
 
 pub(crate) use queue::Poller;
 use queue::{Queue, Queued};
 use shut_down::ShutDown;
 
+use super::priority;
 use super::run::RunRef;
 use super::standalone::ActivityRef;
 use super::txn::Ticket;
@@ -21,9 +24,6 @@ use crate::entropy::Entropy;
 
 /// How long a sticky queue counts as served after its last poll (Temporal: `stickyPollerUnavailableWindow`).
 const STICKY_UNAVAILABLE_AFTER: Duration = Duration::from_secs(10);
-
-/// The priority of a task that doesn't say: the middle of 1 (urgent) to 5 (dynamic config `matching.priorityLevels`).
-pub(crate) const DEFAULT_PRIORITY: i32 = 3;
 
 /// A task for a worker. Whether it still makes sense is decided when a worker takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Default for Dispatch {
             directive: Directive::default(),
             workflow_id: String::new(),
             stamp: 0,
-            priority: DEFAULT_PRIORITY,
+            priority: priority::DEFAULT,
         }
     }
 }
@@ -173,7 +173,11 @@ impl Matching {
     /// A task is to be done. One for a worker's own queue goes to the normal queue if nobody serves that any more, or if
     /// its run must go to another version.
     pub(crate) fn add(&mut self, now: Timestamp, namespace: &str, task: Task, dispatch: Dispatch) {
-        let queued = Queued { task, dispatch };
+        let queued = Queued {
+            task,
+            dispatch,
+            added: now,
+        };
         let key = |name: &str| QueueKey {
             namespace: namespace.to_owned(),
             kind: queued.task.kind(),
@@ -391,6 +395,22 @@ impl Matching {
             .any(|lane| lane.is_in_use(now))
     }
 
+    /// What a queue has to do, by priority: of one version's lane, or of all.
+    pub(crate) fn stats(
+        &self,
+        now: Timestamp,
+        key: &QueueKey,
+        version: Option<&Version>,
+    ) -> BTreeMap<i32, TaskQueueStats> {
+        let mut stats = BTreeMap::from([(priority::DEFAULT, queue::no_stats())]);
+        let lanes = self.queues.get(key).into_iter().flat_map(|queue| match version {
+            Some(version) => queue.lane(&Some(version.clone())).into_iter().collect::<Vec<_>>(),
+            None => queue.lanes().collect(),
+        });
+        lanes.for_each(|lane| lane.add_stats(now, &mut stats));
+        stats
+    }
+
     /// Keeps the lists of lanes by what they have.
     fn note(&mut self, lane: LaneKey) {
         let content = self.queues.get(&lane.0).and_then(|queue| queue.lane(&lane.1));
@@ -486,6 +506,7 @@ mod tests {
             version: None,
             is_sticky: false,
             worker_instance_key: String::new(),
+            options: None,
         }
     }
 

@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
+use temporalio_protos::temporal::api::deployment::v1::WorkerDeploymentOptions;
+use temporalio_protos::temporal::api::taskqueue::v1::TaskQueueStats;
 
+use super::rate::Rate;
 use super::{Dispatch, Task};
 use crate::clock::Timestamp;
+use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::txn::Ticket;
 use crate::temporal::versioning::Version;
 
@@ -33,6 +37,8 @@ pub(crate) struct Poller {
     pub(crate) is_sticky: bool,
     /// What its worker made for itself when it started; empty if its SDK doesn't.
     pub(crate) worker_instance_key: String,
+    /// What it says of its deployment, versioned or not.
+    pub(crate) options: Option<WorkerDeploymentOptions>,
 }
 
 impl Poller {
@@ -47,6 +53,7 @@ impl Poller {
 pub(super) struct Queued {
     pub(super) task: Task,
     pub(super) dispatch: Dispatch,
+    pub(super) added: Timestamp,
 }
 
 /// The place of a task in its lane: the urgent ones first, then first in, first out.
@@ -60,9 +67,41 @@ pub(super) struct Lane {
     /// When each worker polled last, by identity.
     polled: BTreeMap<String, Timestamp>,
     last_added: Option<Timestamp>,
+    /// The tasks that came and went, by priority.
+    added: BTreeMap<i32, Rate>,
+    dispatched: BTreeMap<i32, Rate>,
+}
+
+/// What a queue without tasks has to do.
+pub(super) fn no_stats() -> TaskQueueStats {
+    TaskQueueStats {
+        approximate_backlog_age: Some(prost_types::Duration::default()),
+        ..Default::default()
+    }
+}
+
+fn count(rates: &mut BTreeMap<i32, Rate>, priority: i32, now: Timestamp) {
+    rates.entry(priority).or_insert_with(|| Rate::new(now)).count(now);
 }
 
 impl Lane {
+    /// Adds what is to be done here to the sums by priority.
+    pub(super) fn add_stats(&self, now: Timestamp, stats: &mut BTreeMap<i32, TaskQueueStats>) {
+        for (priority, rate) in &self.added {
+            stats.entry(*priority).or_insert_with(no_stats).tasks_add_rate += rate.per_second(now);
+        }
+        for (priority, rate) in &self.dispatched {
+            stats.entry(*priority).or_insert_with(no_stats).tasks_dispatch_rate += rate.per_second(now);
+        }
+        for ((priority, _), queued) in &self.tasks {
+            let stats = stats.entry(*priority).or_insert_with(no_stats);
+            stats.approximate_backlog_count += 1;
+            let known = duration(stats.approximate_backlog_age.as_ref()).unwrap_or_default();
+            let age = now.since(queued.added).max(known);
+            stats.approximate_backlog_age = Some(proto_duration(age));
+        }
+    }
+
     pub(super) fn has_match(&self) -> bool {
         !self.tasks.is_empty() && !self.pollers.is_empty()
     }
@@ -123,6 +162,7 @@ impl Queue {
         self.next_place += 1;
         let lane = self.lanes.entry(lane).or_default();
         lane.last_added = Some(now);
+        count(&mut lane.added, place.0, now);
         lane.tasks.insert(place, queued);
     }
 
@@ -194,7 +234,8 @@ impl Queue {
     pub(super) fn take_match(&mut self, now: Timestamp, lane: &Option<Version>) -> Option<(Queued, Poller)> {
         let lane = self.lanes.get_mut(lane).filter(|lane| lane.has_match())?;
         self.last_poll_ended = Some(now);
-        let (_, queued) = lane.tasks.pop_first()?;
+        let ((priority, _), queued) = lane.tasks.pop_first()?;
+        count(&mut lane.dispatched, priority, now);
         let poller = lane.pollers.pop_front()?;
         lane.remember(&poller, now);
         Some((queued, poller))
@@ -202,6 +243,10 @@ impl Queue {
 
     pub(super) fn lane(&self, version: &Option<Version>) -> Option<&Lane> {
         self.lanes.get(version)
+    }
+
+    pub(super) fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.values()
     }
 
     /// Each task, and whether anybody waits in its lane.

@@ -9,8 +9,10 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 use wire::describe_worker_deployment_version_response::VersionTaskQueue;
 use wire::set_worker_deployment_manager_request::NewManagerIdentity;
 
+use super::worker::total;
 use super::{Answer, MAX_ID_LENGTH};
 use crate::temporal::engine::{Call, Engine};
+use crate::temporal::matching::QueueKey;
 use crate::temporal::reject::Reject;
 use crate::temporal::versioning::{
     Deployments, Ramp, SetCurrent, SetRamping, Version, check_build_id, check_deployment_name, dotted, invalid_version,
@@ -67,13 +69,25 @@ pub(super) fn describe_version(
         return Err(Reject::NotFound("Worker Deployment Version not found".to_owned()));
     };
     let info = state.info();
-    let version_task_queues = info
-        .task_queue_infos
-        .iter()
-        .map(|queue| VersionTaskQueue {
-            name: queue.name.clone(),
-            r#type: queue.r#type,
-            ..Default::default()
+    let queues = state.queues.clone();
+    let version_task_queues = queues
+        .into_iter()
+        .map(|queue| {
+            let key = QueueKey {
+                namespace: request.namespace.clone(),
+                kind: queue.kind,
+                name: queue.name.clone(),
+            };
+            let stats = match request.report_task_queue_stats {
+                true => engine.matching.stats(call.now, &key, Some(&version)),
+                false => BTreeMap::new(),
+            };
+            VersionTaskQueue {
+                name: queue.name,
+                r#type: queue.kind.to_wire() as i32,
+                stats: request.report_task_queue_stats.then(|| total(&stats)),
+                stats_by_priority_key: stats.into_iter().collect(),
+            }
         })
         .collect();
     Ok(Answer::Now(wire::DescribeWorkerDeploymentVersionResponse {

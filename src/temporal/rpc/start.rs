@@ -14,12 +14,12 @@ use super::{Answer, MAX_ID_LENGTH, callback, check_blob};
 use crate::clock::Timestamp;
 use crate::temporal::cron;
 use crate::temporal::engine::{Call, Engine, Started, terminates_if_running};
-use crate::temporal::link;
 use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::reject::Reject;
 use crate::temporal::retry;
 use crate::temporal::run::{Continued, DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT, Run, RunRef, Signal, StartRun};
 use crate::temporal::versioning::{Override, StartVersioning};
+use crate::temporal::{link, priority};
 
 /// What Temporal's own task queues begin with.
 const RESERVED_PREFIX: &str = "/_sys/";
@@ -166,6 +166,7 @@ pub(crate) fn parse(
         // The history has it, as the request id of the first workflow task.
         request.request_id = engine.stable_id(request.request_id);
     }
+    priority::check(request.priority.as_ref())?;
     let over = Override::parse(request.versioning_override.as_ref())?;
     let queue = request.task_queue.as_ref().map(|queue| queue.name.as_str());
     engine.check_override(&request.namespace, queue.unwrap_or_default(), over.as_ref())?;

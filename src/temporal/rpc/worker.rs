@@ -1,13 +1,15 @@
 //! Workers: shutting down, heartbeats, and who polls a queue.
 
+use std::collections::BTreeMap;
+
 use temporalio_protos::temporal::api::enums::v1::TaskQueueType;
-use temporalio_protos::temporal::api::taskqueue::v1::{PollerInfo, TaskQueueVersioningInfo};
+use temporalio_protos::temporal::api::taskqueue::v1::{PollerInfo, TaskQueueStats, TaskQueueVersioningInfo};
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::Answer;
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::matching::{Kind, Poller, QueueKey};
-use crate::temporal::proto::timestamp;
+use crate::temporal::proto::{duration, proto_duration, timestamp};
 use crate::temporal::reject::Reject;
 use crate::temporal::versioning::dotted;
 
@@ -51,7 +53,7 @@ pub(super) fn record_heartbeat(
 
 pub(super) fn describe_task_queue(
     engine: &mut Engine,
-    _: &Call<'_>,
+    call: &Call<'_>,
     request: wire::DescribeTaskQueueRequest,
 ) -> Result<Answer<wire::DescribeTaskQueueResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
@@ -73,6 +75,10 @@ pub(super) fn describe_task_queue(
         Some(routing) => routing.describe(),
         None => no_versions(),
     };
+    let stats_by_priority_key = match request.report_stats {
+        true => engine.matching.stats(call.now, &key, None),
+        false => BTreeMap::new(),
+    };
     let mut pollers: Vec<&Poller> = engine.matching.pollers(&key).collect();
     pollers.sort_by(|one, other| one.identity.cmp(&other.identity));
     pollers.dedup_by(|one, other| one.identity == other.identity);
@@ -83,12 +89,27 @@ pub(super) fn describe_task_queue(
                 last_access_time: Some(timestamp(poller.last_access)),
                 identity: poller.identity.clone(),
                 rate_per_second: 100_000.0,
+                deployment_options: poller.options.clone(),
                 ..Default::default()
             })
             .collect(),
+        stats: request.report_stats.then(|| total(&stats_by_priority_key)),
+        stats_by_priority_key: stats_by_priority_key.into_iter().collect(),
         versioning_info: Some(versioning_info),
         ..Default::default()
     }))
+}
+
+/// What a queue has to do, of all priorities together.
+pub(super) fn total(stats: &BTreeMap<i32, TaskQueueStats>) -> TaskQueueStats {
+    let age = |stats: &TaskQueueStats| duration(stats.approximate_backlog_age.as_ref()).unwrap_or_default();
+    TaskQueueStats {
+        approximate_backlog_count: stats.values().map(|it| it.approximate_backlog_count).sum(),
+        approximate_backlog_age: Some(proto_duration(stats.values().map(age).max().unwrap_or_default())),
+        tasks_add_rate: stats.values().map(|it| it.tasks_add_rate).sum(),
+        tasks_dispatch_rate: stats.values().map(|it| it.tasks_dispatch_rate).sum(),
+        ..Default::default()
+    }
 }
 
 /// What a queue says of versions that has never seen a versioned worker: unversioned since Go's time began, in year 1.

@@ -172,6 +172,7 @@ pub(super) fn polling_worker(
     Ok(PollingWorker {
         identity,
         instance_key: String::new(),
+        options: options.cloned(),
         stamp: (!names_deployment && !build_id.is_empty()).then(|| WorkerVersionStamp {
             build_id: build_id.to_owned(),
             use_versioning: uses_versioning,

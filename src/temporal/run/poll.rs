@@ -12,6 +12,8 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 
 use super::Run;
 use crate::temporal::machine::activity::Activity;
+use crate::temporal::matching::Task;
+use crate::temporal::priority;
 use crate::temporal::proto::timestamp;
 use crate::temporal::token::{HistoryToken, TaskToken};
 
@@ -105,6 +107,16 @@ impl Run {
             workflow_execution: Some(self.execution()),
             ..activity.task(self.start.priority.as_ref())
         }
+    }
+
+    /// How urgent a task is.
+    pub(crate) fn task_priority(&self, task: &Task) -> Option<common::Priority> {
+        let activity = match task {
+            Task::Activity { scheduled_event_id, .. } => self.machines.activities.get(scheduled_event_id),
+            Task::Workflow { .. } | Task::Query { .. } | Task::Nexus { .. } => None,
+        };
+        let own = activity.and_then(|activity| activity.attributes().priority.as_ref());
+        priority::merge(self.start.priority.as_ref(), own)
     }
 
     /// The type of the workflow.

@@ -4,6 +4,7 @@
 mod deployment;
 mod drainage;
 mod fingerprint;
+mod inherit;
 mod over;
 mod registry;
 mod routing;
@@ -14,9 +15,10 @@ mod version_state;
 
 pub(crate) use deployment::{Deployment, Queues, SetCurrent, SetRamping};
 pub(crate) use drainage::PinnedRuns;
+pub(crate) use inherit::{AutoUpgrade, StartVersioning};
 pub(crate) use over::{Override, invalid_version};
 pub(crate) use registry::{Deployments, Registration};
 pub(crate) use routing::{Directive, QueueRouting, Ramp, Route, Routing};
-pub(crate) use run::{AutoUpgrade, Completed, RunVersioning, StartVersioning, Target, versioned};
+pub(crate) use run::{Completed, RunVersioning, Target, versioned};
 pub(crate) use version::{Version, check_build_id, check_deployment_name, dotted};
 pub(crate) use version_state::{QueueOfVersion, Sync};

@@ -9,6 +9,7 @@ use temporalio_protos::temporal::api::history::v1::DeclinedTargetVersionUpgrade;
 use temporalio_protos::temporal::api::workflow::v1 as wire;
 use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
 
+use super::inherit::StartVersioning;
 use super::over::Override;
 use super::routing::Directive;
 use super::search::SystemAttributes;
@@ -21,25 +22,6 @@ pub(crate) struct Target {
     pub(crate) revision: i64,
 }
 
-/// What an auto-upgrading run passes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AutoUpgrade {
-    pub(crate) version: Version,
-    pub(crate) revision: i64,
-    pub(crate) initial_behavior: InitialBehavior,
-}
-
-/// What a run starts with: a client's override, and what the run before it or its parent passes on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct StartVersioning {
-    pub(crate) over: Option<Override>,
-    pub(crate) pinned: Option<Version>,
-    pub(crate) auto_upgrade: Option<AutoUpgrade>,
-    pub(crate) declined: Option<Target>,
-    /// The run is on another queue than its parent or predecessor: what is passed on counts only if that queue has the version.
-    pub(crate) is_other_queue: bool,
-}
-
 /// What a worker says of its version when it completes a workflow task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Completed {
@@ -50,21 +32,21 @@ pub(crate) struct Completed {
 
 /// The parts that make a run versioned.
 #[derive(Clone, Debug, Default)]
-struct Info {
+pub(super) struct Info {
     behavior: Behavior,
     version: Option<Version>,
     over: Option<Override>,
     /// The version that the run is on its way to; the inner `None` means workers without one.
     transition: Option<Option<Version>>,
     revision: i64,
-    initial_behavior: InitialBehavior,
+    pub(super) initial_behavior: InitialBehavior,
 }
 
 /// A run's versioning.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RunVersioning {
     /// Absent while nothing has made the run versioned.
-    info: Option<Info>,
+    pub(super) info: Option<Info>,
     pub(crate) search_attributes: SystemAttributes,
     /// Workflow tasks with an older one are of no use any more: they were put on a queue again.
     workflow_task_stamp: u32,
@@ -72,8 +54,8 @@ pub(crate) struct RunVersioning {
     activity_task_stamp: u32,
     deployment_name: String,
     stamp: Option<WorkerVersionStamp>,
-    declined: Option<Target>,
-    last_notified: Option<Target>,
+    pub(super) declined: Option<Target>,
+    pub(super) last_notified: Option<Target>,
 }
 
 impl Completed {
@@ -321,61 +303,6 @@ impl RunVersioning {
         moved
     }
 
-    /// What the next run of a chain takes over when this one is tried again.
-    pub(crate) fn for_retry(&self, start: &StartVersioning) -> StartVersioning {
-        let mut next = self.for_cron();
-        next.declined.clone_from(&start.declined);
-        match self.behavior() {
-            Behavior::Pinned if start.pinned.is_some() => next.pinned = self.version().cloned(),
-            Behavior::AutoUpgrade => {
-                let initial = self.info.as_ref().map(|info| info.initial_behavior);
-                next.auto_upgrade = self.auto_upgrade(initial.unwrap_or_default());
-            }
-            _ => {}
-        }
-        next
-    }
-
-    /// What the next run of a chain takes over when its time has come.
-    pub(crate) fn for_cron(&self) -> StartVersioning {
-        StartVersioning {
-            over: self.over().filter(|over| matches!(over, Override::Pinned(_))).cloned(),
-            ..Default::default()
-        }
-    }
-
-    /// What the next run of a chain takes over when the workflow continues itself.
-    pub(crate) fn for_continue_as_new(&self, initial: InitialBehavior, is_other_queue: bool) -> StartVersioning {
-        let mut next = StartVersioning {
-            is_other_queue,
-            ..self.for_cron()
-        };
-        match (self.behavior(), initial) {
-            (Behavior::Pinned, InitialBehavior::Unspecified) => {
-                next.pinned = self.version().cloned();
-                next.declined = self.last_notified.clone().or_else(|| self.declined.clone());
-            }
-            (Behavior::Pinned | Behavior::AutoUpgrade, _) => next.auto_upgrade = self.auto_upgrade(initial),
-            (Behavior::Unspecified, _) => {}
-        }
-        next
-    }
-
-    /// What a child takes over.
-    pub(crate) fn for_child(&self, is_other_queue: bool) -> StartVersioning {
-        let mut child = StartVersioning {
-            over: self.over().filter(|over| over.version().is_some()).cloned(),
-            is_other_queue,
-            ..Default::default()
-        };
-        match self.behavior() {
-            Behavior::Pinned => child.pinned = self.version().cloned(),
-            Behavior::AutoUpgrade => child.auto_upgrade = self.auto_upgrade(InitialBehavior::Unspecified),
-            Behavior::Unspecified => {}
-        }
-        child
-    }
-
     /// As `DescribeWorkflowExecution` shows it.
     #[expect(deprecated, reason = "the real server fills in the old fields too")]
     pub(crate) fn describe(&self) -> Option<wire::WorkflowExecutionVersioningInfo> {
@@ -423,16 +350,6 @@ impl RunVersioning {
         self.last_notified = None;
     }
 
-    fn auto_upgrade(&self, initial_behavior: InitialBehavior) -> Option<AutoUpgrade> {
-        let version = self.version()?.clone();
-        let revision = self.revision();
-        (revision != 0).then_some(AutoUpgrade {
-            version,
-            revision,
-            initial_behavior,
-        })
-    }
-
     fn refresh_search_attributes(&mut self, stamp: Option<&WorkerVersionStamp>, used: Option<&Version>) {
         let info = self.info.as_ref();
         let over = info.and_then(|info| info.over.as_ref());
@@ -453,35 +370,6 @@ impl Target {
         DeclinedTargetVersionUpgrade {
             deployment_version: self.version.as_ref().map(Version::to_wire),
             revision_number: self.revision,
-        }
-    }
-}
-
-impl AutoUpgrade {
-    pub(crate) fn to_wire(&self) -> deployment::InheritedAutoUpgradeInfo {
-        deployment::InheritedAutoUpgradeInfo {
-            source_deployment_version: Some(self.version.to_wire()),
-            source_deployment_revision_number: self.revision,
-            continue_as_new_initial_versioning_behavior: self.initial_behavior as i32,
-        }
-    }
-}
-
-impl StartVersioning {
-    /// Forgets what the queue has no workers for, if the queue isn't the one of the parent or predecessor.
-    pub(crate) fn keep_if_served(&mut self, has: impl Fn(&Version) -> bool) {
-        if !std::mem::take(&mut self.is_other_queue) {
-            return;
-        }
-        let serves = |version: Option<&Version>| version.is_some_and(&has);
-        let pinned_is_served = serves(self.pinned.as_ref());
-        if !pinned_is_served {
-            self.pinned = None;
-            self.over = None;
-            self.declined = None;
-        }
-        if !serves(self.auto_upgrade.as_ref().map(|it| &it.version)) {
-            self.auto_upgrade = None;
         }
     }
 }
@@ -569,17 +457,6 @@ mod tests {
         assert_eq!((run.behavior(), run.version()), (Behavior::Pinned, Some(&version("2"))));
         run.complete(&completed("2", Behavior::AutoUpgrade), None);
         assert_eq!((run.over(), run.behavior()), (None, Behavior::AutoUpgrade));
-    }
-
-    #[test]
-    fn what_is_passed_on_is_kept_only_where_the_version_is_served() {
-        let run = on("1", Behavior::Pinned);
-        let mut child = run.for_child(true);
-        child.keep_if_served(|_| false);
-        assert_eq!(child, StartVersioning::default());
-        let mut child = run.for_child(true);
-        child.keep_if_served(|it| *it == version("1"));
-        assert_eq!(child.pinned, Some(version("1")));
     }
 
     #[test]

@@ -8,10 +8,10 @@ use crate::conformance::on_both_arms;
 use crate::conformance::stage::{NAMESPACE, Stage, complete};
 
 on_both_arms![
-    deployment_made_by_a_poll differs "its RPCs are being built",
-    deployment_current_version differs "its RPCs are being built",
-    deployment_pins_a_workflow differs "its RPCs are being built",
-    deployments_that_are_unknown differs "its RPCs are being built",
+    deployment_made_by_a_poll differs "its polls had no deadline when it was recorded, so the real server refused them",
+    deployment_current_version differs "its polls had no deadline when it was recorded, so the real server refused them",
+    deployment_pins_a_workflow differs "its polls had no deadline when it was recorded, so the real server refused them",
+    deployments_that_are_unknown,
 ];
 
 fn deployment(stage: &Stage<'_>, build_id: &str) -> Option<WorkerDeploymentOptions> {

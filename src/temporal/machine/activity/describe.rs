@@ -10,6 +10,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::PollActivityTaskQueue
 
 use super::{Activity, State};
 use crate::clock::Timestamp;
+use crate::temporal::priority;
 use crate::temporal::proto::{proto_duration, timestamp};
 use crate::temporal::versioning::Version;
 
@@ -71,7 +72,7 @@ impl Activity {
             start_to_close_timeout: attributes.start_to_close_timeout,
             heartbeat_timeout: attributes.heartbeat_timeout,
             retry_policy: self.options.retry_policy.clone(),
-            priority: merged_priority(workflow_priority, self.options.priority.as_ref()),
+            priority: priority::merge(workflow_priority, self.options.priority.as_ref()),
             ..Default::default()
         }
     }
@@ -116,25 +117,4 @@ impl Activity {
             ..(*self.options).clone()
         }
     }
-}
-
-/// The activity's priority, with the workflow's in the place of what it leaves open (Temporal: `priorities.Merge`).
-fn merged_priority(workflow: Option<&Priority>, activity: Option<&Priority>) -> Option<Priority> {
-    let (Some(workflow), Some(activity)) = (workflow, activity) else {
-        return activity.or(workflow).cloned();
-    };
-    Some(Priority {
-        priority_key: match activity.priority_key {
-            0 => workflow.priority_key,
-            key => key,
-        },
-        fairness_key: match activity.fairness_key.as_str() {
-            "" => workflow.fairness_key.clone(),
-            key => key.to_owned(),
-        },
-        fairness_weight: match activity.fairness_weight {
-            0.0 => workflow.fairness_weight,
-            weight => weight,
-        },
-    })
 }

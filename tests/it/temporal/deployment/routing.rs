@@ -552,3 +552,75 @@ fn an_answer_of_a_worker_that_the_workflow_is_leaving_brings_no_inline_task() {
     assert_eq!(answer.workflow_task, None);
     assert!(take(&mut server, "2").is_some());
 }
+
+fn with_priority(id: &str, key: i32) -> wire::StartWorkflowExecutionRequest {
+    wire::StartWorkflowExecutionRequest {
+        priority: Some(temporalio_common::protos::temporal::api::common::v1::Priority {
+            priority_key: key,
+            ..Default::default()
+        }),
+        ..start(id)
+    }
+}
+
+#[test]
+fn urgent_workflows_go_first_and_their_activities_inherit_that() {
+    let mut server = two_versions();
+    for (id, key) in [("idle", 5), ("usual", 0), ("urgent", 1)] {
+        let _: wire::StartWorkflowExecutionResponse =
+            server.call("StartWorkflowExecution", &with_priority(id, key)).unwrap();
+    }
+    let mut order = Vec::new();
+    for _ in 0..3 {
+        let task = take(&mut server, "1").unwrap();
+        order.push(task.workflow_execution.clone().unwrap().workflow_id);
+        respond(&mut server, &task, "1", Behavior::Pinned, vec![schedule_activity("q")]).unwrap();
+    }
+    assert_eq!(order, ["urgent", "usual", "idle"]);
+    let task = take_activity(&mut server, "1").unwrap();
+    assert_eq!(task.workflow_execution.unwrap().workflow_id, "urgent");
+    assert_eq!(task.priority.unwrap().priority_key, 1);
+    let answer: Result<wire::StartWorkflowExecutionResponse, _> =
+        server.call("StartWorkflowExecution", &with_priority("bad", -1));
+    assert_refused(answer, Code::InvalidArgument, "priority key can't be negative");
+}
+
+#[test]
+fn a_queue_tells_what_it_has_to_do_by_priority() {
+    let mut server = two_versions();
+    for (id, key) in [("a", 1), ("b", 0), ("c", 0)] {
+        let _: wire::StartWorkflowExecutionResponse =
+            server.call("StartWorkflowExecution", &with_priority(id, key)).unwrap();
+    }
+    server.advance(Duration::from_secs(10));
+    let request = wire::DescribeTaskQueueRequest {
+        namespace: namespace(),
+        task_queue: Some(queue("q")),
+        report_stats: true,
+        ..Default::default()
+    };
+    let described: wire::DescribeTaskQueueResponse = server.call("DescribeTaskQueue", &request).unwrap();
+    let stats = described.stats.unwrap();
+    assert_eq!(stats.approximate_backlog_count, 3);
+    assert_eq!(stats.approximate_backlog_age.unwrap().seconds, 10);
+    assert!((stats.tasks_add_rate - 0.3).abs() < 1e-6, "three in ten seconds");
+    assert!(stats.tasks_dispatch_rate.abs() < f32::EPSILON);
+    assert_eq!(described.stats_by_priority_key[&1].approximate_backlog_count, 1);
+    assert_eq!(described.stats_by_priority_key[&3].approximate_backlog_count, 2);
+    let versioning = described.versioning_info.unwrap();
+    assert_eq!(versioning.current_deployment_version, Some(version("1")));
+
+    let request = wire::DescribeWorkerDeploymentVersionRequest {
+        namespace: namespace(),
+        deployment_version: Some(version("1")),
+        report_task_queue_stats: true,
+        ..Default::default()
+    };
+    let described: wire::DescribeWorkerDeploymentVersionResponse =
+        server.call("DescribeWorkerDeploymentVersion", &request).unwrap();
+    let of_version = described.version_task_queues[0].stats.unwrap();
+    assert_eq!(
+        of_version.approximate_backlog_count, 3,
+        "they wait for the current version"
+    );
+}
