@@ -113,9 +113,9 @@ impl Run {
     pub(crate) fn task_priority(&self, task: &Task) -> Option<common::Priority> {
         let activity = match task {
             Task::Activity { scheduled_event_id, .. } => self.machines.activities.get(scheduled_event_id),
-            Task::Workflow { .. } | Task::Query { .. } | Task::Nexus { .. } => None,
+            Task::Workflow { .. } | Task::Query { .. } | Task::Nexus { .. } | Task::Standalone { .. } => None,
         };
-        let own = activity.and_then(|activity| activity.attributes().priority.as_ref());
+        let own = activity.and_then(|activity| activity.priority());
         priority::merge(self.start.priority.as_ref(), own)
     }
 

@@ -77,6 +77,11 @@ impl Activity {
         }
     }
 
+    /// How urgent it is by its own options.
+    pub(crate) fn priority(&self) -> Option<&Priority> {
+        self.options.priority.as_ref()
+    }
+
     fn pending_state(&self) -> PendingActivityState {
         match self.state {
             _ if self.is_cancel_requested() => PendingActivityState::CancelRequested,

@@ -16,7 +16,8 @@ use attempts::CLOCKS;
 
 use crate::clock::Timestamp;
 use crate::temporal::machine::activity::{HeartbeatAnswer, Report};
-use crate::temporal::matching::{DEFAULT_PRIORITY, Dispatch};
+use crate::temporal::matching::Dispatch;
+use crate::temporal::priority;
 use crate::temporal::proto::{duration, string_payloads};
 use crate::temporal::reject::Reject;
 use crate::temporal::standalone::{ActivityRef, not_found};
@@ -434,14 +435,8 @@ impl StandaloneActivity {
 
     /// What matching must know of its task.
     pub(crate) fn dispatch_of_task(&self) -> Dispatch {
-        let priority = self
-            .start
-            .options
-            .priority
-            .as_ref()
-            .map(|priority| priority.priority_key);
         Dispatch {
-            priority: priority.filter(|priority| *priority > 0).unwrap_or(DEFAULT_PRIORITY),
+            priority: priority::level(self.start.options.priority.as_ref()),
             ..Dispatch::default()
         }
     }
