@@ -236,6 +236,9 @@ pub(super) fn command(attributes: Do) -> Command {
     use temporalio_common::protos::temporal::api::enums::v1::CommandType as T;
     let command_type = match &attributes {
         Do::StartTimerCommandAttributes(_) => T::StartTimer,
+        Do::ScheduleNexusOperationCommandAttributes(_) => T::ScheduleNexusOperation,
+        Do::RequestCancelNexusOperationCommandAttributes(_) => T::RequestCancelNexusOperation,
+        Do::CancelWorkflowExecutionCommandAttributes(_) => T::CancelWorkflowExecution,
         Do::CancelTimerCommandAttributes(_) => T::CancelTimer,
         Do::RecordMarkerCommandAttributes(_) => T::RecordMarker,
         Do::RequestCancelActivityTaskCommandAttributes(_) => T::RequestCancelActivityTask,

@@ -141,13 +141,7 @@ impl Server {
     ) -> Result<wire::RespondWorkflowTaskCompletedResponse, Reject> {
         let request = wire::RespondWorkflowTaskCompletedRequest {
             task_token: task.task_token.clone(),
-            commands: commands
-                .into_iter()
-                .map(|attributes| command::Command {
-                    attributes: Some(attributes),
-                    ..Default::default()
-                })
-                .collect(),
+            commands: commands.into_iter().map(crate::temporal::raw::command).collect(),
             ..Default::default()
         };
         self.call(WORKFLOW, "RespondWorkflowTaskCompleted", &request)
