@@ -22,6 +22,7 @@ impl Engine {
         new: NewSchedule,
         patch: Option<SchedulePatch>,
     ) -> Result<(), Reject> {
+        check_id(&new.schedule_id)?;
         if let Ok(there) = self.schedule(now, &new.namespace, &new.schedule_id) {
             if there.request_id == new.request_id {
                 return Ok(());
@@ -42,6 +43,7 @@ impl Engine {
     /// The schedule of an id, open or closed: a closed one is kept as long as a closed workflow.
     pub(crate) fn schedule(&self, now: Timestamp, namespace: &str, schedule_id: &str) -> Result<&Schedule, Reject> {
         let retention = self.namespaces.require(namespace)?.retention;
+        check_id(schedule_id)?;
         self.schedules
             .find(namespace, schedule_id)
             .filter(|schedule| schedule.closed_at.is_none_or(|closed| now.since(closed) < retention))
@@ -307,6 +309,16 @@ impl Engine {
 /// The name of the workflow that a schedule is, in Temporal.
 pub(crate) fn workflow_id(schedule_id: &str) -> String {
     format!("temporal-sys-scheduler:{schedule_id}")
+}
+
+/// The words are those of the place that looks for an execution without a name.
+fn check_id(schedule_id: &str) -> Result<(), Reject> {
+    match schedule_id.is_empty() {
+        true => Err(Reject::InvalidArgument(
+            "Can't load workflow execution.  WorkflowId not set.".to_owned(),
+        )),
+        false => Ok(()),
+    }
 }
 
 fn already_registered(schedule_id: &str) -> Reject {
