@@ -31,7 +31,6 @@ pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{CLUSTER, Namespace, Namespaces};
 pub(crate) use polls::PollingWorker;
 pub(crate) use runs::{Runs, is_uuid};
-pub(crate) use schedules::workflow_id as schedule_workflow_id;
 pub(crate) use standalone::IdPolicies;
 pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};

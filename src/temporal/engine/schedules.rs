@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::temporal::reject::Reject;
 use crate::temporal::rpc;
 use crate::temporal::run::{CancelRequest, Run, RunRef};
-use crate::temporal::schedule::{Ended, NewSchedule, Plan, Rest, Schedule, ScheduleRef, Start, Wake};
+use crate::temporal::schedule::{Ended, NewSchedule, Plan, Rest, Schedule, ScheduleRef, Start, Wake, workflow_id};
 use crate::temporal::timer::Timer;
 use crate::temporal::txn::{Letter, Note};
 
@@ -22,6 +22,7 @@ impl Engine {
         new: NewSchedule,
         patch: Option<SchedulePatch>,
     ) -> Result<(), Reject> {
+        check_id(&new.schedule_id)?;
         if let Ok(there) = self.schedule(now, &new.namespace, &new.schedule_id) {
             if there.request_id == new.request_id {
                 return Ok(());
@@ -33,7 +34,8 @@ impl Engine {
         self.notes
             .push(Note::temporal(format!("schedule {} was created", new.schedule_id)));
         let reference = self.schedules.next_ref();
-        self.schedules.insert(Schedule::new(reference, new, now));
+        let run_id = self.entropy.uuid();
+        self.schedules.insert(Schedule::new(reference, run_id, new, now));
         let wake = patch.map_or(Wake::Time, |patch| Wake::Patch(Box::new(patch)));
         self.wake_schedule(now, reference, wake);
         Ok(())
@@ -42,6 +44,7 @@ impl Engine {
     /// The schedule of an id, open or closed: a closed one is kept as long as a closed workflow.
     pub(crate) fn schedule(&self, now: Timestamp, namespace: &str, schedule_id: &str) -> Result<&Schedule, Reject> {
         let retention = self.namespaces.require(namespace)?.retention;
+        check_id(schedule_id)?;
         self.schedules
             .find(namespace, schedule_id)
             .filter(|schedule| schedule.closed_at.is_none_or(|closed| now.since(closed) < retention))
@@ -77,8 +80,9 @@ impl Engine {
         match schedule.finish(now) {
             Rest::Until(Some(moment)) => self.timers.set(Timer::Schedule(reference), moment),
             Rest::Until(None) => self.timers.stop(Timer::Schedule(reference)),
-            Rest::Over => self.close_schedule(now, reference),
+            Rest::Over => self.close_schedule(now, reference, Status::Completed),
         }
+        self.show_schedule(reference);
     }
 
     /// Time wakes a schedule.
@@ -88,12 +92,23 @@ impl Engine {
     }
 
     /// A schedule is deleted, or was over.
-    pub(crate) fn close_schedule(&mut self, now: Timestamp, reference: ScheduleRef) {
+    pub(crate) fn close_schedule(&mut self, now: Timestamp, reference: ScheduleRef, status: Status) {
         self.timers.stop(Timer::Schedule(reference));
         if let Some(schedule) = self.schedules.get_mut(reference) {
-            schedule.closed_at = Some(now);
+            (schedule.closed_at, schedule.status) = (Some(now), status);
             let note = format!("schedule {} is gone", schedule.schedule_id);
             self.notes.push(Note::temporal(note));
+        }
+        self.show_schedule(reference);
+    }
+
+    /// What lists know of a schedule is what it is now.
+    fn show_schedule(&mut self, reference: ScheduleRef) {
+        let Some(schedule) = self.schedules.get(reference) else {
+            return;
+        };
+        if let Some(namespace) = self.namespaces.get(&schedule.namespace) {
+            self.visibility.put(schedule.visible(&namespace.search_attributes));
         }
     }
 
@@ -304,9 +319,14 @@ impl Engine {
     }
 }
 
-/// The name of the workflow that a schedule is, in Temporal.
-pub(crate) fn workflow_id(schedule_id: &str) -> String {
-    format!("temporal-sys-scheduler:{schedule_id}")
+/// The words are those of the place that looks for an execution without a name.
+fn check_id(schedule_id: &str) -> Result<(), Reject> {
+    match schedule_id.is_empty() {
+        true => Err(Reject::InvalidArgument(
+            "Can't load workflow execution.  WorkflowId not set.".to_owned(),
+        )),
+        false => Ok(()),
+    }
 }
 
 fn already_registered(schedule_id: &str) -> Reject {

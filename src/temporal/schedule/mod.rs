@@ -12,6 +12,7 @@ mod cron;
 mod field;
 mod go_duration;
 mod jitter;
+mod record;
 mod request;
 mod scheduler;
 mod spec;
@@ -24,6 +25,7 @@ mod zone;
 mod tests;
 
 pub(crate) use buffer::{Plan, Start};
+pub(crate) use record::{NAMESPACE_DIVISION_OF_SCHEDULES, SCHEDULE_ID, workflow_id};
 pub(crate) use scheduler::{Definition, Ended, FIRST_CONFLICT_TOKEN, NewSchedule, Rest, Schedule, Update, Wake};
 pub(crate) use spec::Spec;
 pub(crate) use store::{ScheduleRef, Schedules};

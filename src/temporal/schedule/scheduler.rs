@@ -114,6 +114,10 @@ pub(crate) enum Rest {
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     pub(crate) reference: ScheduleRef,
+    /// Of the workflow that it is, in Temporal.
+    pub(crate) run_id: String,
+    /// Running; terminated if it was deleted, completed if it was over.
+    pub(crate) status: Status,
     pub(crate) namespace: String,
     pub(crate) schedule_id: String,
     pub(crate) request_id: String,
@@ -189,11 +193,13 @@ impl Definition {
 }
 
 impl Schedule {
-    pub(crate) fn new(reference: ScheduleRef, new: NewSchedule, now: Timestamp) -> Self {
+    pub(crate) fn new(reference: ScheduleRef, run_id: String, new: NewSchedule, now: Timestamp) -> Self {
         let mut definition = new.definition;
         definition.fill_in();
         Self {
             reference,
+            run_id,
+            status: Status::Running,
             jitter_seed: format!("{}-{}", new.namespace_id, new.schedule_id),
             namespace: new.namespace,
             schedule_id: new.schedule_id,

@@ -50,12 +50,6 @@ impl Schedules {
         self.by_id.get(&key).and_then(|schedule| self.schedules.get(schedule))
     }
 
-    /// The open schedules of a namespace, the newest first.
-    pub(crate) fn open(&self, namespace: &str) -> impl Iterator<Item = &Schedule> {
-        let newest_first = self.schedules.values().rev();
-        newest_first.filter(move |schedule| schedule.is_open() && schedule.namespace == namespace)
-    }
-
     /// All schedules, closed ones too.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Schedule> {
         self.schedules.values()

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use awaithumans_testkit::{Testkit, Timestamp};
-use temporalio_client::grpc::WorkflowService;
-use temporalio_common::protos::temporal::api::common::v1::{Memo, Payload, Payloads, WorkflowExecution, WorkflowType};
-use temporalio_common::protos::temporal::api::enums::v1::{
-    ScheduleOverlapPolicy as Overlap, WorkflowExecutionStatus as Status, WorkflowIdReusePolicy,
+use temporalio_client::grpc::{OperatorService, WorkflowService};
+use temporalio_common::protos::temporal::api::common::v1::{
+    Memo, Payload, Payloads, SearchAttributes, WorkflowExecution, WorkflowType,
 };
+use temporalio_common::protos::temporal::api::enums::v1::{
+    IndexedValueType, ScheduleOverlapPolicy as Overlap, WorkflowExecutionStatus as Status, WorkflowIdReusePolicy,
+};
+use temporalio_common::protos::temporal::api::operatorservice::v1::AddSearchAttributesRequest;
 use temporalio_common::protos::temporal::api::schedule::v1::schedule_action::Action;
 use temporalio_common::protos::temporal::api::schedule::v1::{
     BackfillRequest, IntervalSpec, Schedule, ScheduleAction, SchedulePatch, SchedulePolicies, ScheduleSpec,
@@ -17,8 +20,8 @@ use temporalio_common::protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_common::protos::temporal::api::workflow::v1::NewWorkflowExecutionInfo;
 use temporalio_common::protos::temporal::api::workflowservice::v1::{
     CountSchedulesRequest, CreateScheduleRequest, DeleteScheduleRequest, DescribeScheduleRequest,
-    DescribeScheduleResponse, ListScheduleMatchingTimesRequest, ListSchedulesRequest, PatchScheduleRequest,
-    SignalWorkflowExecutionRequest, UpdateScheduleRequest,
+    DescribeScheduleResponse, ListScheduleMatchingTimesRequest, ListSchedulesRequest, ListWorkflowExecutionsRequest,
+    PatchScheduleRequest, SignalWorkflowExecutionRequest, UpdateScheduleRequest,
 };
 use tonic::{Code, IntoRequest, Status as Refusal};
 
@@ -551,6 +554,7 @@ async fn schedules_are_listed_and_counted() {
             fields: [("owner".to_owned(), Payload::default())].into(),
         });
         try_create(&kit, request).await.unwrap();
+        kit.advance(Duration::from_secs(1)).await.unwrap();
     }
     try_delete(&kit, "b").await.unwrap();
     let mut client = kit.client().clone();
@@ -574,13 +578,109 @@ async fn schedules_are_listed_and_counted() {
         .unwrap()
         .into_inner();
     assert_eq!(second.schedules[0].schedule_id, "a");
-    assert!(second.next_page_token.is_empty());
+    let third = WorkflowService::list_schedules(&mut client, page(second.next_page_token).into_request())
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(third.schedules.is_empty() && third.next_page_token.is_empty());
     let count = CountSchedulesRequest {
         namespace: "default".to_owned(),
         ..Default::default()
     };
     let counted = client.count_schedules(count.into_request()).await.unwrap().into_inner();
     assert_eq!(counted.count, 2);
+}
+
+#[tokio::test]
+async fn schedules_are_found_by_queries() {
+    let kit = Testkit::start().await;
+    let mut client = kit.client().clone();
+    let team = AddSearchAttributesRequest {
+        search_attributes: [("Team".to_owned(), IndexedValueType::Keyword as i32)].into(),
+        namespace: "default".to_owned(),
+    };
+    client.add_search_attributes(team.into_request()).await.unwrap();
+    let with = |id: &str, name: &str, team: &str, paused: bool| {
+        let mut schedule = hourly(&[], Overlap::Skip);
+        schedule.state.as_mut().unwrap().paused = paused;
+        let value = Payload {
+            metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+            data: format!("{team:?}").into_bytes(),
+            ..Default::default()
+        };
+        CreateScheduleRequest {
+            search_attributes: Some(SearchAttributes {
+                indexed_fields: [(name.to_owned(), value)].into(),
+            }),
+            ..request(id, schedule)
+        }
+    };
+    let unknown = try_create(&kit, with("x", "Colour", "red", false)).await.unwrap_err();
+    assert_eq!(
+        (unknown.code(), unknown.message()),
+        (
+            Code::InvalidArgument,
+            "Namespace default has no mapping defined for search attribute Colour"
+        )
+    );
+    try_create(&kit, with("a1", "Team", "red", false)).await.unwrap();
+    try_create(&kit, with("a2", "Team", "blue", true)).await.unwrap();
+    try_create(&kit, with("b1", "Team", "red", true)).await.unwrap();
+    let ids = async |query: &str| {
+        let list = ListSchedulesRequest {
+            namespace: "default".to_owned(),
+            query: query.to_owned(),
+            ..Default::default()
+        };
+        let listed = WorkflowService::list_schedules(&mut kit.client().clone(), list.into_request()).await?;
+        let schedules = listed.into_inner().schedules;
+        let mut ids: Vec<_> = schedules.iter().map(|it| it.schedule_id.clone()).collect();
+        ids.sort();
+        Ok::<_, Refusal>(ids.join(" "))
+    };
+    assert_eq!(ids("Team = 'red'").await.unwrap(), "a1 b1");
+    assert_eq!(ids("TemporalSchedulePaused = true").await.unwrap(), "a2 b1");
+    assert_eq!(ids("ScheduleId STARTS_WITH 'a' AND Team != 'red'").await.unwrap(), "a2");
+    assert_eq!(
+        ids("ScheduleId IN ('a1', 'none') OR ScheduleId = 'b1'").await.unwrap(),
+        "a1 b1"
+    );
+    let refused = ids("WorkflowId = 'a1'").await.unwrap_err();
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (
+            Code::InvalidArgument,
+            "invalid query filter for schedules: cannot filter on \"WorkflowId\""
+        )
+    );
+    let count = CountSchedulesRequest {
+        namespace: "default".to_owned(),
+        query: "Team = 'red' AND TemporalSchedulePaused = true".to_owned(),
+    };
+    let counted = client.count_schedules(count.into_request()).await.unwrap().into_inner();
+    assert_eq!(counted.count, 1);
+
+    let mut workflows = async |query: &str| {
+        let list = ListWorkflowExecutionsRequest {
+            namespace: "default".to_owned(),
+            query: query.to_owned(),
+            ..Default::default()
+        };
+        let listed = client.list_workflow_executions(list.into_request()).await.unwrap();
+        let found = listed.into_inner().executions;
+        found
+            .into_iter()
+            .map(|it| it.execution.unwrap().workflow_id)
+            .collect::<Vec<_>>()
+    };
+    assert!(workflows("").await.is_empty(), "they aren't workflows of the user's");
+    assert_eq!(
+        workflows(
+            "TemporalNamespaceDivision = 'TemporalScheduler' AND WorkflowId STARTS_WITH 'temporal-sys-scheduler:b'"
+        )
+        .await,
+        ["temporal-sys-scheduler:b1"]
+    );
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use temporalio_protos::temporal::api::schedule::v1::{Schedule, ScheduleSpec};
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflow::v1::NewWorkflowExecutionInfo;
 
+use crate::temporal::engine::Namespace;
 use crate::temporal::reject::Reject;
 use crate::temporal::rpc::MAX_ID_LENGTH;
 use crate::temporal::schedule::{Definition, Spec};
@@ -61,7 +62,7 @@ pub(super) fn definition(spec: Spec, schedule: Schedule) -> Definition {
 }
 
 /// The workflow to start, if there is one; its defaults are filled in.
-pub(super) fn workflow(schedule: &mut Schedule) -> Result<(), Reject> {
+pub(super) fn workflow(namespace: &Namespace, schedule: &mut Schedule) -> Result<(), Reject> {
     let action = schedule.action.as_mut().and_then(|action| action.action.as_mut());
     let Some(Action::StartWorkflow(workflow)) = action else {
         return Ok(());
@@ -77,7 +78,7 @@ pub(super) fn workflow(schedule: &mut Schedule) -> Result<(), Reject> {
     if !reuse.contains(&workflow.workflow_id_reuse_policy) {
         return invalid("Scheduled workflow must not contain WorkflowIDReusePolicy");
     }
-    Ok(())
+    namespace.check_search_attributes(workflow.search_attributes.as_mut())
 }
 
 fn workflow_type(workflow: &NewWorkflowExecutionInfo) -> Result<(), Reject> {

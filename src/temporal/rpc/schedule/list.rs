@@ -1,5 +1,6 @@
 //! Schedules in lists, their number, and the times at which one fires.
 
+use temporalio_protos::temporal::api::enums::v1::IndexedValueType;
 use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_protos::temporal::api::failure::v1::{ApplicationFailureInfo, Failure};
 use temporalio_protos::temporal::api::schedule::v1::ScheduleListEntry;
@@ -9,10 +10,35 @@ use crate::temporal::engine::{Call, Engine};
 use crate::temporal::proto::{moment, timestamp};
 use crate::temporal::reject::Reject;
 use crate::temporal::rpc::Answer;
-use crate::temporal::schedule::{Schedule, ScheduleRef};
+use crate::temporal::schedule::{NAMESPACE_DIVISION_OF_SCHEDULES, SCHEDULE_ID, Schedule};
+use crate::temporal::visibility::Page;
+use crate::temporal::visibility::attributes;
+use crate::temporal::visibility::query::{self, Extra, Names, Query, Unsupported};
+use crate::temporal::visibility::value::Value;
 
 /// The most entries of one page (dynamic config `frontend.visibilityMaxPageSize`).
 const MAX_PAGE_SIZE: usize = 1_000;
+
+/// The condition on schedules that are there.
+const OPEN: &str = "ExecutionStatus = 'Running'";
+
+/// The names that queries for schedules add. All but the id are those of schedules of the new kind: the ones that are made
+/// by default have no such values.
+const NAMES: [Extra; 5] = [
+    name(SCHEDULE_ID, IndexedValueType::Keyword),
+    name("ScheduleNextActionTime", IndexedValueType::Datetime),
+    name("ScheduleIdleCloseTime", IndexedValueType::Datetime),
+    name("ScheduleRunningWorkflowCount", IndexedValueType::Int),
+    name("ScheduleBufferedStartsCount", IndexedValueType::Int),
+];
+
+const fn name(name: &'static str, kind: IndexedValueType) -> Extra {
+    Extra {
+        name,
+        field: name,
+        kind,
+    }
+}
 
 /// The most times that one answer names.
 const MAX_MATCHING_TIMES: usize = 1_000;
@@ -22,25 +48,24 @@ pub(in crate::temporal::rpc) fn list(
     _: &Call<'_>,
     request: wire::ListSchedulesRequest,
 ) -> Result<Answer<wire::ListSchedulesResponse>, Reject> {
-    engine.namespaces.require(&request.namespace)?;
-    refuse_query(&request.query)?;
+    let query = open_schedules(engine, &request.namespace, &request.query, "ListWorkflowExecutions")?;
     let size = usize::try_from(request.maximum_page_size)
         .ok()
         .filter(|size| (1..=MAX_PAGE_SIZE).contains(size))
         .unwrap_or(MAX_PAGE_SIZE);
-    let before = parse_page_token(&request.next_page_token)?;
-    let mut rest = engine
-        .schedules
-        .open(&request.namespace)
-        .filter(|schedule| before.is_none_or(|before| schedule.reference < before));
-    let page: Vec<&Schedule> = rest.by_ref().take(size).collect();
-    let next_page_token = match (page.last(), rest.next()) {
-        (Some(last), Some(_)) => last.reference.0.to_be_bytes().to_vec(),
-        _ => Vec::new(),
-    };
+    let after = Page::decode(&request.next_page_token).map_err(Reject::Unknown)?;
+    let (records, next) = engine
+        .visibility
+        .list(&request.namespace, &query.filter, size, after.as_ref());
+    let schedules = records.into_iter().filter_map(|record| {
+        let Some(Value::Text(schedule_id)) = record.attributes.get(SCHEDULE_ID) else {
+            return None;
+        };
+        engine.schedules.find(&request.namespace, schedule_id).map(entry)
+    });
     Ok(Answer::Now(wire::ListSchedulesResponse {
-        schedules: page.into_iter().map(entry).collect(),
-        next_page_token,
+        schedules: schedules.collect(),
+        next_page_token: next.map(|next| next.encode()).unwrap_or_default(),
     }))
 }
 
@@ -49,13 +74,38 @@ pub(in crate::temporal::rpc) fn count(
     _: &Call<'_>,
     request: wire::CountSchedulesRequest,
 ) -> Result<Answer<wire::CountSchedulesResponse>, Reject> {
-    engine.namespaces.require(&request.namespace)?;
-    refuse_query(&request.query)?;
-    let count = engine.schedules.open(&request.namespace).count();
+    let query = open_schedules(engine, &request.namespace, &request.query, "CountWorkflowExecutions")?;
     Ok(Answer::Now(wire::CountSchedulesResponse {
-        count: i64::try_from(count).unwrap_or(i64::MAX),
+        count: engine.visibility.count(&request.namespace, &query.filter),
         ..Default::default()
     }))
+}
+
+/// Understands a query for schedules: it means open ones, and may name few of Temporal's own attributes.
+fn open_schedules(engine: &Engine, namespace: &str, query: &str, operation: &str) -> Result<Query, Reject> {
+    let custom = &engine.namespaces.require(namespace)?.search_attributes;
+    let names = Names {
+        custom,
+        extra: &NAMES,
+        division: Some(NAMESPACE_DIVISION_OF_SCHEDULES),
+    };
+    let understand = |query: &str| {
+        query::convert(query, &names).map_err(|unsupported| match unsupported {
+            Unsupported::Invalid(why) => Reject::InvalidArgument(format!("invalid query: {why}")),
+            Unsupported::Database(why) => Reject::Unavailable(format!("{operation} operation failed.: {why}")),
+        })
+    };
+    if query.trim().is_empty() {
+        return understand(OPEN);
+    }
+    let mine = |name: &&String| attributes::is_reserved(name) && *name != "TemporalSchedulePaused";
+    if let Some(name) = understand(query)?.names.iter().find(mine) {
+        return Err(Reject::InvalidArgument(format!(
+            "invalid query filter for schedules: cannot filter on {name:?}"
+        )));
+    }
+    // What isn't a condition alone, a GROUP BY for example, doesn't survive this; nor does it in Temporal.
+    understand(&format!("{OPEN} AND ({query})"))
 }
 
 /// The schedule's workflow answers it as a query: what it refuses has the form of a failed one.
@@ -93,25 +143,6 @@ fn entry(schedule: &Schedule) -> ScheduleListEntry {
         memo: Some(schedule.memo().unwrap_or_default()),
         search_attributes: schedule.search_attributes(),
         info: Some(schedule.list_info()),
-    }
-}
-
-fn parse_page_token(token: &[u8]) -> Result<Option<ScheduleRef>, Reject> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let bytes = token
-        .try_into()
-        .map_err(|_| Reject::InvalidArgument("Invalid NextPageToken.".to_owned()))?;
-    Ok(Some(ScheduleRef(u64::from_be_bytes(bytes))))
-}
-
-fn refuse_query(query: &str) -> Result<(), Reject> {
-    match query.trim().is_empty() {
-        true => Ok(()),
-        false => Err(Reject::Unimplemented(
-            "awaithumans-testkit doesn't serve queries over schedules yet".to_owned(),
-        )),
     }
 }
 

@@ -4,15 +4,16 @@ mod check;
 mod list;
 
 use prost::Message as _;
+use temporalio_protos::temporal::api::enums::v1::WorkflowExecutionStatus;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 pub(super) use list::{count, list, list_matching_times};
 
 use super::Answer;
-use crate::temporal::engine::{Call, Engine, schedule_workflow_id};
+use crate::temporal::engine::{Call, Engine};
 use crate::temporal::proto::timestamp;
 use crate::temporal::reject::Reject;
-use crate::temporal::schedule::{FIRST_CONFLICT_TOKEN, NewSchedule, Update, Wake};
+use crate::temporal::schedule::{self, FIRST_CONFLICT_TOKEN, NewSchedule, Update, Wake};
 
 /// The longest note of a pause, in bytes (`common.ScheduleNotesSizeLimit`).
 const MAX_NOTE_LENGTH: usize = 1_000;
@@ -20,11 +21,10 @@ const MAX_NOTE_LENGTH: usize = 1_000;
 pub(super) fn create(
     engine: &mut Engine,
     call: &Call<'_>,
-    request: wire::CreateScheduleRequest,
+    mut request: wire::CreateScheduleRequest,
 ) -> Result<Answer<wire::CreateScheduleResponse>, Reject> {
     let namespace = engine.namespaces.require(&request.namespace)?;
-    let (namespace, namespace_id) = (namespace.name.clone(), namespace.id.clone());
-    check::workflow_id(&schedule_workflow_id(&request.schedule_id))?;
+    check::workflow_id(&schedule::workflow_id(&request.schedule_id))?;
     if request.request_id.is_empty() {
         return Err(Reject::InvalidArgument("RequestId is not set on request.".to_owned()));
     }
@@ -32,10 +32,11 @@ pub(super) fn create(
     check::blob_size(request.encoded_len())?;
     let mut schedule = request.schedule.unwrap_or_default();
     let spec = check::spec(schedule.spec.take())?;
-    check::workflow(&mut schedule)?;
+    check::workflow(namespace, &mut schedule)?;
+    namespace.check_search_attributes(request.search_attributes.as_mut())?;
     let new = NewSchedule {
-        namespace,
-        namespace_id,
+        namespace: namespace.name.clone(),
+        namespace_id: namespace.id.clone(),
         schedule_id: request.schedule_id,
         request_id: request.request_id,
         definition: check::definition(spec, schedule),
@@ -77,14 +78,15 @@ pub(super) fn describe(
 pub(super) fn update(
     engine: &mut Engine,
     call: &Call<'_>,
-    request: wire::UpdateScheduleRequest,
+    mut request: wire::UpdateScheduleRequest,
 ) -> Result<Answer<wire::UpdateScheduleResponse>, Reject> {
-    engine.namespaces.require(&request.namespace)?;
+    let namespace = engine.namespaces.require(&request.namespace)?;
     check::request_id(&request.request_id)?;
     let size = request.encoded_len();
     let mut schedule = request.schedule.unwrap_or_default();
-    check::workflow(&mut schedule)?;
+    check::workflow(namespace, &mut schedule)?;
     let spec = check::spec(schedule.spec.take())?;
+    namespace.check_search_attributes(request.search_attributes.as_mut())?;
     let definition = check::definition(spec, schedule);
     if definition.workflow().is_none() {
         return Err(Reject::InvalidArgument(
@@ -135,7 +137,7 @@ pub(super) fn delete(
     request: wire::DeleteScheduleRequest,
 ) -> Result<Answer<wire::DeleteScheduleResponse>, Reject> {
     let reference = engine.open_schedule(call.now, &request.namespace, &request.schedule_id)?;
-    engine.close_schedule(call.now, reference);
+    engine.close_schedule(call.now, reference, WorkflowExecutionStatus::Terminated);
     Ok(Answer::Now(wire::DeleteScheduleResponse {}))
 }
 

@@ -45,7 +45,7 @@ fn schedule(cron: &str, overlap: Overlap) -> Schedule {
         memo: None,
         search_attributes: None,
     };
-    Schedule::new(ScheduleRef(1), new, BEGIN)
+    Schedule::new(ScheduleRef(1), String::new(), new, BEGIN)
 }
 
 /// Wakes a schedule, and takes every action as if it started a workflow.

@@ -2,6 +2,8 @@
 //!
 //! The rules and texts are those of Temporal's `common/persistence/visibility/store/query` with its SQLite store.
 
+use std::collections::BTreeSet;
+
 use temporalio_protos::temporal::api::enums::v1::IndexedValueType as Type;
 
 use super::ast::{Column as ColumnName, Expression, IsSuffix, Statement};
@@ -36,6 +38,8 @@ pub(crate) struct Query {
     pub(crate) filter: Filter,
     /// What a count is grouped by.
     pub(crate) group_by: Option<Column>,
+    /// The names that it uses, as the user wrote them.
+    pub(crate) names: BTreeSet<String>,
 }
 
 /// An attribute that a query names.
@@ -80,6 +84,7 @@ pub(crate) fn convert(query: &str, names: &Names<'_>) -> Converted<Query> {
     Converter {
         names,
         names_division: false,
+        used: BTreeSet::new(),
     }
     .statement(&statement)
 }
@@ -88,6 +93,7 @@ struct Converter<'a> {
     names: &'a Names<'a>,
     /// The query says itself which divisions it means.
     names_division: bool,
+    used: BTreeSet<String>,
 }
 
 impl Converter<'_> {
@@ -116,7 +122,11 @@ impl Converter<'_> {
             true => filter,
             false => self.division().and(filter),
         };
-        Ok(Query { filter, group_by })
+        Ok(Query {
+            filter,
+            group_by,
+            names: self.used,
+        })
     }
 
     fn division(&self) -> Filter {
@@ -240,6 +250,7 @@ impl Converter<'_> {
         };
         let column = self.resolve(name)?;
         self.names_division |= column.name == NAMESPACE_DIVISION;
+        self.used.insert(column.alias.clone());
         Ok(column)
     }
 

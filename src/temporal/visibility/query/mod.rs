@@ -7,7 +7,7 @@ mod parse;
 mod token;
 mod words;
 
-pub(crate) use convert::{Column, Names, Query, Unsupported, convert};
+pub(crate) use convert::{Column, Extra, Names, Query, Unsupported, convert};
 pub(crate) use operand::status_name;
 
 /// Refuses a filter that isn't even SQL; the error is the parser's.
