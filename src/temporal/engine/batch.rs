@@ -7,7 +7,7 @@ use prost::Message;
 use temporalio_protos::temporal::api::command::v1 as command;
 use temporalio_protos::temporal::api::command::v1::command::Attributes as C;
 use temporalio_protos::temporal::api::common::v1 as common;
-use temporalio_protos::temporal::api::enums::v1::EventType;
+use temporalio_protos::temporal::api::enums::v1::{CommandType, EventType};
 use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_protos::temporal::api::failure::v1::{ActivityFailureInfo, ApplicationFailureInfo, Failure};
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
@@ -316,6 +316,7 @@ impl Engine {
             commands: commands
                 .into_iter()
                 .map(|attributes| command::Command {
+                    command_type: type_of(&attributes) as i32,
                     attributes: Some(attributes),
                     ..Default::default()
                 })
@@ -343,6 +344,17 @@ impl Engine {
         let answer = rpc::serve(self, call, request);
         self.deliver_mail(now);
         answer.map(|_| ())
+    }
+}
+
+/// The type of a command that a batch's workflow gives.
+fn type_of(attributes: &C) -> CommandType {
+    match attributes {
+        C::ScheduleActivityTaskCommandAttributes(_) => CommandType::ScheduleActivityTask,
+        C::ModifyWorkflowPropertiesCommandAttributes(_) => CommandType::ModifyWorkflowProperties,
+        C::CompleteWorkflowExecutionCommandAttributes(_) => CommandType::CompleteWorkflowExecution,
+        C::FailWorkflowExecutionCommandAttributes(_) => CommandType::FailWorkflowExecution,
+        _ => CommandType::Unspecified,
     }
 }
 

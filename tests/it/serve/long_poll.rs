@@ -131,6 +131,7 @@ async fn an_update_that_no_worker_takes_runs_into_the_callers_deadline() {
         namespace: "default".to_owned(),
         workflow_execution: execution("deaf"),
         request: Some(update::Request {
+            meta: Some(update::Meta::default()),
             input: Some(update::Input {
                 name: "change".to_owned(),
                 ..Default::default()

@@ -311,6 +311,7 @@ fn a_pause_writes_the_speculative_task_that_it_takes_away() {
         namespace: "default".to_owned(),
         workflow_execution: execution("w"),
         request: Some(temporalio_common::protos::temporal::api::update::v1::Request {
+            meta: Some(temporalio_common::protos::temporal::api::update::v1::Meta::default()),
             input: Some(temporalio_common::protos::temporal::api::update::v1::Input {
                 name: "update".to_owned(),
                 ..Default::default()
@@ -387,6 +388,7 @@ fn updates_are_refused_and_queries_rejected_while_paused() {
         namespace: "default".to_owned(),
         workflow_execution: execution("w"),
         request: Some(temporalio_common::protos::temporal::api::update::v1::Request {
+            meta: Some(temporalio_common::protos::temporal::api::update::v1::Meta::default()),
             input: Some(temporalio_common::protos::temporal::api::update::v1::Input {
                 name: "update".to_owned(),
                 ..Default::default()

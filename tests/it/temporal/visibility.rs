@@ -14,7 +14,7 @@ use temporalio_common::protos::temporal::api::common::v1::{
     Payload, SearchAttributes, WorkflowExecution, WorkflowType,
 };
 use temporalio_common::protos::temporal::api::enums::v1::{
-    EventType, IndexedValueType, WorkflowExecutionStatus as Status, WorkflowTaskFailedCause,
+    CommandType, EventType, IndexedValueType, WorkflowExecutionStatus as Status, WorkflowTaskFailedCause,
 };
 use temporalio_common::protos::temporal::api::filter::v1 as filter;
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
@@ -664,6 +664,7 @@ fn an_upsert_of_an_unknown_attribute_fails_the_workflow_task() {
         task_token: task.task_token,
         namespace: "default".to_owned(),
         commands: vec![command::Command {
+            command_type: CommandType::UpsertWorkflowSearchAttributes as i32,
             attributes: Some(command::command::Attributes::UpsertWorkflowSearchAttributesCommandAttributes(upsert)),
             ..Default::default()
         }],
