@@ -131,7 +131,9 @@ pub mod strategies;
 pub use clock::{HoldId, Timestamp};
 pub use entropy::Entropy;
 pub use journal::{Entry, Journal, Party};
-pub use temporal::{Answer, Call, Engine, HandOut, Note, Patience, Polls, Reject, Rpc, Support, Ticket, table};
+pub use temporal::{
+    Answer, Call, Engine, HandOut, Note, Patience, Polls, Reject, Rpc, Skipping, Support, Ticket, table,
+};
 pub use testkit::{Builder, Error, Hold, Humans, Moment, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker, play};
 pub use webhooks::{Canned, TaskRef, UnsendableUrl};
 pub use world::{Input, Output, World};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::run::RunRef;
 use super::schedule::ScheduleRef;
+use super::txn::Ticket;
 use crate::clock::{TimerKey, TimerQueue, Timestamp};
 
 /// Names one timer. There is at most one of each name: setting it again replaces it.
@@ -33,6 +34,8 @@ pub(crate) enum Timer {
     NexusRequest(u64),
     /// The wait before the next delivery of a completion callback (by its place). It outlives the run.
     Callback(RunRef, usize),
+    /// A client of the test service sleeps.
+    Sleep(Ticket),
 }
 
 /// The clocks of one nexus operation.

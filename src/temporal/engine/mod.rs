@@ -15,6 +15,7 @@ mod runs;
 mod schedules;
 mod start;
 mod step;
+mod time;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -33,6 +34,7 @@ use super::reject::Reject;
 use super::rpc;
 use super::run::{Run, RunRef};
 use super::schedule::Schedules;
+use super::time_locks::TimeLocks;
 use super::timer::{Timer, TimerTable};
 use super::txn::{Effects, Letter, Note, Ticket};
 use super::versioning::Deployments;
@@ -91,6 +93,7 @@ pub struct Engine {
     pub(crate) nexus: Nexus,
     pub(crate) hands: BTreeMap<HandKey, Hand>,
     pub(crate) parked: BTreeMap<Ticket, Parked>,
+    pub(crate) time_locks: TimeLocks,
     hand_out: HandOut,
     /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
     starting_workers: usize,
@@ -129,11 +132,14 @@ pub(crate) enum ParkedAt {
         run: RunRef,
         next_event_id: i64,
         close: bool,
+        page_size: usize,
     },
     /// A client, for a stage of an update.
     Update(RunRef),
     /// A client, for the answer to a query.
     Query(RunRef),
+    /// A client of the test service, for virtual time to move.
+    Sleep,
 }
 
 impl Engine {
@@ -150,6 +156,7 @@ impl Engine {
             nexus: Nexus::default(),
             hands: BTreeMap::new(),
             parked: BTreeMap::new(),
+            time_locks: TimeLocks::default(),
             hand_out,
             starting_workers: 0,
             ignore_expected_polls: false,
@@ -191,6 +198,7 @@ impl Engine {
         for ticket in tickets {
             self.forget(now, ticket);
         }
+        self.time_locks.forget(connection);
         self.matching.retire(connection, None);
         self.hands.retain(|_, hand| hand.connection != connection);
         self.settle(now);
@@ -286,12 +294,12 @@ impl Engine {
         before.map_or(0, |before| self.schedules.fired().saturating_sub(before))
     }
 
-    /// Refuses every client that waits for a result: nothing can move any more.
+    /// Refuses every client that waits for a result or sleeps: nothing can move any more.
     pub fn refuse_waiting(&mut self, report: &str) {
         let tickets: Vec<Ticket> = self
             .parked
             .iter()
-            .filter(|(_, parked)| parked.waits_for_result())
+            .filter(|(_, parked)| parked.waits_for_result() || parked.at == ParkedAt::Sleep)
             .map(|(ticket, _)| *ticket)
             .collect();
         for ticket in tickets {
@@ -402,6 +410,7 @@ impl Engine {
                     run.forget_query(ticket);
                 }
             }
+            ParkedAt::Sleep => self.forget_sleeper(ticket),
         }
     }
 
@@ -446,6 +455,7 @@ impl Engine {
                 });
             }
             Timer::Schedule(schedule) => self.fire_schedule(now, schedule),
+            Timer::Sleep(ticket) => self.wake(ticket),
         }
     }
 

@@ -16,6 +16,7 @@ mod signal;
 mod start;
 mod system;
 mod table;
+mod test_service;
 mod update;
 mod worker;
 mod workflow;

@@ -3,7 +3,7 @@
 use super::workflow_task;
 use super::{
     Handler, activity, deployment, history, namespace, nexus, nexus_endpoint, query, schedule, signal, start, system,
-    typed, update, worker, workflow,
+    test_service, typed, update, worker, workflow,
 };
 
 /// One RPC of the table.
@@ -226,10 +226,10 @@ const TABLE: &[Rpc] = &[
     rpc!(OPERATOR, UpdateNexusEndpoint => nexus_endpoint::update),
     rpc!(OPERATOR, DeleteNexusEndpoint => nexus_endpoint::delete),
     rpc!(OPERATOR, ListNexusEndpoints => nexus_endpoint::list),
-    rpc!(TEST, LockTimeSkipping => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
-    rpc!(TEST, UnlockTimeSkipping => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
-    rpc!(TEST, Sleep => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
-    rpc!(TEST, SleepUntil => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
-    rpc!(TEST, UnlockTimeSkippingWithSleep => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
-    rpc!(TEST, GetCurrentTime => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
+    rpc!(TEST, LockTimeSkipping => test_service::lock),
+    rpc!(TEST, UnlockTimeSkipping => test_service::unlock),
+    rpc!(TEST, Sleep => test_service::sleep),
+    rpc!(TEST, SleepUntil => test_service::sleep_until),
+    rpc!(TEST, UnlockTimeSkippingWithSleep => test_service::unlock_with_sleep),
+    rpc!(TEST, GetCurrentTime => test_service::current_time),
 ];

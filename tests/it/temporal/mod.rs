@@ -16,6 +16,7 @@ mod nexus;
 mod query;
 mod schedule;
 mod signal;
+mod test_service;
 mod timer;
 mod update;
 mod workflow;
