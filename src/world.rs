@@ -12,7 +12,7 @@ use crate::clock::{HoldId, Holds, Timestamp};
 use crate::entropy::Entropy;
 use crate::human::{self, AttemptId, DeliveryOutcome, Human};
 use crate::journal::{Journal, Party};
-use crate::temporal::{Answer, Call, Engine, HandOut, SearchAttributeType, Ticket};
+use crate::temporal::{Answer, Call, Engine, HandOut, SearchAttributeType, Skipping, Ticket};
 
 /// Something that comes from outside.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ impl World {
 
     /// Whether nothing moves by itself, so that time may.
     pub fn is_quiet(&self) -> bool {
-        self.holds.is_empty() && !self.is_busy() && self.temporal.is_idle()
+        self.held_by().next().is_none() && !self.is_busy() && self.temporal.is_idle()
     }
 
     /// Whether a wait in which schedules have fired so often makes no sense any more, since nothing else is due.
@@ -166,14 +166,15 @@ impl World {
 
     /// What keeps time from moving, in plain words.
     pub fn busy_with(&self) -> Vec<String> {
-        let holds = self.holds.reasons().map(|reason| format!("a hold: {reason}"));
+        let holds = self.held_by().map(|reason| format!("a hold: {reason}"));
         let deliveries = self.deliveries.iter().map(|_| "a webhook on its way".to_owned());
         holds.chain(deliveries).chain(self.temporal.busy_with()).collect()
     }
 
-    /// Why the test holds time, if it does.
+    /// Why the test holds time, if it does: by itself, or through Temporal's test service.
     pub fn held_by(&self) -> impl Iterator<Item = String> {
-        self.holds.reasons().map(str::to_owned)
+        let locked = (self.temporal.time_skipping() == Skipping::Locked).then(|| "LockTimeSkipping".to_owned());
+        self.holds.reasons().map(str::to_owned).chain(locked)
     }
 
     // Handlers.

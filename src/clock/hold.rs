@@ -29,9 +29,4 @@ impl Holds {
     pub(crate) fn reasons(&self) -> impl Iterator<Item = &str> {
         self.reasons.values().map(String::as_str)
     }
-
-    /// Whether time may move.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.reasons.is_empty()
-    }
 }

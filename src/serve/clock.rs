@@ -2,6 +2,7 @@
 
 use super::Time;
 use crate::io::Driver;
+use crate::temporal::Skipping;
 use crate::world::World;
 
 /// Moves time, until the end.
@@ -9,15 +10,21 @@ pub(super) async fn run(driver: Driver, time: Time) {
     match time {
         Time::Real => follow(&driver, |_| false).await,
         Time::Skip => follow(&driver, may_skip).await,
-        Time::Manual => {}
+        Time::Manual => follow(&driver, |world| world.temporal().has_sleeper()).await,
     }
 }
 
-/// Whether time may jump: some client waits for a result that only time can bring.
+/// Whether time may jump: some client waits for a result that only time can bring, or asked for it by the test service.
 fn may_skip(world: &World) -> bool {
     let temporal = world.temporal();
+    let wanted = match temporal.time_skipping() {
+        Skipping::Locked => false,
+        Skipping::ForWaiters => temporal.has_waiting_client(),
+        // awaithumans looks at its tasks again and again, which alone is no reason to go on.
+        Skipping::Unlocked => temporal.has_waiting_client() || temporal.poll_timeout().is_some(),
+    };
     // A workflow task that keeps failing would be tried again without end, as fast as the worker can.
-    temporal.has_waiting_client()
+    wanted
         && temporal.failing_workflow().is_none()
         // Nor would a schedule ever end.
         && !world.is_endless(temporal.firings_during_wait())

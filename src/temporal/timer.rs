@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::run::RunRef;
 use super::schedule::ScheduleRef;
 use super::standalone::ActivityRef;
+use super::txn::Ticket;
 use crate::clock::{TimerKey, TimerQueue, Timestamp};
 
 /// Names one timer. There is at most one of each name: setting it again replaces it.
@@ -41,6 +42,8 @@ pub(crate) enum Timer {
     Callback(RunRef, usize),
     /// One of a standalone activity's clocks.
     Standalone(ActivityRef, ActivityTimer),
+    /// A client of the test service sleeps.
+    Sleep(Ticket),
 }
 
 /// The clocks of one nexus operation.

@@ -87,9 +87,10 @@ impl TaskToken {
     }
 }
 
-/// Where the next page of a history begins, and where the last one ends if that is fixed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whose history it is, where its next page begins, and where the last one ends if that is fixed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HistoryToken {
+    pub(crate) run_id: String,
     pub(crate) next_event_id: i64,
     pub(crate) last_event_id: Option<i64>,
 }
@@ -97,16 +98,18 @@ pub(crate) struct HistoryToken {
 impl HistoryToken {
     pub(crate) fn encode(&self) -> Vec<u8> {
         match self.last_event_id {
-            Some(last_event_id) => format!("{}:{last_event_id}", self.next_event_id),
-            None => format!("{}:", self.next_event_id),
+            Some(last_event_id) => format!("{}:{}:{last_event_id}", self.run_id, self.next_event_id),
+            None => format!("{}:{}:", self.run_id, self.next_event_id),
         }
         .into_bytes()
     }
 
     /// From bytes that may be anything.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (next, last) = std::str::from_utf8(bytes).ok()?.split_once(':')?;
+        let (run_id, events) = std::str::from_utf8(bytes).ok()?.split_once(':')?;
+        let (next, last) = events.split_once(':')?;
         Some(Self {
+            run_id: run_id.to_owned(),
             next_event_id: next.parse().ok()?,
             last_event_id: match last {
                 "" => None,
@@ -170,6 +173,7 @@ mod tests {
             assert_eq!(TaskToken::decode(&token.encode()), Some(token));
         }
         let page = HistoryToken {
+            run_id: "8f14e45f-ceea-467f-a0e6-3b2a6ae1f1f1".to_owned(),
             next_event_id: 257,
             last_event_id: Some(300),
         };
@@ -196,7 +200,8 @@ mod tests {
         ] {
             assert_eq!(TaskToken::decode(bytes), None, "{bytes:?}");
         }
-        assert_eq!(HistoryToken::decode(b"x:1"), None);
-        assert_eq!(HistoryToken::decode(b"1"), None);
+        for bytes in [&b"r:x:1"[..], b"r:1", b"r", b"r:1:2:3", b"\xff:1:2"] {
+            assert_eq!(HistoryToken::decode(bytes), None, "{bytes:?}");
+        }
     }
 }

@@ -117,7 +117,7 @@ impl Drop for Caller {
 }
 
 /// Lets workers work while a client waits for something of theirs, and moves time while one waits for a workflow's
-/// result or an update; unless a call of the test does it.
+/// result or an update, or sleeps; unless a call of the test does it.
 pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
     loop {
         driver
@@ -129,7 +129,7 @@ pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
             driver.changed_within_grace().await;
             continue;
         }
-        if !driver.read(|world| world.temporal().has_waiting_client()) {
+        if !driver.read(|world| world.temporal().has_waiting_client() || world.temporal().has_sleeper()) {
             if driver.read(|world| world.temporal().has_parked_client()) {
                 // A query that no worker answers, or a client that follows a history: time is not for us to move.
                 driver.changed_within_grace().await;

@@ -10,7 +10,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::GetWorkflowExecutionH
 use super::{Engine, HandOut, ParkedAt};
 use crate::clock::Timestamp;
 use crate::temporal::reject::Reject;
-use crate::temporal::run::RunRef;
+use crate::temporal::run::{Run, RunRef};
 use crate::temporal::token::HistoryToken;
 use crate::temporal::txn::Ticket;
 
@@ -79,21 +79,23 @@ impl Patience {
 }
 
 impl ParkedAt {
-    fn patience(&self) -> Patience {
+    /// `None`: as long as it takes.
+    fn patience(&self) -> Option<Patience> {
         match self {
-            Self::Queue => TASK,
-            Self::History { .. } => HISTORY,
-            Self::Update(_) | Self::FastForward => UPDATE,
-            Self::Query(_) => QUERY,
-            Self::ActivityOutcome(_) | Self::ActivityChange(_) => ACTIVITY,
+            Self::Queue => Some(TASK),
+            Self::History { .. } => Some(HISTORY),
+            Self::Update(_) | Self::FastForward => Some(UPDATE),
+            Self::Query(_) => Some(QUERY),
+            Self::ActivityOutcome(_) | Self::ActivityChange(_) => Some(ACTIVITY),
+            Self::Sleep => None,
         }
     }
 }
 
 impl Engine {
-    /// How long an RPC that waits may go on doing so; `None` if it doesn't wait.
+    /// How long an RPC that waits may go on doing so; `None` if it doesn't wait, or as long as it takes.
     pub fn patience(&self, ticket: Ticket) -> Option<Patience> {
-        self.parked.get(&ticket).map(|parked| parked.at.patience())
+        self.parked.get(&ticket).and_then(|parked| parked.at.patience())
     }
 
     /// An RPC has waited as long as it may. It gets what Temporal answers then; nothing happens if it doesn't wait any more.
@@ -104,9 +106,9 @@ impl Engine {
         let answer = match &parked.at {
             // An empty message of any kind has no bytes.
             ParkedAt::Queue | ParkedAt::ActivityOutcome(_) | ParkedAt::ActivityChange(_) => Ok(Vec::new()),
-            ParkedAt::History { next_event_id, .. } => Ok(no_news(*next_event_id)),
+            ParkedAt::History { run, next_event_id, .. } => Ok(self.no_news(*run, *next_event_id)),
             ParkedAt::Update(run) => self.update_so_far(*run, ticket),
-            ParkedAt::Query(_) => Err(deadline_exceeded()),
+            ParkedAt::Query(_) | ParkedAt::Sleep => Err(deadline_exceeded()),
             ParkedAt::FastForward => self
                 .fast_forward_waits
                 .expire(ticket)
@@ -134,26 +136,27 @@ impl Engine {
         }
     }
 
+    /// No event has come; the token is where the client goes on waiting.
+    fn no_news(&self, run: RunRef, next_event_id: i64) -> Vec<u8> {
+        let token = |run: &Run| HistoryToken {
+            run_id: run.start.run_id.clone(),
+            next_event_id,
+            last_event_id: None,
+        };
+        GetWorkflowExecutionHistoryResponse {
+            history: Some(History::default()),
+            next_page_token: self.runs.get(run).map(|run| token(run).encode()).unwrap_or_default(),
+            ..Default::default()
+        }
+        .encode_to_vec()
+    }
+
     fn update_so_far(&mut self, run: RunRef, ticket: Ticket) -> Result<Vec<u8>, Reject> {
         self.runs
             .get_mut(run)
             .and_then(|run| run.expire_update_waiter(ticket))
             .ok_or_else(deadline_exceeded)
     }
-}
-
-/// No event has come; the token is where the client goes on waiting.
-fn no_news(next_event_id: i64) -> Vec<u8> {
-    GetWorkflowExecutionHistoryResponse {
-        history: Some(History::default()),
-        next_page_token: HistoryToken {
-            next_event_id,
-            last_event_id: None,
-        }
-        .encode(),
-        ..Default::default()
-    }
-    .encode_to_vec()
 }
 
 /// As Go's `context.DeadlineExceeded` reads on the wire.

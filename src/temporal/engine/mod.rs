@@ -22,6 +22,7 @@ mod step;
 mod time_skipping;
 mod update_with_start;
 mod visibility;
+mod time;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -45,6 +46,7 @@ use super::run::{Run, RunRef};
 use super::schedule::Schedules;
 use super::standalone::{ActivityRef, Standalones};
 use super::time_skipping::FastForwardWaits;
+use super::time_locks::TimeLocks;
 use super::timer::{Timer, TimerTable};
 use super::txn::{Effects, Letter, Note, Ticket};
 use super::versioning::Deployments;
@@ -112,6 +114,7 @@ pub struct Engine {
     pub(crate) batches: BTreeMap<RunRef, Batch>,
     /// Updates-with-start that wait for a run that was there already: they are tried once more if it closes.
     pub(crate) retryable: BTreeMap<Ticket, Box<UpdateWithStart>>,
+    pub(crate) time_locks: TimeLocks,
     hand_out: HandOut,
     /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
     starting_workers: usize,
@@ -150,6 +153,7 @@ pub(crate) enum ParkedAt {
         run: RunRef,
         next_event_id: i64,
         close: bool,
+        page_size: usize,
     },
     /// A client, for a stage of an update.
     Update(RunRef),
@@ -171,6 +175,8 @@ impl ParkedAt {
             Self::History { close: true, .. } | Self::Update(_) | Self::ActivityOutcome(_) | Self::FastForward
         )
     }
+    /// A client of the test service, for virtual time to move.
+    Sleep,
 }
 
 impl Engine {
@@ -192,6 +198,7 @@ impl Engine {
             visibility: Visibility::default(),
             batches: BTreeMap::new(),
             retryable: BTreeMap::new(),
+            time_locks: TimeLocks::default(),
             hand_out,
             starting_workers: 0,
             ignore_expected_polls: false,
@@ -233,6 +240,7 @@ impl Engine {
         for ticket in tickets {
             self.forget(now, ticket);
         }
+        self.time_locks.forget(connection);
         self.matching.retire(connection, None);
         self.hands.retain(|_, hand| hand.connection != connection);
         self.settle(now);
@@ -328,12 +336,12 @@ impl Engine {
         before.map_or(0, |before| self.schedules.fired().saturating_sub(before))
     }
 
-    /// Refuses every client that waits for a result: nothing can move any more.
+    /// Refuses every client that waits for a result or sleeps: nothing can move any more.
     pub fn refuse_waiting(&mut self, report: &str) {
         let tickets: Vec<Ticket> = self
             .parked
             .iter()
-            .filter(|(_, parked)| parked.waits_for_result())
+            .filter(|(_, parked)| parked.waits_for_result() || parked.at == ParkedAt::Sleep)
             .map(|(ticket, _)| *ticket)
             .collect();
         for ticket in tickets {
@@ -449,6 +457,7 @@ impl Engine {
                 self.forget_standalone_waiter(activity, ticket);
             }
             ParkedAt::FastForward => self.fast_forward_waits.forget(ticket),
+            ParkedAt::Sleep => self.forget_sleeper(ticket),
         }
     }
 
@@ -497,6 +506,7 @@ impl Engine {
             }
             Timer::Schedule(schedule) => self.fire_schedule(now, schedule),
             Timer::Standalone(activity, clock) => self.fire_standalone(now, activity, clock),
+            Timer::Sleep(ticket) => self.wake(ticket),
         }
     }
 

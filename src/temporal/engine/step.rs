@@ -73,9 +73,12 @@ impl Engine {
             .iter()
             .filter_map(|ticket| match self.parked.get(ticket)?.at {
                 ParkedAt::History {
-                    next_event_id, close, ..
+                    next_event_id,
+                    close,
+                    page_size,
+                    ..
                 } => {
-                    let answer = history_answer(run, next_event_id, close)?;
+                    let answer = history_answer(run, next_event_id, close, page_size)?;
                     Some((*ticket, answer.encode_to_vec()))
                 }
                 _ => None,
@@ -99,6 +102,7 @@ pub(crate) fn history_answer(
     run: &Run,
     next_event_id: i64,
     close: bool,
+    page_size: usize,
 ) -> Option<GetWorkflowExecutionHistoryResponse> {
     if close {
         let event = run.log.close_event()?;
@@ -109,13 +113,14 @@ pub(crate) fn history_answer(
             ..Default::default()
         });
     }
-    let (events, next) = run.log.page(next_event_id, crate::temporal::run::HISTORY_PAGE_EVENTS);
+    let (events, next) = run.log.page(next_event_id, page_size);
     if events.is_empty() && run.is_running() {
         return None;
     }
     let more = run.is_running() || next <= run.log.last_event_id();
     let next_page_token = match more {
         true => HistoryToken {
+            run_id: run.start.run_id.clone(),
             next_event_id: next,
             last_event_id: None,
         }

@@ -25,6 +25,7 @@ mod start;
 mod system;
 mod table;
 mod time_skipping;
+mod test_service;
 mod update;
 mod visibility;
 mod worker;

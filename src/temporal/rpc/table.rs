@@ -2,8 +2,8 @@
 
 use super::{
     Handler, activity, activity_operations, batch, deployment, history, multi_operation, namespace, nexus,
-    nexus_endpoint, operator, query, reset, schedule, signal, standalone_activity, start, system, typed, update,
-    visibility, worker, workflow,
+    nexus_endpoint, operator, query, reset, schedule, signal, standalone_activity, start, system, test_service, typed,
+    update, visibility, worker, workflow,
 };
 use super::{options, pause, time_skipping, workflow_task};
 
@@ -227,10 +227,10 @@ const TABLE: &[Rpc] = &[
     rpc!(OPERATOR, UpdateNexusEndpoint => nexus_endpoint::update),
     rpc!(OPERATOR, DeleteNexusEndpoint => nexus_endpoint::delete),
     rpc!(OPERATOR, ListNexusEndpoints => nexus_endpoint::list),
-    rpc!(TEST, LockTimeSkipping => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
-    rpc!(TEST, UnlockTimeSkipping => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
-    rpc!(TEST, Sleep => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
-    rpc!(TEST, SleepUntil => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
-    rpc!(TEST, UnlockTimeSkippingWithSleep => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
-    rpc!(TEST, GetCurrentTime => unsupported "time is moved by the testkit itself; the test service comes with the complete API"),
+    rpc!(TEST, LockTimeSkipping => test_service::lock),
+    rpc!(TEST, UnlockTimeSkipping => test_service::unlock),
+    rpc!(TEST, Sleep => test_service::sleep),
+    rpc!(TEST, SleepUntil => test_service::sleep_until),
+    rpc!(TEST, UnlockTimeSkippingWithSleep => test_service::unlock_with_sleep),
+    rpc!(TEST, GetCurrentTime => test_service::current_time),
 ];

@@ -52,11 +52,7 @@ impl Run {
         events.extend(unwritten);
         response.history = Some(History { events });
         if next_event_id <= self.log.last_event_id() {
-            response.next_page_token = HistoryToken {
-                next_event_id,
-                last_event_id: Some(self.log.last_event_id()),
-            }
-            .encode();
+            response.next_page_token = self.page_token(next_event_id);
         }
         response.messages = self.messages_for_task();
         response
@@ -84,11 +80,7 @@ impl Run {
                 events: events.to_vec(),
             });
             if next_event_id <= self.log.last_event_id() {
-                response.next_page_token = HistoryToken {
-                    next_event_id,
-                    last_event_id: Some(self.log.last_event_id()),
-                }
-                .encode();
+                response.next_page_token = self.page_token(next_event_id);
             }
         }
         response
@@ -124,6 +116,16 @@ impl Run {
         Some(common::WorkflowType {
             name: self.start.workflow_type.clone(),
         })
+    }
+
+    /// Where a worker goes on reading, up to what is there now.
+    fn page_token(&self, next_event_id: i64) -> Vec<u8> {
+        HistoryToken {
+            run_id: self.start.run_id.clone(),
+            next_event_id,
+            last_event_id: Some(self.log.last_event_id()),
+        }
+        .encode()
     }
 
     fn response_to_any_poll(&self) -> PollWorkflowTaskQueueResponse {

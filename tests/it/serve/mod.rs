@@ -3,6 +3,7 @@
 mod binary;
 mod grpc;
 mod long_poll;
+mod test_service;
 mod workflow;
 
 use awaithumans_testkit::serve::{Options, Ready, Server, Time};

@@ -6,12 +6,13 @@ use temporalio_client::grpc::WorkflowService;
 use temporalio_client::{HistoryEventFilterType, WorkflowFetchHistoryOptions};
 use temporalio_common::protos::temporal::api::common::v1::WorkflowExecution;
 use temporalio_common::protos::temporal::api::workflowservice::v1::{
-    GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryReverseRequest,
+    GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse, GetWorkflowExecutionHistoryReverseRequest,
 };
-use tonic::IntoRequest;
+use tonic::{Code, IntoRequest, Status};
 
 use super::script::Step;
-use super::{kit, note, play, result, start};
+use super::{kit, note, play, result, short, start};
+use awaithumans_testkit::Testkit;
 
 #[tokio::test]
 async fn a_long_history_comes_in_pages() {
@@ -97,4 +98,115 @@ async fn a_long_poll_waits_for_the_next_event() {
     let events = events.unwrap();
     assert_eq!(events.len(), 1);
     assert_eq!(super::short(events[0].event_type()), "WORKFLOW_EXECUTION_COMPLETED");
+}
+
+/// Asks for the history of a workflow id, whatever run that is.
+fn of(workflow_id: &str) -> GetWorkflowExecutionHistoryRequest {
+    GetWorkflowExecutionHistoryRequest {
+        namespace: "default".to_owned(),
+        execution: Some(WorkflowExecution {
+            workflow_id: workflow_id.to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+async fn ask(
+    kit: &Testkit,
+    request: GetWorkflowExecutionHistoryRequest,
+) -> Result<GetWorkflowExecutionHistoryResponse, Status> {
+    let answer = kit
+        .client()
+        .clone()
+        .get_workflow_execution_history(request.into_request())
+        .await;
+    answer.map(tonic::Response::into_inner)
+}
+
+#[tokio::test]
+async fn a_long_poll_by_workflow_id_stays_on_the_run_that_it_began_with() {
+    let (kit, _worker) = kit().await;
+    start(&kit, "h", vec![Step::Sleep(5), Step::ContinueAsNew(vec![])]).await;
+    kit.settle().await;
+    let waiting = || GetWorkflowExecutionHistoryRequest {
+        wait_new_event: true,
+        ..of("h")
+    };
+    let mut page = ask(&kit, waiting()).await.unwrap();
+    kit.advance(Duration::from_secs(6)).await.unwrap();
+    let mut types = Vec::new();
+    loop {
+        types.extend(
+            page.history
+                .unwrap()
+                .events
+                .iter()
+                .map(|event| short(event.event_type())),
+        );
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        let request = GetWorkflowExecutionHistoryRequest {
+            next_page_token: page.next_page_token,
+            ..waiting()
+        };
+        page = ask(&kit, request).await.unwrap();
+    }
+    assert_eq!(
+        types.iter().filter(|it| **it == "WORKFLOW_EXECUTION_STARTED").count(),
+        1
+    );
+    assert_eq!(types.last(), Some(&"WORKFLOW_EXECUTION_CONTINUED_AS_NEW"));
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_its_own_run_only() {
+    let (kit, _worker) = kit().await;
+    play(&kit, "one", vec![Step::Sleep(5)]).await;
+    play(&kit, "two", vec![Step::Sleep(5)]).await;
+    let first_page = |id| GetWorkflowExecutionHistoryRequest {
+        maximum_page_size: 3,
+        ..of(id)
+    };
+    let token = ask(&kit, first_page("one")).await.unwrap().next_page_token;
+    let mut request = first_page("one");
+    request.next_page_token.clone_from(&token);
+    request.execution.as_mut().unwrap().run_id = "00000000-0000-4000-8000-000000000000".to_owned();
+    let error = ask(&kit, request).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument);
+    assert_eq!(
+        error.message(),
+        "RunId in the request does not match the NextPageToken."
+    );
+    let request = GetWorkflowExecutionHistoryRequest {
+        next_page_token: token,
+        ..first_page("two")
+    };
+    assert_eq!(ask(&kit, request).await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn an_open_run_has_no_close_event() {
+    let (kit, _worker) = kit().await;
+    let handle = start(&kit, "h", vec![Step::Notes(1)]).await;
+    kit.settle().await;
+    let close = || GetWorkflowExecutionHistoryRequest {
+        history_event_filter_type: HistoryEventFilterType::CloseEvent as i32,
+        ..of("h")
+    };
+    assert_eq!(
+        ask(&kit, close()).await.unwrap(),
+        GetWorkflowExecutionHistoryResponse {
+            history: Some(Default::default()),
+            ..Default::default()
+        }
+    );
+    note(&handle, "go").await;
+    result(&handle).await.unwrap();
+    let events = ask(&kit, close()).await.unwrap().history.unwrap().events;
+    assert_eq!(
+        events.iter().map(|it| short(it.event_type())).collect::<Vec<_>>(),
+        ["WORKFLOW_EXECUTION_COMPLETED"]
+    );
 }

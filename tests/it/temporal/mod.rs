@@ -26,6 +26,7 @@ mod schedule;
 mod signal;
 mod standalone_activity;
 mod task_details;
+mod test_service;
 mod time_skipping;
 mod timer;
 mod update;
