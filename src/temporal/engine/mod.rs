@@ -19,10 +19,10 @@ mod schedules;
 mod standalone;
 mod start;
 mod step;
+mod time;
 mod time_skipping;
 mod update_with_start;
 mod visibility;
-mod time;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -45,8 +45,8 @@ use super::rpc;
 use super::run::{Run, RunRef};
 use super::schedule::Schedules;
 use super::standalone::{ActivityRef, Standalones};
-use super::time_skipping::FastForwardWaits;
 use super::time_locks::TimeLocks;
+use super::time_skipping::FastForwardWaits;
 use super::timer::{Timer, TimerTable};
 use super::txn::{Effects, Letter, Note, Ticket};
 use super::versioning::Deployments;
@@ -165,6 +165,8 @@ pub(crate) enum ParkedAt {
     ActivityChange(ActivityRef),
     /// A client, for the end of a fast-forward.
     FastForward,
+    /// A client of the test service, for virtual time to move.
+    Sleep,
 }
 
 impl ParkedAt {
@@ -175,8 +177,6 @@ impl ParkedAt {
             Self::History { close: true, .. } | Self::Update(_) | Self::ActivityOutcome(_) | Self::FastForward
         )
     }
-    /// A client of the test service, for virtual time to move.
-    Sleep,
 }
 
 impl Engine {
