@@ -10,6 +10,7 @@ use temporalio_protos::temporal::api::common::v1 as common;
 use temporalio_protos::temporal::api::enums::v1::{CommandType, EventType};
 use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_protos::temporal::api::failure::v1::{ActivityFailureInfo, ApplicationFailureInfo, Failure};
+use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 use tonic::Code;
 
@@ -190,6 +191,10 @@ impl Engine {
             activity_id: ACTIVITY_ID.to_owned(),
             activity_type: Some(common::ActivityType {
                 name: batch::ACTIVITY_TYPE.to_owned(),
+            }),
+            task_queue: Some(TaskQueue {
+                name: batch::TASK_QUEUE.to_owned(),
+                ..Default::default()
             }),
             schedule_to_start_timeout: second(5 * 60),
             start_to_close_timeout: second(20 * 365 * 24 * 60 * 60),
