@@ -153,8 +153,10 @@ impl Arm for Real {
             let mut client = tonic::client::Grpc::new(channel);
             client.ready().await.expect("the server is there");
             let path = format!("/{service}/{method}").parse().expect("a path");
-            let answer = client.unary(tonic::Request::new(Bytes::from(request)), path, Raw).await;
-            match answer {
+            let mut request = tonic::Request::new(Bytes::from(request));
+            // Temporal refuses polls without a deadline.
+            request.set_timeout(PATIENCE + Duration::from_secs(10));
+            match client.unary(request, path, Raw).await {
                 Ok(response) => Ok(response.into_inner().to_vec()),
                 Err(status) => Err(Refusal {
                     code: status.code(),

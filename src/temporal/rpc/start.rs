@@ -205,7 +205,7 @@ pub(crate) fn parse(
         attempt: 1,
         continued: handed_over(request.continued_failure, request.last_completion_result),
         first_task_backoff: duration(request.workflow_start_delay.as_ref()).unwrap_or_default(),
-        priority: Some(request.priority.unwrap_or_default()),
+        priority: request.priority,
         time_skipping,
         user_metadata: request.user_metadata,
         links: callback::without_those_of(&completion_callbacks, request.links),
