@@ -106,11 +106,17 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Calls without writing anything down.
+    /// Calls without writing the answer down; a refusal is.
     pub(crate) fn look<A: Message + Default>(&mut self, method: &'static str, request: &impl Message) -> Option<A> {
         let call = self.arm.begin(WORKFLOW, method, request.encode_to_vec());
-        let bytes = self.arm.finish(call).ok()?;
-        Some(A::decode(bytes.as_slice()).expect("the server sends what it should"))
+        match self.arm.finish(call) {
+            Ok(bytes) => Some(A::decode(bytes.as_slice()).expect("the server sends what it should")),
+            Err(refusal) => {
+                let refused = self.names.refusal(&refusal);
+                self.lines.push(json!({"call": method, "refused": refused}));
+                None
+            }
+        }
     }
 
     // What most bodies do.

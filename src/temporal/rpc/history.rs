@@ -77,6 +77,7 @@ pub(super) fn get_reverse(
 }
 
 fn page(run: &Run, token: Option<HistoryToken>, size: i32) -> wire::GetWorkflowExecutionHistoryResponse {
+    let from_the_start = token.is_none();
     let first = token.as_ref().map_or(1, |token| token.next_event_id.max(1));
     let last = token
         .and_then(|token| token.last_event_id)
@@ -92,10 +93,13 @@ fn page(run: &Run, token: Option<HistoryToken>, size: i32) -> wire::GetWorkflowE
         .encode(),
         false => Vec::new(),
     };
+    let mut events = events.to_vec();
+    // Temporal shows clients a task that isn't written yet. Workers, who come with a token, have it from their poll.
+    if from_the_start && next_page_token.is_empty() && run.is_running() && !run.log.has_held_back() {
+        events.extend(run.machines.workflow_task.events_outside_history(&run.start.task_queue));
+    }
     wire::GetWorkflowExecutionHistoryResponse {
-        history: Some(History {
-            events: events.to_vec(),
-        }),
+        history: Some(History { events }),
         next_page_token,
         ..Default::default()
     }

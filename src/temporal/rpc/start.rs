@@ -149,6 +149,9 @@ pub(crate) fn parse(
     now: Timestamp,
     mut request: wire::StartWorkflowExecutionRequest,
 ) -> Result<StartRun, Reject> {
+    if request.namespace.is_empty() {
+        return refuse("Namespace is empty.");
+    }
     let namespace = engine.namespaces.require_registered(&request.namespace)?;
     check_fields(&request, now)?;
     check_policies(&request)?;

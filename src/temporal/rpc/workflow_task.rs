@@ -97,12 +97,11 @@ pub(super) fn completed(
             let scheduled_event_id = run.machines.workflow_task.scheduled_event_id();
             let request_id = Some(INLINE_REQUEST_ID.to_owned());
             run.learn_target(None, INLINE_REVISION);
-            let started = run.start_workflow_task(context, scheduled_event_id, &identity, request_id, worker_version);
-            let sticky = run.machines.workflow_task.sticky().is_some();
-            (started, sticky)
+            run.start_workflow_task(context, scheduled_event_id, &identity, request_id, worker_version)
         });
-        if let Some((true, sticky)) = started {
-            response.workflow_task = engine.workflow_task_response(run, sticky);
+        if started == Some(true) {
+            // This worker has just had the run: it gets what it hasn't seen, whether it has a queue of its own or not.
+            response.workflow_task = engine.workflow_task_response(run, true);
             if let Some(hand) = &hand {
                 engine.hands.insert(HandKey::Workflow(run), hand.clone());
             }

@@ -232,6 +232,7 @@ impl Run {
             time_skipping,
             inherited_time,
             request_id: context.entropy.uuid(),
+            reset_points: self.points_for_next_run(context),
             first_run_id: self.first_run_id().to_owned(),
             identity: String::new(),
             input: None,

@@ -34,8 +34,8 @@ impl Run {
                     kind: TaskQueueKind::Normal as i32,
                     ..Default::default()
                 }),
-                workflow_execution_timeout: Some(self.start.execution_timeout.unwrap_or_default()),
-                workflow_run_timeout: Some(self.start.run_timeout.unwrap_or_default()),
+                workflow_execution_timeout: self.start.execution_timeout,
+                workflow_run_timeout: self.start.run_timeout,
                 default_workflow_task_timeout: Some(proto_duration(self.task_timeout())),
                 user_metadata: self.start.user_metadata.clone(),
             }),
@@ -107,7 +107,9 @@ impl Run {
             most_recent_worker_version_stamp: self.versioning.stamp().cloned(),
             versioning_info: self.versioning.describe(),
             worker_deployment_name: self.versioning.deployment_name().to_owned(),
-            auto_reset_points: Some(workflow::ResetPoints::default()),
+            auto_reset_points: Some(workflow::ResetPoints {
+                points: self.reset_points.clone(),
+            }),
             ..Default::default()
         }
     }

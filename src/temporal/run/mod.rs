@@ -13,6 +13,7 @@ mod poll;
 mod query;
 mod rebuild;
 mod reset;
+mod reset_points;
 mod start;
 mod time_skipping;
 mod update;
@@ -27,6 +28,7 @@ use temporalio_protos::temporal::api::enums::v1::{ContinueAsNewInitiator, Workfl
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 use temporalio_protos::temporal::api::workflow::v1::OnConflictOptions;
+use temporalio_protos::temporal::api::workflow::v1::ResetPointInfo;
 
 pub(crate) use activity::{ActivityName, activity_task_not_found};
 pub(crate) use activity_operations::Which;
@@ -104,6 +106,8 @@ pub(crate) struct StartRun {
     pub(crate) inherited_time: Option<Inherited>,
     pub(crate) user_metadata: Option<UserMetadata>,
     pub(crate) links: Vec<common::Link>,
+    /// From the run before.
+    pub(crate) reset_points: Vec<ResetPointInfo>,
     pub(crate) versioning: StartVersioning,
     /// Whom to tell when the chain of runs has ended.
     pub(crate) completion_callbacks: Vec<common::Callback>,
@@ -176,6 +180,8 @@ pub(crate) struct Run {
     /// Request ids of starts that found this run, and the event that each led to; not its own start's.
     attached_request_ids: BTreeMap<String, i64>,
     signal_request_ids: BTreeSet<String>,
+    /// In the order of their creation.
+    reset_points: Vec<ResetPointInfo>,
     signal_count: u64,
 }
 

@@ -6,6 +6,7 @@ use temporalio_protos::temporal::api::common::v1 as common;
 use temporalio_protos::temporal::api::enums::v1::{ContinueAsNewInitiator, TaskQueueKind, WorkflowExecutionStatus};
 use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
+use temporalio_protos::temporal::api::workflow::v1::ResetPoints;
 
 use super::{Context, Kind, Log, Machines, Run, RunRef, StartRun};
 use crate::clock::Timestamp;
@@ -63,6 +64,7 @@ impl Run {
         // A cron string or a schedule hands things over too, but not from a run of the same chain.
         let continued = start.continued.as_ref().is_some_and(|it| !it.run_id.is_empty());
         Self {
+            reset_points: start.reset_points.clone(),
             versioning: RunVersioning::begin(&start.versioning, continued),
             run,
             start: Box::new(start),
@@ -180,6 +182,9 @@ impl Run {
             completion_callbacks: start.completion_callbacks.clone(),
             time_skipping_config: start.time_skipping.clone(),
             time_skipping_state_propagation: start.inherited_time.map(Inherited::to_wire),
+            prev_auto_reset_points: (!start.reset_points.is_empty()).then(|| ResetPoints {
+                points: start.reset_points.clone(),
+            }),
             eager_execution_accepted: start.eager,
             ..Default::default()
         };

@@ -9,6 +9,7 @@ use temporalio_protos::temporal::api::failure::v1::{ApplicationFailureInfo, Fail
 use temporalio_protos::temporal::api::protocol::v1::Message;
 use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
 
+use super::reset_points::Build;
 use super::{Context, Run};
 use crate::temporal::command::{self, BadCommand, Command};
 use crate::temporal::machine::update::State as UpdateState;
@@ -163,6 +164,9 @@ impl Run {
         let (machines, mut txn) = self.open(context);
         let completed = machines.workflow_task.complete(&mut txn, &request, &queue, discard);
         let worker = Completed::of(&request);
+        if let Some(completed_event_id) = completed {
+            self.note_build(context, Build::of(&request), completed_event_id);
+        }
         #[allow(deprecated)]
         if completed.is_some() {
             self.take_version(context, &worker, request.worker_version_stamp.as_ref(), lasted);

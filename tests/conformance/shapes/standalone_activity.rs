@@ -1,7 +1,8 @@
 //! Activities without a workflow.
 
 use temporalio_common::protos::temporal::api::common::v1::{ActivityType, RetryPolicy};
-use temporalio_common::protos::temporal::api::failure::v1::Failure;
+use temporalio_common::protos::temporal::api::failure::v1::failure::FailureInfo;
+use temporalio_common::protos::temporal::api::failure::v1::{ApplicationFailureInfo, Failure};
 use temporalio_common::protos::temporal::api::workflowservice::v1 as wire;
 
 use crate::conformance::on_both_arms;
@@ -90,6 +91,7 @@ fn standalone_activity_fails_after_its_attempts(stage: &mut Stage<'_>) {
             identity: "worker".to_owned(),
             failure: Some(Failure {
                 message: "no luck".to_owned(),
+                failure_info: Some(FailureInfo::ApplicationFailureInfo(ApplicationFailureInfo::default())),
                 ..Default::default()
             }),
             ..Default::default()

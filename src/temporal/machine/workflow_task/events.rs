@@ -53,7 +53,15 @@ impl WorkflowTask {
 
     /// The events that a worker must see though they aren't written.
     pub(crate) fn unwritten_events(&self, normal_queue: &str) -> Vec<HistoryEvent> {
-        if self.is_in_history() || self.state != State::Started {
+        match self.state {
+            State::Started => self.events_outside_history(normal_queue),
+            State::None | State::Scheduled => Vec::new(),
+        }
+    }
+
+    /// The events of a task that the history doesn't have, as far as they have happened.
+    pub(crate) fn events_outside_history(&self, normal_queue: &str) -> Vec<HistoryEvent> {
+        if self.is_in_history() || self.state == State::None {
             return Vec::new();
         }
         let event = |event_id, at, attributes: history::history_event::Attributes| HistoryEvent {
@@ -64,10 +72,15 @@ impl WorkflowTask {
             ..Default::default()
         };
         let scheduled = self.scheduled_attributes(self.task_queue(normal_queue));
-        vec![
-            event(self.scheduled_event_id, self.scheduled_at, scheduled.into()),
-            event(self.started_event_id, self.started_at, self.started_attributes().into()),
-        ]
+        let mut events = vec![event(self.scheduled_event_id, self.scheduled_at, scheduled.into())];
+        if self.state == State::Started {
+            events.push(event(
+                self.started_event_id,
+                self.started_at,
+                self.started_attributes().into(),
+            ));
+        }
+        events
     }
 
     /// Whether its scheduled and started events are written when they happen.
