@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::arm::Refusal;
 
-/// Fields that say how a server stores things, not what happened.
-const STORAGE: [&str; 12] = [
+/// Fields that say how a server stores things, or how long something took on a real clock, not what happened.
+const STORAGE: [&str; 13] = [
+    "currentRetryInterval",
     "executionDuration",
     "stateSizeBytes",
     "backlogCountHint",
@@ -93,6 +94,11 @@ impl Names {
 
     fn clean_fields(&mut self, fields: &mut Map<String, Value>) {
         fields.retain(|name, _| !STORAGE.contains(&name.as_str()));
+        // The keys of a map may be ids too.
+        *fields = std::mem::take(fields)
+            .into_iter()
+            .map(|(name, value)| (self.clean_text(&name), value))
+            .collect();
         for (name, value) in fields {
             match value {
                 Value::String(text) if OPAQUE.contains(&name.as_str()) => "<opaque>".clone_into(text),

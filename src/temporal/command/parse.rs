@@ -30,6 +30,7 @@ pub(crate) struct Limits<'a> {
     /// Zero if there is none.
     pub(crate) run_timeout: Duration,
     pub(crate) task_queue: &'a str,
+    pub(crate) namespace: &'a str,
 }
 
 /// The longest duration that a command may ask for: a hundred years of 365 days.
@@ -95,7 +96,7 @@ fn parse_one(
         }
         A::RecordMarkerCommandAttributes(a) => record_marker(a)?,
         A::StartChildWorkflowExecutionCommandAttributes(a) => {
-            Command::StartChild(Box::new(start_child(a)?), user_metadata)
+            Command::StartChild(Box::new(start_child(a, limits.namespace)?), user_metadata)
         }
         A::SignalExternalWorkflowExecutionCommandAttributes(a) => signal_external(a)?,
         A::RequestCancelExternalWorkflowExecutionCommandAttributes(a) => cancel_external(a)?,
@@ -248,6 +249,7 @@ fn record_marker(command: wire::RecordMarkerCommandAttributes) -> Result<Command
 
 fn start_child(
     command: wire::StartChildWorkflowExecutionCommandAttributes,
+    own_namespace: &str,
 ) -> Result<wire::StartChildWorkflowExecutionCommandAttributes, BadCommand> {
     let bad = |why: String| BadCommand::new(Cause::BadStartChildExecutionAttributes, why);
     let type_name = command
@@ -255,7 +257,12 @@ fn start_child(
         .as_ref()
         .map(|it| it.name.as_str())
         .unwrap_or_default();
-    let (id, namespace) = (&command.workflow_id, namespace(&command));
+    let id = &command.workflow_id;
+    #[allow(deprecated)]
+    let namespace = match command.namespace.as_str() {
+        "" => own_namespace,
+        namespace => namespace,
+    };
     if id.is_empty() {
         return Err(bad(format!(
             "Required field WorkflowId is not set on StartChildWorkflowExecutionCommand. WorkflowType={type_name} \
@@ -394,12 +401,6 @@ fn parse_message(message: Message) -> Result<Command, BadCommand> {
             .map_err(undecodable),
         other => Err(bad(format!("unsupported protocol type {other}"))),
     }
-}
-
-/// The child's namespace as the command has it, which most leave empty.
-#[allow(deprecated, reason = "older clients may still set it")]
-fn namespace(command: &wire::StartChildWorkflowExecutionCommandAttributes) -> &str {
-    &command.namespace
 }
 
 /// Refuses an id that is too long for Temporal, which it repeats in full.

@@ -1,6 +1,6 @@
 //! Where clients may reset to by a worker's build: the first workflow task that each build completed.
 
-use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
+use temporalio_protos::temporal::api::enums::v1::WorkerVersioningMode;
 use temporalio_protos::temporal::api::workflow::v1::ResetPointInfo;
 use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
 
@@ -20,13 +20,16 @@ pub(super) struct Build {
 impl Build {
     #[allow(deprecated)]
     pub(super) fn of(request: &RespondWorkflowTaskCompletedRequest) -> Self {
-        Self::new(&request.binary_checksum, request.worker_version_stamp.as_ref())
-    }
-
-    pub(super) fn new(checksum: &str, stamp: Option<&WorkerVersionStamp>) -> Self {
+        let versioned = WorkerVersioningMode::Versioned as i32;
+        let deployment = request.deployment_options.as_ref();
+        let deployment = deployment.filter(|it| it.worker_versioning_mode == versioned);
+        let stamp = request.worker_version_stamp.as_ref();
+        let build_id = deployment
+            .map(|it| &it.build_id)
+            .or_else(|| stamp.map(|stamp| &stamp.build_id));
         Self {
-            checksum: checksum.to_owned(),
-            build_id: stamp.map(|stamp| stamp.build_id.clone()).unwrap_or_default(),
+            checksum: request.binary_checksum.clone(),
+            build_id: build_id.cloned().unwrap_or_default(),
         }
     }
 }

@@ -97,6 +97,7 @@ impl Run {
         let limits = command::Limits {
             run_timeout: duration(self.start.run_timeout.as_ref()).unwrap_or_default(),
             task_queue: &self.start.task_queue,
+            namespace: &self.start.namespace,
         };
         command::check_sequence(&commands)?;
         let checked = command::parse(commands, messages, &limits, context.endpoints)

@@ -13,13 +13,13 @@ use crate::conformance::on_both_arms;
 use crate::conformance::stage::{NAMESPACE, Stage, command, payloads, seconds};
 
 on_both_arms![
-    activity_paused_before_it_starts differs "recorded without deadlines: the real server refused every poll",
-    activity_paused_while_it_runs differs "recorded without deadlines: the real server refused every poll",
-    activity_reset_while_it_runs differs "recorded without deadlines: the real server refused every poll",
-    activity_options_updated differs "recorded without deadlines: the real server refused every poll",
-    activity_operations_on_unknown_ones differs "recorded without deadlines: the real server refused every poll",
-    activity_waits_as_it_asks differs "recorded without deadlines: the real server refused every poll",
-    eager_activity differs "recorded without deadlines: the real server refused every poll",
+    activity_paused_before_it_starts,
+    activity_paused_while_it_runs,
+    activity_reset_while_it_runs,
+    activity_options_updated,
+    activity_operations_on_unknown_ones,
+    activity_waits_as_it_asks,
+    eager_activity,
 ];
 
 fn schedule(stage: &Stage<'_>, id: &str) -> ScheduleActivityTaskCommandAttributes {

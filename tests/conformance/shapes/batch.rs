@@ -10,11 +10,7 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::start_batch_o
 use crate::conformance::on_both_arms;
 use crate::conformance::stage::{NAMESPACE, Stage};
 
-on_both_arms![
-    batch_terminates_by_ids differs "the server's own client has the process and host in its identity",
-    batch_signals_by_ids differs "a start's answer has no link yet",
-    batch_with_bad_requests,
-];
+on_both_arms![batch_terminates_by_ids, batch_signals_by_ids, batch_with_bad_requests,];
 
 #[expect(deprecated, reason = "the SDKs of today send the executions so")]
 fn starting(

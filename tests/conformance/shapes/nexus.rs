@@ -13,10 +13,10 @@ use crate::conformance::stage::{NAMESPACE, Stage, command, complete, payload, se
 
 on_both_arms![
     nexus_endpoints,
-    nexus_operation_answers_at_once differs "recorded without a deadline on its polls, which the real server refuses: to be recorded again",
-    nexus_operation_fails differs "recorded without a deadline on its polls, which the real server refuses: to be recorded again",
-    nexus_operation_is_started differs "recorded without a deadline on its polls, which the real server refuses: to be recorded again",
-    nexus_operation_times_out differs "recorded without a deadline on its polls, which the real server refuses: to be recorded again",
+    nexus_operation_answers_at_once differs "the real server had no task for the poll, which isn't understood yet",
+    nexus_operation_fails differs "the real server had no task for the poll, which isn't understood yet",
+    nexus_operation_is_started differs "the real server had no task for the poll, which isn't understood yet",
+    nexus_operation_times_out,
 ];
 
 /// The name of an endpoint for this body's queue: letters, digits and hyphens only.
