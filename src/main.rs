@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use awaithumans_temporal::PAYLOAD_KEY_VARIABLE;
+use awaithumans_testkit::SearchAttributeType;
 use awaithumans_testkit::serve::{ADMIN_TOKEN_VARIABLE, Options, Server, Time};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
@@ -42,6 +43,9 @@ struct Serve {
     /// The seed of every id and token.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// A search attribute that the namespace `default` has from the start, as often as needed: `CustomerId=Keyword`.
+    #[arg(long, value_name = "NAME=TYPE", value_parser = search_attribute)]
+    search_attribute: Vec<(String, SearchAttributeType)>,
     /// What to log to stderr: off, error, warn, info, debug or trace.
     #[arg(long, default_value_t = LevelFilter::WARN)]
     log: LevelFilter,
@@ -95,6 +99,7 @@ fn options(serve: Serve) -> Options {
         ui_port: serve.ui_port,
         time: serve.time,
         seed: serve.seed,
+        search_attributes: serve.search_attribute,
         ..Options::default()
     };
     if let Ok(key) = std::env::var(PAYLOAD_KEY_VARIABLE) {
@@ -104,6 +109,11 @@ fn options(serve: Serve) -> Options {
         options.admin_token = token;
     }
     options
+}
+
+fn search_attribute(text: &str) -> Result<(String, SearchAttributeType), String> {
+    let (name, kind) = text.split_once('=').ok_or("it must be NAME=TYPE")?;
+    Ok((name.to_owned(), kind.parse()?))
 }
 
 /// Ends when the process is told to: by SIGINT or SIGTERM.

@@ -29,8 +29,8 @@ use tokio::sync::mpsc;
 
 use crate::human::{self, Profile};
 use crate::io::{Delivery, Driver, Grace, Network, router, time_of_day};
-use crate::temporal::HandOut;
-use crate::testkit::{TEST_ADMIN_TOKEN, TEST_PAYLOAD_KEY};
+use crate::temporal::{HandOut, SearchAttributeType};
+use crate::testkit::{NAMESPACE, TEST_ADMIN_TOKEN, TEST_PAYLOAD_KEY};
 use crate::world::World;
 
 /// The environment variable of the token that the fake awaithumans takes.
@@ -73,6 +73,8 @@ pub struct Options {
     pub payload_key: String,
     /// The token that awaithumans takes.
     pub admin_token: String,
+    /// Search attributes that the namespace `default` has from the start.
+    pub search_attributes: Vec<(String, SearchAttributeType)>,
 }
 
 impl Default for Options {
@@ -85,6 +87,7 @@ impl Default for Options {
             seed: 0,
             payload_key: STANDARD.encode(TEST_PAYLOAD_KEY),
             admin_token: TEST_ADMIN_TOKEN.to_owned(),
+            search_attributes: Vec::new(),
         }
     }
 }
@@ -163,7 +166,14 @@ impl Server {
             admin_token: options.admin_token,
             seed: options.seed,
         };
-        let (driver, outgoing) = Driver::new(world(&ready, &key, options.time), Grace(GRACE));
+        let mut world = world(&ready, &key, options.time);
+        for (name, kind) in &options.search_attributes {
+            if !world.add_search_attribute(NAMESPACE, name, *kind) {
+                let why = format!("there is no room for search attribute {name} of type {kind}");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
+        }
+        let (driver, outgoing) = Driver::new(world, Grace(GRACE));
         if options.time != Time::Manual {
             driver.follow_wall_clock();
         }

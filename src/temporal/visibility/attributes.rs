@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt;
+use std::str::FromStr;
 
 use temporalio_protos::temporal::api::enums::v1::IndexedValueType as Type;
 
@@ -147,6 +149,42 @@ pub enum SearchAttributeType {
     Datetime,
     /// Several texts, each of which is compared as a whole.
     KeywordList,
+}
+
+/// The types by their names, which are those of Temporal's own tools.
+const NAMES: [(&str, SearchAttributeType); 7] = [
+    ("Text", SearchAttributeType::Text),
+    ("Keyword", SearchAttributeType::Keyword),
+    ("Int", SearchAttributeType::Int),
+    ("Double", SearchAttributeType::Double),
+    ("Bool", SearchAttributeType::Bool),
+    ("Datetime", SearchAttributeType::Datetime),
+    ("KeywordList", SearchAttributeType::KeywordList),
+];
+
+impl fmt::Display for SearchAttributeType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = NAMES.iter().find(|(_, kind)| kind == self);
+        f.write_str(name.map_or("", |(name, _)| name))
+    }
+}
+
+impl FromStr for SearchAttributeType {
+    type Err = String;
+
+    /// ```
+    /// use awaithumans_testkit::SearchAttributeType;
+    ///
+    /// assert_eq!("Keyword".parse(), Ok(SearchAttributeType::Keyword));
+    /// assert!("String".parse::<SearchAttributeType>().is_err());
+    /// ```
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, kind)| *kind).ok_or_else(|| {
+            let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+            format!("{name:?} is none of the types {}", names.join(", "))
+        })
+    }
 }
 
 impl From<SearchAttributeType> for Type {

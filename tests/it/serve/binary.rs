@@ -3,6 +3,9 @@
 use std::process::Stdio;
 
 use awaithumans_temporal::{Awaithumans, PayloadKey, ReqwestTransport};
+use temporalio_common::protos::temporal::api::enums::v1::IndexedValueType;
+use temporalio_common::protos::temporal::api::operatorservice::v1 as operator;
+use temporalio_common::protos::temporal::api::operatorservice::v1::operator_service_client::OperatorServiceClient;
 use temporalio_common::protos::temporal::api::workflowservice::v1 as wire;
 use temporalio_common::protos::temporal::api::workflowservice::v1::workflow_service_client::WorkflowServiceClient;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -124,4 +127,26 @@ async fn a_port_that_is_taken_is_named() {
         said.contains(&format!("the Temporal port {port} can't be taken")),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn search_attributes_are_there_from_the_start_and_a_bad_type_is_named() {
+    let arguments = [&ANY_PORTS[..], &["--search-attribute", "CustomerId=Keyword"]].concat();
+    let mut child = command(&arguments).spawn().unwrap();
+    let ready = ready_line(&mut child).await;
+    let mut operator = OperatorServiceClient::connect(format!("http://{}", text(&ready, "temporal")))
+        .await
+        .unwrap();
+    let request = operator::ListSearchAttributesRequest {
+        namespace: "default".to_owned(),
+    };
+    let listed = operator.list_search_attributes(request).await.unwrap().into_inner();
+    let kind = IndexedValueType::Keyword as i32;
+    assert_eq!(listed.custom_attributes.get("CustomerId"), Some(&kind));
+
+    let arguments = [&ANY_PORTS[..], &["--search-attribute", "CustomerId=String"]].concat();
+    let output = command(&arguments).output().await.unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("\"String\" is none of the types Text, Keyword"), "{said}");
 }
