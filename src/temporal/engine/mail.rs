@@ -170,6 +170,7 @@ impl Engine {
                 input: attributes.input,
                 header: attributes.header,
                 identity: "history-service".to_owned(),
+                request_id: context.entropy.uuid(),
                 from: Some(sender),
                 ..Default::default()
             };

@@ -169,7 +169,7 @@ impl Run {
             workflow_task_timeout: start.task_timeout,
             workflow_task_completed_event_id: completed_event_id,
             backoff_start_interval: (!wait.is_zero()).then(|| proto_duration(wait)),
-            initiator: ContinueAsNewInitiator::Workflow as i32,
+            initiator: command.initiator,
             last_completion_result: command.last_completion_result,
             header: command.header,
             memo: command.memo,
