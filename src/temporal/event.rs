@@ -80,6 +80,20 @@ pub(crate) fn event_type(attributes: &Attributes) -> EventType {
     }
 }
 
+/// Whether an SDK from before this kind of event may pass over it (Temporal: `WorkerMayIgnore` in `historybuilder`).
+pub(crate) fn worker_may_ignore(event_type: EventType) -> bool {
+    use EventType as E;
+    matches!(
+        event_type,
+        E::WorkflowExecutionOptionsUpdated
+            | E::WorkflowExecutionPaused
+            | E::WorkflowExecutionUnpaused
+            | E::WorkflowExecutionTimeSkippingTransitioned
+            | E::NexusOperationCancelRequestCompleted
+            | E::NexusOperationCancelRequestFailed
+    )
+}
+
 /// Whether an event waits while a workflow task is started, so that the worker's commands come first.
 ///
 /// Events that a workflow task itself writes are never held back (Temporal 1.32, `history_builder.bufferEvent`).

@@ -6,7 +6,7 @@ use temporalio_protos::temporal::api::enums::v1::EventType;
 use temporalio_protos::temporal::api::history::v1::HistoryEvent;
 use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
 
-use super::event::{event_type, is_buffered_during_workflow_task, is_result};
+use super::event::{event_type, is_buffered_during_workflow_task, is_result, worker_may_ignore};
 use super::proto::timestamp;
 use crate::clock::Timestamp;
 
@@ -107,7 +107,7 @@ impl Log {
             attributes: Some(event.attributes),
             user_metadata: event.user_metadata,
             links: event.links,
-            worker_may_ignore: event.worker_may_ignore,
+            worker_may_ignore: worker_may_ignore(event_type),
             ..Default::default()
         };
         if is_buffered_during_workflow_task(event_type) {
@@ -215,7 +215,6 @@ pub(crate) struct NewEvent {
     attributes: Attributes,
     user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
     links: Vec<temporalio_protos::temporal::api::common::v1::Link>,
-    worker_may_ignore: bool,
     at: Option<Timestamp>,
 }
 
@@ -229,21 +228,9 @@ impl NewEvent {
         self
     }
 
-    /// As one that a worker need not know.
-    pub(crate) fn ignorable(mut self) -> Self {
-        self.worker_may_ignore = true;
-        self
-    }
-
     /// With links to other executions.
     pub(crate) fn with_links(mut self, links: Vec<temporalio_protos::temporal::api::common::v1::Link>) -> Self {
         self.links = links;
-        self
-    }
-
-    /// Of a kind that an SDK from before it may pass over.
-    pub(crate) fn that_workers_may_ignore(mut self) -> Self {
-        self.worker_may_ignore = true;
         self
     }
 
@@ -260,7 +247,6 @@ impl<A: Into<Attributes>> From<A> for NewEvent {
             attributes: attributes.into(),
             user_metadata: None,
             links: Vec::new(),
-            worker_may_ignore: false,
             at: None,
         }
     }

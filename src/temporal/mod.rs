@@ -16,6 +16,7 @@ mod link;
 mod machine;
 mod matching;
 mod nexus;
+mod payload;
 mod priority;
 mod proto;
 mod reject;

@@ -1,9 +1,7 @@
 //! Carries out a batch that has been checked.
 
-use std::collections::HashMap;
-
 use temporalio_protos::temporal::api::command::v1 as wire;
-use temporalio_protos::temporal::api::common::v1::{self as common, Payload};
+use temporalio_protos::temporal::api::common::v1 as common;
 use temporalio_protos::temporal::api::enums::v1::{ParentClosePolicy, TaskQueueKind, WorkflowIdReusePolicy};
 use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
@@ -14,9 +12,10 @@ use crate::temporal::machine::activity::Activity;
 use crate::temporal::machine::child_workflow::ChildWorkflow;
 use crate::temporal::machine::external::External;
 use crate::temporal::machine::timer::UserTimer;
+use crate::temporal::payload::{memo_of_values, search_attributes_of_values, upsert};
 use crate::temporal::priority;
 use crate::temporal::proto::{duration, proto_duration};
-use crate::temporal::run::{Context, ParentLink, Run, StartRun};
+use crate::temporal::run::{Context, ParentLink, Run, StartRun, effective_run_timeout, effective_task_timeout};
 use crate::temporal::time_skipping::Inherited;
 use crate::temporal::txn::Letter;
 use crate::temporal::versioning::{Override, StartVersioning};
@@ -247,8 +246,11 @@ impl Run {
             0 => WorkflowIdReusePolicy::AllowDuplicate as i32,
             policy => policy,
         };
-        let task_timeout = duration(command.workflow_task_timeout.as_ref()).unwrap_or(self.task_timeout());
-        let run_timeout = duration(command.workflow_run_timeout.as_ref()).unwrap_or_default();
+        let run_timeout = effective_run_timeout(
+            duration(command.workflow_run_timeout.as_ref()),
+            duration(command.workflow_execution_timeout.as_ref()),
+        );
+        let task_timeout = effective_task_timeout(duration(command.workflow_task_timeout.as_ref()), run_timeout);
         let (time_skipping_config, inherited_time) = self.time_for_child();
         history::StartChildWorkflowExecutionInitiatedEventAttributes {
             namespace_id: match same_namespace {
@@ -271,8 +273,8 @@ impl Run {
                 .map(|policy| crate::temporal::retry::with_defaults(Some(&policy))),
             cron_schedule: command.cron_schedule,
             header: command.header,
-            memo: command.memo,
-            search_attributes: command.search_attributes,
+            memo: memo_of_values(command.memo),
+            search_attributes: search_attributes_of_values(command.search_attributes),
             #[allow(deprecated)]
             inherit_build_id: command.inherit_build_id,
             priority: command.priority,
@@ -393,22 +395,5 @@ impl Run {
             kind: TaskQueueKind::Normal as i32,
             ..Default::default()
         }
-    }
-}
-
-/// Sets fields; an empty or null payload takes one away, as Temporal does.
-#[expect(clippy::iter_over_hash_type, reason = "from map to map: the order leaves no trace")]
-pub(crate) fn upsert(fields: &mut HashMap<String, Payload>, news: &HashMap<String, Payload>) {
-    for (name, value) in news {
-        let is_null = value
-            .metadata
-            .get("encoding")
-            .is_some_and(|encoding| encoding == b"binary/null")
-            || value.data == b"null"
-            || value.data == b"[]";
-        match is_null {
-            true => fields.remove(name),
-            false => fields.insert(name.clone(), value.clone()),
-        };
     }
 }

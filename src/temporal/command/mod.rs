@@ -18,7 +18,6 @@ use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 use temporalio_protos::temporal::api::update::v1 as update;
 
-pub(crate) use apply::upsert;
 pub(crate) use check::check;
 pub(crate) use parse::{Limits, parse};
 pub(crate) use search_attributes::check_search_attributes;

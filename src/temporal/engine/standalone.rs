@@ -137,7 +137,7 @@ impl Engine {
     }
 
     fn create_standalone(&mut self, now: Timestamp, mut start: StartActivity) -> ActivityRef {
-        start.run_id = self.entropy.uuid();
+        start.run_id = self.entropy.uuid_v7(now);
         let activity = self.standalones.next_ref();
         self.notes.push(Note::temporal(format!(
             "activity {} started ({})",

@@ -61,7 +61,10 @@ impl Engine {
     /// Makes a run, without asking anybody.
     pub(crate) fn create_run(&mut self, now: Timestamp, mut start: StartRun) -> RunRef {
         if start.run_id.is_empty() {
-            start.run_id = self.entropy.uuid();
+            start.run_id = match start.first_signal.is_some() {
+                true => self.entropy.uuid(),
+                false => self.entropy.uuid_v7(now),
+            };
         }
         let run_ref = self.runs.next_ref();
         self.notes.push(Note::temporal(format!(
@@ -133,7 +136,7 @@ impl Engine {
             }),
             Conflict::UseExisting => Ok(self.use_existing(now, current, start)),
             Conflict::TerminateExisting => {
-                start.run_id = self.entropy.uuid();
+                start.run_id = self.entropy.uuid_v7(now);
                 let details = string_payloads(&format!("terminated by new runID: {}", start.run_id));
                 self.step(now, current, |run, context| {
                     let reason = "TerminateIfRunning WorkflowIdReusePolicy";

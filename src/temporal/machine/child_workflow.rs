@@ -128,7 +128,6 @@ impl ChildWorkflow {
             workflow_type: self.workflow_type(),
             cause: cause as i32,
             initiated_event_id: self.initiated_event_id,
-            workflow_task_completed_event_id: self.attributes.workflow_task_completed_event_id,
             ..Default::default()
         });
         true

@@ -184,7 +184,6 @@ fn signal_event(
     };
     history::SignalExternalWorkflowExecutionFailedEventAttributes {
         cause: cause as i32,
-        workflow_task_completed_event_id: attributes.workflow_task_completed_event_id,
         namespace,
         namespace_id,
         workflow_execution,
@@ -221,7 +220,6 @@ fn cancel_event(
     };
     history::RequestCancelExternalWorkflowExecutionFailedEventAttributes {
         cause: cause as i32,
-        workflow_task_completed_event_id: attributes.workflow_task_completed_event_id,
         namespace,
         namespace_id,
         workflow_execution,

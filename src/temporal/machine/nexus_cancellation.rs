@@ -156,7 +156,7 @@ impl Cancellation {
                 })
             }
         };
-        txn.emit(event.that_workers_may_ignore());
+        txn.emit(event);
         true
     }
 

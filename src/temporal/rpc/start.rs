@@ -1,7 +1,5 @@
 //! Starting workflows, alone or with a signal.
 
-use std::time::Duration;
-
 use temporalio_protos::temporal::api::common::v1::{Payloads, RetryPolicy};
 use temporalio_protos::temporal::api::enums::v1::{
     ContinueAsNewInitiator, EventType, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse,
@@ -17,7 +15,7 @@ use crate::temporal::engine::{Call, Engine, Started, terminates_if_running};
 use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::reject::Reject;
 use crate::temporal::retry;
-use crate::temporal::run::{Continued, DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT, Run, RunRef, Signal, StartRun};
+use crate::temporal::run::{Continued, Run, RunRef, Signal, StartRun, effective_run_timeout, effective_task_timeout};
 use crate::temporal::versioning::{Override, StartVersioning};
 use crate::temporal::{link, priority};
 
@@ -177,15 +175,8 @@ pub(crate) fn parse(
     let time_skipping = super::time_skipping::check(request.time_skipping_config)?;
     let namespace = engine.namespaces.require(&request.namespace)?;
     let execution_timeout = duration(request.workflow_execution_timeout.as_ref());
-    let run_timeout = duration(request.workflow_run_timeout.as_ref());
-    let run_timeout = match (run_timeout, execution_timeout) {
-        (Some(run), Some(execution)) => Some(run.min(execution)),
-        (run, _) => run,
-    };
-    let task_timeout = duration(request.workflow_task_timeout.as_ref())
-        .unwrap_or(DEFAULT_TASK_TIMEOUT)
-        .min(MAX_TASK_TIMEOUT)
-        .min(run_timeout.unwrap_or(Duration::MAX));
+    let run_timeout = effective_run_timeout(duration(request.workflow_run_timeout.as_ref()), execution_timeout);
+    let task_timeout = effective_task_timeout(duration(request.workflow_task_timeout.as_ref()), run_timeout);
     Ok(StartRun {
         namespace: namespace.name.clone(),
         namespace_id: namespace.id.clone(),
@@ -195,7 +186,10 @@ pub(crate) fn parse(
         input: request.input,
         header: request.header,
         execution_timeout: request.workflow_execution_timeout,
-        run_timeout: run_timeout.map(proto_duration).or(request.workflow_run_timeout),
+        run_timeout: match run_timeout.is_zero() {
+            true => request.workflow_run_timeout,
+            false => Some(proto_duration(run_timeout)),
+        },
         task_timeout: Some(proto_duration(task_timeout)),
         retry_policy: request.retry_policy.map(|policy| retry::with_defaults(Some(&policy))),
         cron_schedule: request.cron_schedule,

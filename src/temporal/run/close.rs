@@ -11,11 +11,13 @@ use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_protos::temporal::api::failure::v1::{Failure, TimeoutFailureInfo};
 use temporalio_protos::temporal::api::history::v1 as history;
 
-use super::start::CONTINUE_AS_NEW_MIN_INTERVAL;
+use super::describe::Pending;
+use super::start::{CONTINUE_AS_NEW_MIN_INTERVAL, effective_run_timeout, effective_task_timeout};
 use super::{Context, Continued, Run, StartRun};
 use crate::temporal::command::Close;
 use crate::temporal::cron;
 use crate::temporal::history::NewEvent;
+use crate::temporal::payload::{memo_of_values, search_attributes_of_values};
 use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::retry::{self, Next};
 use crate::temporal::txn::{ChildOutcome, ChildRun, Letter, Note};
@@ -88,7 +90,8 @@ impl Run {
             })),
             ..Default::default()
         };
-        let (retry_state, following) = match whole_chain {
+        let chain_is_over = whole_chain || self.start.execution_expiration.is_some_and(|end| end <= context.now);
+        let (retry_state, following) = match chain_is_over {
             true => (RetryState::Timeout, None),
             false => {
                 let retry = self.retry_after(context, &failure);
@@ -168,12 +171,13 @@ impl Run {
             workflow_run_timeout: start.run_timeout,
             workflow_task_timeout: start.task_timeout,
             workflow_task_completed_event_id: completed_event_id,
-            backoff_start_interval: (!wait.is_zero()).then(|| proto_duration(wait)),
+            // As asked for; what the minimum between two runs makes of it, the next run tells.
+            backoff_start_interval: command.backoff_start_interval,
             initiator: command.initiator,
             last_completion_result: command.last_completion_result,
             header: command.header,
-            memo: command.memo,
-            search_attributes: command.search_attributes,
+            memo: memo_of_values(command.memo),
+            search_attributes: search_attributes_of_values(command.search_attributes),
             #[allow(deprecated)]
             inherit_build_id: command.inherit_build_id,
             ..Default::default()
@@ -191,10 +195,13 @@ impl Run {
         wait: Duration,
     ) -> StartRun {
         let previous = &self.start;
-        let run_timeout = duration(command.workflow_run_timeout.as_ref())
-            .or_else(|| duration(previous.run_timeout.as_ref()))
-            .unwrap_or_default();
+        let run_timeout = duration(command.workflow_run_timeout.as_ref());
+        let run_timeout = effective_run_timeout(
+            run_timeout.or_else(|| duration(previous.run_timeout.as_ref())),
+            duration(previous.execution_timeout.as_ref()),
+        );
         let task_timeout = duration(command.workflow_task_timeout.as_ref()).unwrap_or(self.task_timeout());
+        let task_timeout = effective_task_timeout(Some(task_timeout), run_timeout);
         StartRun {
             run_id,
             workflow_type: or(
@@ -236,6 +243,7 @@ impl Run {
             first_run_id: self.first_run_id().to_owned(),
             identity: String::new(),
             input: None,
+            user_metadata: None,
             versioning: self.versioning.for_cron(),
             eager: false,
             on_conflict: None,
@@ -318,7 +326,6 @@ impl Run {
             input: started.input,
             memo: started.memo,
             search_attributes: started.search_attributes,
-            user_metadata: None,
             attempt: match following.initiator {
                 ContinueAsNewInitiator::Retry => self.start.attempt.max(1).saturating_add(1),
                 _ => 1,
@@ -351,12 +358,13 @@ impl Run {
                 &queue,
             );
         }
-        machines.workflow_task.drop_task(&mut txn);
         self.flush();
     }
 
     /// Writes the last event and lets go of everything. `outcome` is what a parent hears, if this run ends the chain.
     fn close(&mut self, context: &mut Context<'_>, status: Status, event: NewEvent, outcome: Option<ChildOutcome>) {
+        let left_open = self.pending(context.now);
+        self.left_open = (left_open != Pending::default()).then(|| Box::new(left_open));
         let (machines, mut txn) = self.open(context);
         machines.workflow_task.drop_task(&mut txn);
         txn.emit(event);

@@ -24,9 +24,19 @@ const GO_ZERO_TIME: prost_types::Timestamp = prost_types::Timestamp {
     nanos: 0,
 };
 
+/// What a run waits for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Pending {
+    activities: Vec<workflow::PendingActivityInfo>,
+    children: Vec<workflow::PendingChildExecutionInfo>,
+    nexus_operations: Vec<workflow::PendingNexusOperationInfo>,
+    workflow_task: Option<workflow::PendingWorkflowTaskInfo>,
+}
+
 impl Run {
     /// All that a client can learn of a run without its history, at a moment of the world's clock.
     pub(crate) fn describe(&self, now: Timestamp) -> DescribeWorkflowExecutionResponse {
+        let pending = self.pending(now);
         DescribeWorkflowExecutionResponse {
             execution_config: Some(workflow::WorkflowExecutionConfig {
                 task_queue: Some(TaskQueue {
@@ -40,33 +50,36 @@ impl Run {
                 user_metadata: self.start.user_metadata.clone(),
             }),
             workflow_execution_info: Some(self.info()),
-            pending_activities: self
-                .machines
-                .activities
-                .values()
-                .map(|activity| activity.describe(now))
-                .collect(),
-            pending_children: self
-                .machines
-                .children
-                .values()
-                .filter(|child| child.is_started())
-                .map(ChildWorkflow::describe)
-                .collect(),
-            pending_nexus_operations: self
-                .machines
-                .nexus_operations
-                .values()
-                .filter_map(NexusOperation::describe)
-                .collect(),
+            pending_activities: pending.activities,
+            pending_children: pending.children,
+            pending_nexus_operations: pending.nexus_operations,
             callbacks: self
                 .machines
                 .callbacks
                 .iter()
                 .map(CompletionCallback::describe)
                 .collect(),
-            pending_workflow_task: self.describe_workflow_task(),
+            pending_workflow_task: pending.workflow_task,
             workflow_extended_info: Some(self.extended_info(now)),
+        }
+    }
+
+    /// What the run waits for or, once it has ended, what it left open.
+    pub(super) fn pending(&self, now: Timestamp) -> Pending {
+        if !self.is_running() {
+            return self.left_open.as_deref().cloned().unwrap_or_default();
+        }
+        let machines = &self.machines;
+        let children = machines.children.values().filter(|child| child.is_started());
+        Pending {
+            activities: machines.activities.values().map(|it| it.describe(now)).collect(),
+            children: children.map(ChildWorkflow::describe).collect(),
+            nexus_operations: machines
+                .nexus_operations
+                .values()
+                .filter_map(NexusOperation::describe)
+                .collect(),
+            workflow_task: self.describe_workflow_task(),
         }
     }
 
@@ -145,7 +158,11 @@ impl Run {
 
     /// The requests that led to this run: its start, and starts that found it in their place.
     fn request_id_infos(&self) -> HashMap<String, workflow::RequestIdInfo> {
-        let start = (&self.start.request_id, 1, EventType::WorkflowExecutionStarted);
+        let start = (
+            &self.start.request_id,
+            self.start_request_event_id,
+            EventType::WorkflowExecutionStarted,
+        );
         let attached = self.attached_request_ids.iter();
         let attached = attached.map(|(id, event_id)| (id, *event_id, EventType::WorkflowExecutionOptionsUpdated));
         std::iter::once(start)

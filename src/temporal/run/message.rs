@@ -85,8 +85,7 @@ impl Run {
             attached_completion_callbacks: callbacks,
             ..Default::default()
         })
-        .with_links(links)
-        .ignorable();
+        .with_links(links);
         let (_, mut txn) = self.open(context);
         let event_id = txn.emit(event);
         if !request_id.is_empty() {
@@ -119,6 +118,8 @@ impl Run {
         .with_links(request.links);
         let (_, mut txn) = self.open(context);
         txn.emit(event);
+        // Unlike a signal it doesn't wait for a start delay, nor for a retry's or a cron string's moment.
+        self.skip_first_task_backoff(context);
         self.settle(context, true);
         Ok(())
     }

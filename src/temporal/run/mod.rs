@@ -38,7 +38,7 @@ pub(crate) use pause::{Pause, PauseRequest};
 pub(crate) use poll::HISTORY_PAGE_EVENTS;
 pub(crate) use query::Query;
 pub(crate) use reset::{Reapply, Reset};
-pub(crate) use start::{DEFAULT_TASK_TIMEOUT, MAX_TASK_TIMEOUT};
+pub(crate) use start::{DEFAULT_TASK_TIMEOUT, effective_run_timeout, effective_task_timeout};
 pub(crate) use update::update_with_start_answer;
 pub(crate) use versioning::Taking;
 pub(crate) use workflow_task::{Completion, INLINE_REQUEST_ID};
@@ -159,6 +159,8 @@ pub(crate) struct Run {
     pub(crate) log: Log,
     pub(crate) machines: Machines,
     pub(crate) versioning: RunVersioning,
+    /// What it still waited for when it ended: clients are shown it ever after.
+    left_open: Option<Box<describe::Pending>>,
     /// The run that went on where this one ended.
     pub(crate) next_run_id: String,
     /// The latest run that was made from this one's history.
@@ -177,6 +179,8 @@ pub(crate) struct Run {
     /// A start delay or a retry's wait lasts: events only gather.
     in_first_task_backoff: bool,
     cancel_request_id: String,
+    /// The event that the request id of its start stands for: the first, or the signal's of a signal with start.
+    start_request_event_id: i64,
     /// Request ids of starts that found this run, and the event that each led to; not its own start's.
     attached_request_ids: BTreeMap<String, i64>,
     signal_request_ids: BTreeSet<String>,
@@ -305,14 +309,20 @@ impl Run {
         true
     }
 
-    /// The events of attached request ids have their ids now.
+    /// The events of the request ids that are known have their ids now. A signal's counts too, if it came with the start's
+    /// own (Temporal: `event_store.wireEventIDs`).
     fn place_attached(&mut self, first_event_id: i64) {
-        use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
+        use temporalio_protos::temporal::api::history::v1::history_event::Attributes as A;
         for event in self.log.page(first_event_id, usize::MAX).0 {
-            if let Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated)) = &event.attributes
-                && let Some(event_id) = self.attached_request_ids.get_mut(&updated.attached_request_id)
-            {
+            let request_id = match &event.attributes {
+                Some(A::WorkflowExecutionOptionsUpdatedEventAttributes(updated)) => &updated.attached_request_id,
+                Some(A::WorkflowExecutionSignaledEventAttributes(signaled)) => &signaled.request_id,
+                _ => continue,
+            };
+            if let Some(event_id) = self.attached_request_ids.get_mut(request_id) {
                 *event_id = event.event_id;
+            } else if !request_id.is_empty() && *request_id == self.start.request_id {
+                self.start_request_event_id = event.event_id;
             }
         }
     }

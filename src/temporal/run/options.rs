@@ -53,7 +53,7 @@ impl Run {
             ..Default::default()
         });
         let (_, mut txn) = self.open(context);
-        txn.emit(event.ignorable());
+        txn.emit(event);
         self.set_versioning_override(context, over);
         if merged.priority.is_some() {
             self.start.priority.clone_from(&merged.priority);
@@ -63,6 +63,25 @@ impl Run {
         }
         self.settle(context, false);
         merged
+    }
+
+    /// What an event of this kind says, in a history that goes on in this run.
+    pub(super) fn take_options(
+        &mut self,
+        updated: &history::WorkflowExecutionOptionsUpdatedEventAttributes,
+        event_id: i64,
+    ) {
+        let over = Override::parse(updated.versioning_override.as_ref()).ok().flatten();
+        if over.is_some() || updated.unset_versioning_override {
+            self.versioning.set_override(over);
+        }
+        if updated.priority.is_some() {
+            self.start.priority.clone_from(&updated.priority);
+        }
+        if !updated.attached_request_id.is_empty() {
+            self.attached_request_ids
+                .insert(updated.attached_request_id.clone(), event_id);
+        }
     }
 
     fn options(&self) -> WorkflowExecutionOptions {

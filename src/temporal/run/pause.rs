@@ -70,7 +70,7 @@ impl Run {
             request_id: request.request_id.clone(),
         });
         let (_, mut txn) = self.open(context);
-        txn.emit(event.ignorable());
+        txn.emit(event);
         self.status = WorkflowExecutionStatus::Paused;
         self.pause = Some(Pause {
             paused_at: context.now,
@@ -97,7 +97,7 @@ impl Run {
             request_id: request.request_id,
         });
         let (machines, mut txn) = self.open(context);
-        txn.emit(event.ignorable());
+        txn.emit(event);
         for activity in machines.activities.values_mut() {
             activity.offer_after_pause(&mut txn);
         }

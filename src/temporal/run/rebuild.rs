@@ -3,17 +3,19 @@
 use temporalio_protos::temporal::api::history::v1::HistoryEvent;
 use temporalio_protos::temporal::api::history::v1::history_event::Attributes as A;
 
+use super::reset_points::Build;
 use super::{Run, RunRef, StartRun};
 use crate::clock::Timestamp;
-use crate::temporal::command::upsert;
 use crate::temporal::history::Log;
 use crate::temporal::machine::activity::Activity;
 use crate::temporal::machine::child_workflow::ChildWorkflow;
 use crate::temporal::machine::external::External;
 use crate::temporal::machine::timer::UserTimer;
 use crate::temporal::machine::update::Update;
+use crate::temporal::payload::upsert;
 use crate::temporal::proto::moment;
 use crate::temporal::txn::ChildRun;
+use crate::temporal::versioning::Completed;
 
 /// From a run id to the run, if there is one still.
 pub(crate) type FindRun<'a> = dyn Fn(&str) -> Option<RunRef> + 'a;
@@ -51,7 +53,7 @@ impl Run {
             event.event_id,
             event.event_time.as_ref().map(moment).unwrap_or_default(),
         );
-        let _ = self.replay_workflow(attributes)
+        let _ = self.replay_workflow(attributes, id)
             || self.replay_workflow_task(attributes, id, at)
             || self.replay_activity(attributes, id, at)
             || self.replay_timer(attributes, id, at)
@@ -61,8 +63,9 @@ impl Run {
     }
 
     /// What an event says of the run as a whole. `false` if it says nothing of it.
-    fn replay_workflow(&mut self, attributes: &A) -> bool {
+    fn replay_workflow(&mut self, attributes: &A, id: i64) -> bool {
         match attributes {
+            A::WorkflowExecutionOptionsUpdatedEventAttributes(updated) => self.take_options(updated, id),
             A::WorkflowExecutionStartedEventAttributes(started) => {
                 self.start.memo.clone_from(&started.memo);
                 self.start.search_attributes.clone_from(&started.search_attributes);
@@ -90,7 +93,13 @@ impl Run {
         match attributes {
             A::WorkflowTaskScheduledEventAttributes(scheduled) => task.restore_scheduled(scheduled, id, at),
             A::WorkflowTaskStartedEventAttributes(_) => task.restore_started(id, at),
-            A::WorkflowTaskCompletedEventAttributes(_) => task.restore_ended(true),
+            A::WorkflowTaskCompletedEventAttributes(completed) => {
+                task.restore_ended(true);
+                self.note_build(self.started_at, Build::of_event(completed), id);
+                #[allow(deprecated)]
+                let stamp = completed.worker_version.as_ref();
+                self.versioning.complete(&Completed::of_event(completed), stamp);
+            }
             A::WorkflowTaskFailedEventAttributes(_) | A::WorkflowTaskTimedOutEventAttributes(_) => {
                 task.restore_ended(false);
             }

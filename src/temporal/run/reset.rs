@@ -130,12 +130,10 @@ impl Run {
                 self.readmit(context, accepted.accepted_request.clone(), origin);
             }
             A::WorkflowExecutionOptionsUpdatedEventAttributes(updated) if !what.nothing => {
-                if updated.priority.is_some() {
-                    self.start.priority.clone_from(&updated.priority);
-                }
                 let event = NewEvent::from(updated.clone()).with_links(event.links.clone());
                 let (_, mut txn) = self.open(context);
-                txn.emit(event);
+                let event_id = txn.emit(event);
+                self.take_options(updated, event_id);
             }
             _ if !what.nothing => self.reapply_child(context, attributes, find),
             _ => {}

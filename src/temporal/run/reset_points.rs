@@ -1,10 +1,12 @@
 //! Where clients may reset to by a worker's build: the first workflow task that each build completed.
 
 use temporalio_protos::temporal::api::enums::v1::WorkerVersioningMode;
+use temporalio_protos::temporal::api::history::v1::WorkflowTaskCompletedEventAttributes;
 use temporalio_protos::temporal::api::workflow::v1::ResetPointInfo;
 use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
 
 use super::{Context, Run};
+use crate::clock::Timestamp;
 use crate::temporal::proto::timestamp;
 
 /// Points that a run keeps, the oldest go first (dynamic config `history.historyMaxAutoResetPoints`).
@@ -34,10 +36,23 @@ impl Build {
     }
 }
 
+impl Build {
+    /// As the event tells of it.
+    #[allow(deprecated)]
+    pub(super) fn of_event(completed: &WorkflowTaskCompletedEventAttributes) -> Self {
+        let version = completed.deployment_version.as_ref().map(|it| &it.build_id);
+        let build_id = version.or_else(|| completed.worker_version.as_ref().map(|it| &it.build_id));
+        Self {
+            checksum: completed.binary_checksum.clone(),
+            build_id: build_id.cloned().unwrap_or_default(),
+        }
+    }
+}
+
 impl Run {
     /// A build has completed a workflow task. Only its first one is kept.
     #[allow(deprecated)]
-    pub(super) fn note_build(&mut self, context: &Context<'_>, build: Build, completed_event_id: i64) {
+    pub(super) fn note_build(&mut self, now: Timestamp, build: Build, completed_event_id: i64) {
         let known =
             |point: &ResetPointInfo| point.binary_checksum == build.checksum && point.build_id == build.build_id;
         if self.reset_points.iter().any(known) {
@@ -51,7 +66,7 @@ impl Run {
             binary_checksum: build.checksum,
             run_id: self.start.run_id.clone(),
             first_workflow_task_completed_id: completed_event_id,
-            create_time: Some(timestamp(context.now)),
+            create_time: Some(timestamp(now)),
             resettable: self.machines.children.is_empty() && self.machines.externals.is_empty(),
             ..Default::default()
         });

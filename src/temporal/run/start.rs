@@ -11,6 +11,7 @@ use temporalio_protos::temporal::api::workflow::v1::ResetPoints;
 use super::{Context, Kind, Log, Machines, Run, RunRef, StartRun};
 use crate::clock::Timestamp;
 use crate::temporal::history::NewEvent;
+use crate::temporal::payload::{memo_of_values, search_attributes_of_values};
 use crate::temporal::proto::{duration, proto_duration, timestamp};
 use crate::temporal::time_skipping::Inherited;
 use crate::temporal::timer::Timer;
@@ -20,10 +21,28 @@ use crate::temporal::versioning::{AutoUpgrade, Override, RunVersioning, Target, 
 pub(crate) const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most that a start may give a worker for a workflow task.
-pub(crate) const MAX_TASK_TIMEOUT: Duration = Duration::from_secs(120);
+const MAX_TASK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The least time between two runs of a chain (dynamic config `history.workflowIdReuseMinimalInterval`).
 pub(crate) const CONTINUE_AS_NEW_MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A run's own limit, zero for none: that of the whole chain bounds it (Temporal: `overrideWorkflowRunTimeout`).
+pub(crate) fn effective_run_timeout(run: Option<Duration>, execution: Option<Duration>) -> Duration {
+    match (run, execution) {
+        (Some(run), Some(execution)) => run.min(execution),
+        (run, execution) => run.or(execution).unwrap_or_default(),
+    }
+}
+
+/// How long a worker gets for a workflow task, within a run of this length, zero for any (Temporal:
+/// `overrideWorkflowTaskTimeout`).
+pub(crate) fn effective_task_timeout(asked: Option<Duration>, run_timeout: Duration) -> Duration {
+    let asked = asked.unwrap_or(DEFAULT_TASK_TIMEOUT).min(MAX_TASK_TIMEOUT);
+    match run_timeout.is_zero() {
+        true => asked,
+        false => asked.min(run_timeout),
+    }
+}
 
 /// The id of the started event of a workflow task that goes out with the answer to the start.
 const EAGER_STARTED_EVENT_ID: i64 = 3;
@@ -83,6 +102,8 @@ impl Run {
             time_skipping: None,
             in_first_task_backoff: false,
             cancel_request_id: String::new(),
+            start_request_event_id: 1,
+            left_open: None,
             attached_request_ids: std::collections::BTreeMap::new(),
             signal_request_ids: std::collections::BTreeSet::new(),
             signal_count: 0,
@@ -169,8 +190,8 @@ impl Run {
             workflow_execution_expiration_time: start.execution_expiration.map(timestamp),
             cron_schedule: start.cron_schedule.clone(),
             first_workflow_task_backoff: first_task_backoff(start),
-            memo: start.memo.clone(),
-            search_attributes: start.search_attributes.clone(),
+            memo: memo_of_values(start.memo.clone()),
+            search_attributes: search_attributes_of_values(start.search_attributes.clone()),
             header: start.header.clone(),
             workflow_id: start.workflow_id.clone(),
             root_workflow_execution: start.root.clone(),

@@ -112,7 +112,7 @@ impl Run {
             wall_clock_time: Some(timestamp(context.now)),
         });
         let (_, mut txn) = self.open(context);
-        txn.emit(event.ignorable());
+        txn.emit(event);
         let before = self.skipped();
         if let Some(clock) = self.time_skipping.as_mut() {
             clock.apply(transition, context.now);

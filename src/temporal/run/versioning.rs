@@ -81,6 +81,7 @@ impl Run {
     /// A client sets an override, or takes it back.
     pub(crate) fn set_versioning_override(&mut self, context: &mut Context<'_>, over: Option<Override>) {
         if self.versioning.set_override(over) {
+            context.effects.visible = true;
             self.machines.workflow_task.set_sticky(None);
             self.reschedule_workflow_task(context);
         }
@@ -95,9 +96,11 @@ impl Run {
         stamp: Option<&temporalio_protos::temporal::api::common::v1::WorkerVersionStamp>,
         lasted: Duration,
     ) {
+        let before = self.versioning.search_attributes.clone();
         if self.versioning.complete(completed, stamp) {
             self.reschedule_activities(context, lasted);
         }
+        context.effects.visible |= self.versioning.search_attributes != before;
     }
 
     fn start_transition(&mut self, context: &mut Context<'_>, version: Option<&Version>, revision: i64) {

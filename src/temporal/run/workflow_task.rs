@@ -166,7 +166,7 @@ impl Run {
         let completed = machines.workflow_task.complete(&mut txn, &request, &queue, discard);
         let worker = Completed::of(&request);
         if let Some(completed_event_id) = completed {
-            self.note_build(context, Build::of(&request), completed_event_id);
+            self.note_build(context.now, Build::of(&request), completed_event_id);
         }
         #[allow(deprecated)]
         if completed.is_some() {

@@ -5,7 +5,9 @@ use temporalio_protos::temporal::api::deployment::v1 as deployment;
 use temporalio_protos::temporal::api::enums::v1::{
     ContinueAsNewVersioningBehavior as InitialBehavior, VersioningBehavior as Behavior, WorkerVersioningMode,
 };
-use temporalio_protos::temporal::api::history::v1::DeclinedTargetVersionUpgrade;
+use temporalio_protos::temporal::api::history::v1::{
+    DeclinedTargetVersionUpgrade, WorkflowTaskCompletedEventAttributes,
+};
 use temporalio_protos::temporal::api::workflow::v1 as wire;
 use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
 
@@ -86,6 +88,20 @@ impl Completed {
                 .or(by_old_field)
                 .filter(|version| !version.deployment.is_empty() && !version.build_id.is_empty()),
             behavior,
+        }
+    }
+}
+
+impl Completed {
+    /// As the event tells of it.
+    pub(crate) fn of_event(event: &WorkflowTaskCompletedEventAttributes) -> Self {
+        Self {
+            deployment_name: event.worker_deployment_name.clone(),
+            version: event
+                .deployment_version
+                .as_ref()
+                .map(|it| Version::new(&it.deployment_name, &it.build_id)),
+            behavior: event.versioning_behavior(),
         }
     }
 }
