@@ -38,9 +38,9 @@ impl Run {
     ) -> Applied {
         let mut applied = Applied::default();
         for command in commands {
-            if !self.is_running() {
-                // Of several commands that close the run the first one counts.
-                break;
+            // Of several commands that close the run the first one counts. Rejections come last, and are heard all the same.
+            if !self.is_running() && !matches!(command, Command::RejectUpdate(..)) {
+                continue;
             }
             self.apply_one(context, command, completed_event_id, identity, &mut applied);
         }

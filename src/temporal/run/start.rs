@@ -49,7 +49,9 @@ const EAGER_STARTED_EVENT_ID: i64 = 3;
 
 impl Run {
     /// Starts a run: its first event, its clocks, and its first workflow task unless that must wait.
-    pub(crate) fn start(run: RunRef, start: StartRun, context: &mut Context<'_>) -> Self {
+    pub(crate) fn start(run: RunRef, mut start: StartRun, context: &mut Context<'_>) -> Self {
+        start.memo = memo_of_values(start.memo);
+        start.search_attributes = search_attributes_of_values(start.search_attributes);
         let mut run = Self::new(run, start, context.now);
         context.effects.visible = true;
         run.set_expiration(context);
@@ -190,8 +192,8 @@ impl Run {
             workflow_execution_expiration_time: start.execution_expiration.map(timestamp),
             cron_schedule: start.cron_schedule.clone(),
             first_workflow_task_backoff: first_task_backoff(start),
-            memo: memo_of_values(start.memo.clone()),
-            search_attributes: search_attributes_of_values(start.search_attributes.clone()),
+            memo: start.memo.clone(),
+            search_attributes: start.search_attributes.clone(),
             header: start.header.clone(),
             workflow_id: start.workflow_id.clone(),
             root_workflow_execution: start.root.clone(),

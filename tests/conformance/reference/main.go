@@ -30,6 +30,15 @@ func main() {
 	config := dynamicconfig.StaticClient{
 		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): []dynamicconfig.ConstrainedValue{{Value: true}},
 	}
+	// A test may ask as often as it likes: the limits of a namespace in production are 10 lists a second, say. The global ones win where they
+	// are set, as temporaltest does for some.
+	for _, limit := range []string{
+		"frontend.namespaceRPS", "frontend.globalNamespaceRPS",
+		"frontend.namespaceRPS.visibility", "frontend.globalNamespaceRPS.visibility",
+		"frontend.namespaceRPS.namespaceReplicationInducingAPIs", "frontend.globalNamespaceRPS.namespaceReplicationInducingAPIs",
+	} {
+		config[dynamicconfig.MakeKey(limit)] = []dynamicconfig.ConstrainedValue{{Value: 100_000}}
+	}
 	if err := override(config, os.Args[1:]); err != nil {
 		log.Fatal(err)
 	}
