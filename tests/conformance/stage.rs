@@ -164,6 +164,18 @@ impl<'a> Stage<'a> {
         self.call("PollWorkflowTaskQueue", &request).unwrap_or_default()
     }
 
+    /// Fetches a workflow task without writing it down, where the order of tasks is a matter of chance.
+    pub(crate) fn look_for_task(&mut self) -> wire::PollWorkflowTaskQueueResponse {
+        let request = self.polling();
+        self.look("PollWorkflowTaskQueue", &request).unwrap_or_default()
+    }
+
+    /// Answers a workflow task without writing the answer down.
+    pub(crate) fn settle(&mut self, task: &wire::PollWorkflowTaskQueueResponse, commands: Vec<Command>) {
+        let request = self.answering(task, commands);
+        self.look::<wire::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", &request);
+    }
+
     /// Fetches an activity task.
     pub(crate) fn poll_activity(&mut self) -> wire::PollActivityTaskQueueResponse {
         let request = wire::PollActivityTaskQueueRequest {

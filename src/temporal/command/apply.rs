@@ -339,7 +339,8 @@ impl Run {
         completed_event_id: i64,
     ) {
         #[allow(deprecated)]
-        let (namespace, namespace_id) = self.target_namespace(command.namespace);
+        let as_asked = command.namespace;
+        let (namespace, namespace_id) = self.target_namespace(&as_asked);
         let attributes = history::SignalExternalWorkflowExecutionInitiatedEventAttributes {
             workflow_task_completed_event_id: completed_event_id,
             namespace,
@@ -352,7 +353,7 @@ impl Run {
             ..Default::default()
         };
         let (machines, mut txn) = self.open(context);
-        let external = External::signal(&mut txn, attributes);
+        let external = External::signal(&mut txn, attributes, as_asked);
         machines.externals.insert(external.initiated_event_id(), external);
     }
 
@@ -363,7 +364,8 @@ impl Run {
         completed_event_id: i64,
     ) {
         #[allow(deprecated)]
-        let (namespace, namespace_id) = self.target_namespace(command.namespace);
+        let as_asked = command.namespace;
+        let (namespace, namespace_id) = self.target_namespace(&as_asked);
         let attributes = history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
             workflow_task_completed_event_id: completed_event_id,
             namespace,
@@ -377,15 +379,15 @@ impl Run {
             ..Default::default()
         };
         let (machines, mut txn) = self.open(context);
-        let external = External::cancel(&mut txn, attributes);
+        let external = External::cancel(&mut txn, attributes, as_asked);
         machines.externals.insert(external.initiated_event_id(), external);
     }
 
     /// The namespace that a command names, or the run's own.
-    fn target_namespace(&self, namespace: String) -> (String, String) {
+    pub(crate) fn target_namespace(&self, namespace: &str) -> (String, String) {
         match namespace.is_empty() || namespace == self.start.namespace {
             true => (self.start.namespace.clone(), self.start.namespace_id.clone()),
-            false => (namespace, String::new()),
+            false => (namespace.to_owned(), String::new()),
         }
     }
 

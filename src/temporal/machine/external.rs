@@ -69,23 +69,34 @@ enum What {
 }
 
 impl External {
-    /// The command `SignalExternalWorkflowExecution`.
+    /// The command `SignalExternalWorkflowExecution`. Its event has the namespace as the command has it, which may be empty;
+    /// the events that follow name it.
     pub(crate) fn signal(
         txn: &mut Txn<'_>,
         attributes: history::SignalExternalWorkflowExecutionInitiatedEventAttributes,
+        namespace_as_asked: String,
     ) -> Self {
-        let initiated_event_id = txn.emit(attributes.clone());
+        let initiated_event_id = txn.emit(history::SignalExternalWorkflowExecutionInitiatedEventAttributes {
+            namespace: namespace_as_asked,
+            ..attributes.clone()
+        });
         let external = Self::restore_signal(attributes, initiated_event_id);
         external.send(txn);
         external
     }
 
-    /// The command `RequestCancelExternalWorkflowExecution`.
+    /// The command `RequestCancelExternalWorkflowExecution`; the namespace as in [`Self::signal`].
     pub(crate) fn cancel(
         txn: &mut Txn<'_>,
         attributes: history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes,
+        namespace_as_asked: String,
     ) -> Self {
-        let initiated_event_id = txn.emit(attributes.clone());
+        let initiated_event_id = txn.emit(
+            history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
+                namespace: namespace_as_asked,
+                ..attributes.clone()
+            },
+        );
         let external = Self::restore_cancel(attributes, initiated_event_id);
         external.send(txn);
         external

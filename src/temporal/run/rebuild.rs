@@ -168,14 +168,17 @@ impl Run {
     }
 
     fn replay_external(&mut self, attributes: &A, id: i64) -> bool {
-        let externals = &mut self.machines.externals;
         let answered = match attributes {
             A::SignalExternalWorkflowExecutionInitiatedEventAttributes(it) => {
-                externals.insert(id, External::restore_signal(it.clone(), id));
+                let mut it = it.clone();
+                it.namespace = self.target_namespace(&it.namespace).0;
+                self.machines.externals.insert(id, External::restore_signal(it, id));
                 return true;
             }
             A::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(it) => {
-                externals.insert(id, External::restore_cancel(it.clone(), id));
+                let mut it = it.clone();
+                it.namespace = self.target_namespace(&it.namespace).0;
+                self.machines.externals.insert(id, External::restore_cancel(it, id));
                 return true;
             }
             A::SignalExternalWorkflowExecutionFailedEventAttributes(it) => it.initiated_event_id,
@@ -184,7 +187,7 @@ impl Run {
             A::ExternalWorkflowExecutionCancelRequestedEventAttributes(it) => it.initiated_event_id,
             _ => return false,
         };
-        externals.remove(&answered);
+        self.machines.externals.remove(&answered);
         true
     }
 

@@ -4,6 +4,7 @@ mod activities;
 mod batch;
 mod chain;
 mod cron;
+mod found;
 mod multi_operation;
 mod nexus;
 mod pause;
