@@ -344,7 +344,8 @@ impl Run {
         completed_event_id: i64,
     ) {
         #[allow(deprecated)]
-        let (namespace, namespace_id) = self.target_namespace(command.namespace);
+        let asked = command.namespace;
+        let (namespace, namespace_id) = self.target_namespace(asked.clone());
         let attributes = history::SignalExternalWorkflowExecutionInitiatedEventAttributes {
             workflow_task_completed_event_id: completed_event_id,
             namespace,
@@ -357,7 +358,7 @@ impl Run {
             ..Default::default()
         };
         let (machines, mut txn) = self.open(context);
-        let external = External::signal(&mut txn, attributes);
+        let external = External::signal(&mut txn, attributes, asked);
         machines.externals.insert(external.initiated_event_id(), external);
     }
 
@@ -368,7 +369,8 @@ impl Run {
         completed_event_id: i64,
     ) {
         #[allow(deprecated)]
-        let (namespace, namespace_id) = self.target_namespace(command.namespace);
+        let asked = command.namespace;
+        let (namespace, namespace_id) = self.target_namespace(asked.clone());
         let attributes = history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
             workflow_task_completed_event_id: completed_event_id,
             namespace,
@@ -382,7 +384,7 @@ impl Run {
             ..Default::default()
         };
         let (machines, mut txn) = self.open(context);
-        let external = External::cancel(&mut txn, attributes);
+        let external = External::cancel(&mut txn, attributes, asked);
         machines.externals.insert(external.initiated_event_id(), external);
     }
 

@@ -69,29 +69,39 @@ enum What {
 }
 
 impl External {
-    /// The command `SignalExternalWorkflowExecution`.
+    /// The command `SignalExternalWorkflowExecution`. `asked` is the namespace as the command has it, maybe empty: so does the event.
     pub(crate) fn signal(
         txn: &mut Txn<'_>,
         attributes: history::SignalExternalWorkflowExecutionInitiatedEventAttributes,
+        asked: String,
     ) -> Self {
-        let initiated_event_id = txn.emit(attributes.clone());
+        let initiated_event_id = txn.emit(history::SignalExternalWorkflowExecutionInitiatedEventAttributes {
+            namespace: asked,
+            ..attributes.clone()
+        });
         let external = Self::restore_signal(attributes, initiated_event_id);
         external.send(txn);
         external
     }
 
-    /// The command `RequestCancelExternalWorkflowExecution`.
+    /// The command `RequestCancelExternalWorkflowExecution`; `asked` as for a signal.
     pub(crate) fn cancel(
         txn: &mut Txn<'_>,
         attributes: history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes,
+        asked: String,
     ) -> Self {
-        let initiated_event_id = txn.emit(attributes.clone());
+        let initiated_event_id = txn.emit(
+            history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes {
+                namespace: asked,
+                ..attributes.clone()
+            },
+        );
         let external = Self::restore_cancel(attributes, initiated_event_id);
         external.send(txn);
         external
     }
 
-    /// A signal as a history tells of it that goes on in another run.
+    /// A signal as a history tells of it that goes on in another run. Its namespace isn't empty.
     pub(crate) fn restore_signal(
         attributes: history::SignalExternalWorkflowExecutionInitiatedEventAttributes,
         initiated_event_id: i64,

@@ -171,11 +171,15 @@ impl Run {
         let externals = &mut self.machines.externals;
         let answered = match attributes {
             A::SignalExternalWorkflowExecutionInitiatedEventAttributes(it) => {
-                externals.insert(id, External::restore_signal(it.clone(), id));
+                let mut it = it.clone();
+                own_if_empty(&mut it.namespace, &self.start.namespace);
+                externals.insert(id, External::restore_signal(it, id));
                 return true;
             }
             A::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(it) => {
-                externals.insert(id, External::restore_cancel(it.clone(), id));
+                let mut it = it.clone();
+                own_if_empty(&mut it.namespace, &self.start.namespace);
+                externals.insert(id, External::restore_cancel(it, id));
                 return true;
             }
             A::SignalExternalWorkflowExecutionFailedEventAttributes(it) => it.initiated_event_id,
@@ -244,5 +248,12 @@ pub(super) fn child_of(attributes: &A) -> Option<i64> {
         A::ChildWorkflowExecutionTimedOutEventAttributes(it) => Some(it.initiated_event_id),
         A::ChildWorkflowExecutionTerminatedEventAttributes(it) => Some(it.initiated_event_id),
         _ => None,
+    }
+}
+
+/// A command that names no namespace means its run's own.
+fn own_if_empty(namespace: &mut String, own: &str) {
+    if namespace.is_empty() {
+        own.clone_into(namespace);
     }
 }
