@@ -98,10 +98,10 @@ impl Run {
             Command::SignalExternal(attributes) => self.signal_external(context, *attributes, completed_event_id),
             Command::CancelExternal(attributes) => self.cancel_external(context, *attributes, completed_event_id),
             Command::ScheduleNexusOperation(attributes) => {
-                self.schedule_nexus_operation(context, *attributes, None, completed_event_id);
+                self.schedule_nexus_operation(context, *attributes, completed_event_id);
             }
             Command::CancelNexusOperation { scheduled_event_id } => {
-                self.cancel_nexus_operation(context, scheduled_event_id, None, completed_event_id);
+                self.cancel_nexus_operation(context, scheduled_event_id, completed_event_id);
             }
             Command::UpsertSearchAttributes(attributes) => {
                 let fields = &mut self.start.search_attributes.get_or_insert_default().indexed_fields;

@@ -78,13 +78,9 @@ pub(crate) struct ScheduleActivity {
 
 /// How a workflow ends itself.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "short-lived: moved once, from the wire into an event"
-)]
 pub(crate) enum Close {
     Complete(Option<common::Payloads>),
-    Fail(Failure),
+    Fail(Box<Failure>),
     Cancel(Option<common::Payloads>),
     ContinueAsNew(Box<wire::ContinueAsNewWorkflowExecutionCommandAttributes>),
 }

@@ -145,7 +145,7 @@ fn parse_one(
         },
         A::CompleteWorkflowExecutionCommandAttributes(a) => Command::Close(Close::Complete(a.result)),
         A::FailWorkflowExecutionCommandAttributes(a) => match a.failure {
-            Some(failure) => Command::Close(Close::Fail(failure)),
+            Some(failure) => Command::Close(Close::Fail(Box::new(failure))),
             None => {
                 return Err(BadCommand::new(
                     Cause::BadFailWorkflowExecutionAttributes,

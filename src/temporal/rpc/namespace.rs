@@ -288,7 +288,6 @@ fn described(engine: &Engine, namespace: &Namespace) -> wire::DescribeNamespaceR
                 blob_size_limit_error: MAX_BLOB_BYTES,
                 memo_size_limit_error: MAX_BLOB_BYTES,
                 workflow_task_completion_size_limit_error: MAX_PAGES_BYTES as i64,
-                ..Default::default()
             }),
             ..Default::default()
         }),
