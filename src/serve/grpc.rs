@@ -99,12 +99,15 @@ async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Resp
         method: method.to_owned(),
         remaining,
     };
-    Grpc::new(AsBytes)
+    let mut rpc = Grpc::new(AsBytes)
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(MAX_READ_BYTES)
-        .max_encoding_message_size(usize::MAX)
-        .unary(call, request)
-        .await
+        .max_encoding_message_size(usize::MAX);
+    // grpc-go answers in the encoding in which it was asked.
+    if request.headers().get("grpc-encoding").is_some_and(|it| it == "gzip") {
+        rpc = rpc.send_compressed(CompressionEncoding::Gzip);
+    }
+    rpc.unary(call, request).await
 }
 
 /// One call, whatever the RPC.

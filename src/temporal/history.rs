@@ -6,6 +6,7 @@ use temporalio_protos::temporal::api::enums::v1::EventType;
 use temporalio_protos::temporal::api::history::v1::HistoryEvent;
 use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
 
+use super::command::Annotation;
 use super::event::{event_type, is_buffered_during_workflow_task, is_result, worker_may_ignore};
 use super::proto::timestamp;
 use crate::clock::Timestamp;
@@ -116,6 +117,18 @@ impl Log {
         }
         event.event_id = self.next_event_id();
         self.append(event)
+    }
+
+    /// Puts on an event what a worker attached to its command. Nothing happens if there is no such event.
+    pub(crate) fn annotate(&mut self, event_id: i64, annotation: Annotation) {
+        let index = usize::try_from(event_id - 1).ok();
+        let Some(event) = index.and_then(|index| self.events.get_mut(index)) else {
+            return;
+        };
+        self.size_bytes -= event.encoded_len() as i64;
+        event.user_metadata = annotation.user_metadata.or_else(|| event.user_metadata.take());
+        event.event_group_markers = annotation.event_group_markers;
+        self.size_bytes += event.encoded_len() as i64;
     }
 
     /// Gives the events that were held back their ids and places: results last, else in order of arrival.

@@ -79,6 +79,8 @@ pub enum Reject {
     Unimplemented(String),
     /// It didn't happen, but may if it is tried again.
     Aborted(String),
+    /// Pages of a workflow task's completion are missing: the worker sends all of them again.
+    WorkflowTaskCompletionBufferLost(String),
     /// An operation of several that weren't carried out, since another one failed.
     OperationAborted,
     /// One of several operations failed: for each of them why, or `None` where it was carried out.
@@ -106,7 +108,7 @@ impl Reject {
             Self::Unavailable(_) => Code::Unavailable,
             Self::Unknown(_) => Code::Unknown,
             Self::Unimplemented(_) => Code::Unimplemented,
-            Self::Aborted(_) | Self::OperationAborted => Code::Aborted,
+            Self::Aborted(_) | Self::OperationAborted | Self::WorkflowTaskCompletionBufferLost(_) => Code::Aborted,
             Self::MultiOperation(operations) => operations
                 .iter()
                 .flatten()
@@ -133,6 +135,7 @@ impl Reject {
             | Self::Unknown(message)
             | Self::Unimplemented(message)
             | Self::Aborted(message)
+            | Self::WorkflowTaskCompletionBufferLost(message)
             | Self::WorkflowExecutionAlreadyStarted { message, .. }
             | Self::QueryFailed { message, .. } => message.clone(),
             Self::NamespaceNotFound(name) => format!("Namespace {name} is not found."),
@@ -236,6 +239,10 @@ impl Reject {
                 &details::QueryFailedFailure {
                     failure: failure.as_deref().cloned(),
                 },
+            )),
+            Self::WorkflowTaskCompletionBufferLost(_) => Some(any(
+                "WorkflowTaskCompletionBufferLostFailure",
+                &details::WorkflowTaskCompletionBufferLostFailure {},
             )),
             Self::OperationAborted => Some(prost_types::Any {
                 type_url: "type.googleapis.com/temporal.api.failure.v1.MultiOperationExecutionAborted".to_owned(),

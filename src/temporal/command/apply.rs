@@ -4,10 +4,9 @@ use temporalio_protos::temporal::api::command::v1 as wire;
 use temporalio_protos::temporal::api::common::v1 as common;
 use temporalio_protos::temporal::api::enums::v1::{ParentClosePolicy, TaskQueueKind, WorkflowIdReusePolicy};
 use temporalio_protos::temporal::api::history::v1 as history;
-use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 
-use super::{Command, ScheduleActivity};
+use super::{Annotated, Annotation, Command, ScheduleActivity};
 use crate::temporal::machine::activity::Activity;
 use crate::temporal::machine::child_workflow::ChildWorkflow;
 use crate::temporal::machine::external::External;
@@ -32,17 +31,27 @@ impl Run {
     pub(crate) fn apply(
         &mut self,
         context: &mut Context<'_>,
-        commands: Vec<Command>,
+        commands: Vec<Annotated>,
         completed_event_id: i64,
         identity: &str,
     ) -> Applied {
         let mut applied = Applied::default();
-        for command in commands {
+        for Annotated { command, annotation } in commands {
             // Of several commands that close the run the first one counts. Rejections come last, and are heard all the same.
             if !self.is_running() && !matches!(command, Command::RejectUpdate(..)) {
                 continue;
             }
-            self.apply_one(context, command, completed_event_id, identity, &mut applied);
+            // Whatever else a command leads to comes after its own event.
+            let event_id = self.log.next_event_id();
+            self.apply_one(
+                context,
+                command,
+                &annotation,
+                completed_event_id,
+                identity,
+                &mut applied,
+            );
+            self.log.annotate(event_id, annotation);
         }
         applied
     }
@@ -51,6 +60,7 @@ impl Run {
         &mut self,
         context: &mut Context<'_>,
         command: Command,
+        annotation: &Annotation,
         completed_event_id: i64,
         identity: &str,
         applied: &mut Applied,
@@ -60,18 +70,14 @@ impl Run {
             Command::RequestCancelActivity { scheduled_event_id } => {
                 applied.wake |= self.cancel_activity(context, scheduled_event_id, completed_event_id, identity);
             }
-            Command::StartTimer {
-                timer_id,
-                duration,
-                user_metadata,
-            } => {
+            Command::StartTimer { timer_id, duration } => {
                 let attributes = history::TimerStartedEventAttributes {
                     timer_id: timer_id.clone(),
                     workflow_task_completed_event_id: completed_event_id,
                     ..Default::default()
                 };
                 let (machines, mut txn) = self.open(context);
-                let timer = UserTimer::start(&mut txn, attributes, duration, user_metadata);
+                let timer = UserTimer::start(&mut txn, attributes, duration);
                 machines.timer_ids.insert(timer_id, timer.started_event_id());
                 machines.timers.insert(timer.started_event_id(), timer);
             }
@@ -86,18 +92,17 @@ impl Run {
                     failure: attributes.failure,
                 });
             }
-            Command::StartChild(attributes, user_metadata) => {
-                self.start_child(context, *attributes, user_metadata, completed_event_id);
+            Command::StartChild(attributes) => {
+                self.start_child(context, *attributes, annotation, completed_event_id);
             }
             Command::SignalExternal(attributes) => self.signal_external(context, *attributes, completed_event_id),
             Command::CancelExternal(attributes) => self.cancel_external(context, *attributes, completed_event_id),
-            Command::ScheduleNexusOperation(attributes, user_metadata) => {
-                self.schedule_nexus_operation(context, *attributes, user_metadata, completed_event_id);
+            Command::ScheduleNexusOperation(attributes) => {
+                self.schedule_nexus_operation(context, *attributes, completed_event_id);
             }
-            Command::CancelNexusOperation {
-                scheduled_event_id,
-                user_metadata,
-            } => self.cancel_nexus_operation(context, scheduled_event_id, user_metadata, completed_event_id),
+            Command::CancelNexusOperation { scheduled_event_id } => {
+                self.cancel_nexus_operation(context, scheduled_event_id, completed_event_id);
+            }
             Command::UpsertSearchAttributes(attributes) => {
                 let fields = &mut self.start.search_attributes.get_or_insert_default().indexed_fields;
                 upsert(fields, &attributes.indexed_fields);
@@ -148,7 +153,7 @@ impl Run {
         let activity_id = attributes.activity_id.clone();
         let scheduled_event_id = txn.log().next_event_id();
         let eager = schedule.request_eager;
-        let mut activity = Activity::schedule(&mut txn, attributes, schedule.user_metadata, eager);
+        let mut activity = Activity::schedule(&mut txn, attributes, eager);
         if paused {
             activity.hold_back(&mut txn);
         }
@@ -206,14 +211,14 @@ impl Run {
         &mut self,
         context: &mut Context<'_>,
         command: wire::StartChildWorkflowExecutionCommandAttributes,
-        user_metadata: Option<UserMetadata>,
+        annotation: &Annotation,
         completed_event_id: i64,
     ) {
         let attributes = self.child_attributes(command, completed_event_id);
         let initiated_event_id = self.log.next_event_id();
-        let start = self.child_start(&attributes, initiated_event_id, user_metadata.clone());
+        let start = self.child_start(&attributes, initiated_event_id, annotation.user_metadata.clone());
         let (machines, mut txn) = self.open(context);
-        let child = ChildWorkflow::initiate(&mut txn, attributes, user_metadata);
+        let child = ChildWorkflow::initiate(&mut txn, attributes);
         machines.children.insert(initiated_event_id, child);
         txn.effects.mail.push(Letter::StartChild(Box::new(start)));
     }
@@ -293,7 +298,7 @@ impl Run {
         &self,
         attributes: &history::StartChildWorkflowExecutionInitiatedEventAttributes,
         initiated_event_id: i64,
-        user_metadata: Option<UserMetadata>,
+        user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
     ) -> StartRun {
         StartRun {
             namespace: attributes.namespace.clone(),

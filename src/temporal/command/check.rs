@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Cause;
 
-use super::{BadCommand, Close, Command};
+use super::{Annotated, BadCommand, Close, Command, continue_as_new};
 use crate::temporal::machine::update::State as UpdateState;
 use crate::temporal::run::Run;
 
@@ -15,9 +15,9 @@ pub(crate) const MAX_PENDING: usize = 2_000;
 pub(crate) const MAX_NEXUS_OPERATIONS: usize = 30;
 
 /// Checks the whole batch; nothing is changed.
-pub(crate) fn check(commands: &[Command], run: &Run) -> Result<(), BadCommand> {
+pub(crate) fn check(commands: &[Annotated], run: &Run) -> Result<(), BadCommand> {
     let mut batch = Batch::new(run);
-    commands.iter().try_for_each(|command| batch.admit(command))
+    commands.iter().try_for_each(|it| batch.admit(&it.command))
 }
 
 /// The run as it will be after the commands so far.
@@ -59,7 +59,7 @@ impl<'a> Batch<'a> {
             Command::CancelTimer { timer_id } => self.cancel_timer(timer_id),
             Command::ScheduleActivity(schedule) => self.schedule_activity(&schedule.attributes.activity_id),
             Command::RequestCancelActivity { scheduled_event_id } => self.cancel_activity(*scheduled_event_id),
-            Command::StartChild(attributes, _) => self.start_child(&attributes.workflow_id),
+            Command::StartChild(attributes) => self.start_child(&attributes.workflow_id),
             Command::SignalExternal(_) => self.external(
                 Cause::PendingSignalsLimitExceeded,
                 "pending signals to external workflows",
@@ -69,9 +69,7 @@ impl<'a> Batch<'a> {
                 "pending requests to cancel external workflows",
             ),
             Command::ScheduleNexusOperation(..) => self.schedule_nexus_operation(),
-            Command::CancelNexusOperation { scheduled_event_id, .. } => {
-                self.cancel_nexus_operation(*scheduled_event_id)
-            }
+            Command::CancelNexusOperation { scheduled_event_id } => self.cancel_nexus_operation(*scheduled_event_id),
             Command::AcceptUpdate(update_id, _) => self.accept_update(update_id),
             Command::RejectUpdate(update_id, _) => self.reject_update(update_id),
             Command::CompleteUpdate(update_id, _) => self.complete_update(update_id),
@@ -226,11 +224,7 @@ impl<'a> Batch<'a> {
             return Err(BadCommand::unhandled_command());
         }
         match close {
-            Close::ContinueAsNew(attributes) => match &attributes.retry_policy {
-                Some(policy) => crate::temporal::retry::validate(policy)
-                    .map_err(|reject| BadCommand::new(Cause::BadContinueAsNewAttributes, reject.message())),
-                None => Ok(()),
-            },
+            Close::ContinueAsNew(attributes) => continue_as_new::check(attributes, &self.run.start),
             Close::Complete(_) | Close::Fail(_) | Close::Cancel(_) => Ok(()),
         }
     }

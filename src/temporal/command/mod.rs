@@ -5,6 +5,7 @@
 
 mod apply;
 mod check;
+mod continue_as_new;
 mod nexus;
 mod parse;
 mod search_attributes;
@@ -15,13 +16,27 @@ use temporalio_protos::temporal::api::common::v1 as common;
 use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Cause;
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::history::v1 as history;
-use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
+use temporalio_protos::temporal::api::sdk::v1::{EventGroupMarker, UserMetadata};
 use temporalio_protos::temporal::api::update::v1 as update;
 
 pub(crate) use check::check;
 pub(crate) use parse::{Limits, parse};
 pub(crate) use search_attributes::check_search_attributes;
 pub(crate) use sequence::check_sequence;
+
+/// A command, and what the worker attached to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Annotated {
+    pub(crate) command: Command,
+    pub(crate) annotation: Annotation,
+}
+
+/// What the event of any command carries beside the command's own attributes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Annotation {
+    pub(crate) user_metadata: Option<UserMetadata>,
+    pub(crate) event_group_markers: Vec<EventGroupMarker>,
+}
 
 /// One thing that a workflow asks for.
 #[derive(Clone, Debug)]
@@ -33,25 +48,17 @@ pub(crate) enum Command {
     StartTimer {
         timer_id: String,
         duration: std::time::Duration,
-        user_metadata: Option<UserMetadata>,
     },
     CancelTimer {
         timer_id: String,
     },
     RecordMarker(Box<wire::RecordMarkerCommandAttributes>),
-    StartChild(
-        Box<wire::StartChildWorkflowExecutionCommandAttributes>,
-        Option<UserMetadata>,
-    ),
+    StartChild(Box<wire::StartChildWorkflowExecutionCommandAttributes>),
     SignalExternal(Box<wire::SignalExternalWorkflowExecutionCommandAttributes>),
     CancelExternal(Box<wire::RequestCancelExternalWorkflowExecutionCommandAttributes>),
-    ScheduleNexusOperation(
-        Box<history::NexusOperationScheduledEventAttributes>,
-        Option<UserMetadata>,
-    ),
+    ScheduleNexusOperation(Box<history::NexusOperationScheduledEventAttributes>),
     CancelNexusOperation {
         scheduled_event_id: i64,
-        user_metadata: Option<UserMetadata>,
     },
     UpsertSearchAttributes(common::SearchAttributes),
     ModifyMemo(common::Memo),
@@ -65,20 +72,15 @@ pub(crate) enum Command {
 #[derive(Clone, Debug)]
 pub(crate) struct ScheduleActivity {
     pub(crate) attributes: history::ActivityTaskScheduledEventAttributes,
-    pub(crate) user_metadata: Option<UserMetadata>,
     /// The worker of this workflow task would take it at once.
     pub(crate) request_eager: bool,
 }
 
 /// How a workflow ends itself.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "short-lived: moved once, from the wire into an event"
-)]
 pub(crate) enum Close {
     Complete(Option<common::Payloads>),
-    Fail(Failure),
+    Fail(Box<Failure>),
     Cancel(Option<common::Payloads>),
     ContinueAsNew(Box<wire::ContinueAsNewWorkflowExecutionCommandAttributes>),
 }
@@ -88,6 +90,8 @@ pub(crate) enum Close {
 pub(crate) struct BadCommand {
     pub(crate) cause: Cause,
     pub(crate) message: String,
+    /// There is no point in another task: the workflow is terminated.
+    pub(crate) terminates_workflow: bool,
 }
 
 impl BadCommand {
@@ -95,6 +99,16 @@ impl BadCommand {
         Self {
             cause,
             message: format!("{}: {why}", cause_name(cause)),
+            terminates_workflow: false,
+        }
+    }
+
+    /// The pages of the answer are too large together.
+    pub(crate) fn too_many_pages() -> Self {
+        let why = "workflow task completion buffer size exceeds the per-workflow limit";
+        Self {
+            terminates_workflow: true,
+            ..Self::new(Cause::RequestTooLarge, why)
         }
     }
 
@@ -103,6 +117,7 @@ impl BadCommand {
         Self {
             cause: Cause::UnhandledCommand,
             message: cause_name(Cause::UnhandledCommand),
+            terminates_workflow: false,
         }
     }
 }

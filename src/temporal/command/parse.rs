@@ -12,7 +12,7 @@ use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::protocol::v1::Message;
 use temporalio_protos::temporal::api::update::v1 as update;
 
-use super::{BadCommand, Close, Command, ScheduleActivity, nexus};
+use super::{Annotated, Annotation, BadCommand, Close, Command, ScheduleActivity, nexus};
 use crate::clock::Timestamp;
 use crate::temporal::engine::is_uuid;
 use crate::temporal::nexus::Endpoints;
@@ -42,7 +42,7 @@ pub(crate) fn parse(
     messages: Vec<Message>,
     limits: &Limits<'_>,
     endpoints: &Endpoints,
-) -> Result<Vec<Command>, BadCommand> {
+) -> Result<Vec<Annotated>, BadCommand> {
     let mut order: Vec<String> = Vec::new();
     let mut messages: BTreeMap<String, Message> = messages
         .into_iter()
@@ -50,15 +50,31 @@ pub(crate) fn parse(
         .map(|message| (message.id.clone(), message))
         .collect();
     let mut parsed = Vec::with_capacity(commands.len());
-    for command in commands {
-        parsed.push(parse_one(command, &mut messages, limits, endpoints)?);
+    for mut command in commands {
+        let annotation = annotation(&mut command);
+        let command = parse_one(command, &mut messages, limits, endpoints)?;
+        parsed.push(Annotated { command, annotation });
     }
     for id in order {
         if let Some(message) = messages.remove(&id) {
-            parsed.push(parse_message(message)?);
+            parsed.push(Annotated {
+                command: parse_message(message)?,
+                annotation: Annotation::default(),
+            });
         }
     }
     Ok(parsed)
+}
+
+/// What the command's event carries. The events of updates are the messages' own and carry nothing.
+fn annotation(command: &mut wire::Command) -> Annotation {
+    if matches!(command.attributes, Some(A::ProtocolMessageCommandAttributes(_))) {
+        return Annotation::default();
+    }
+    Annotation {
+        user_metadata: command.user_metadata.take(),
+        event_group_markers: std::mem::take(&mut command.event_group_markers),
+    }
 }
 
 fn parse_one(
@@ -68,7 +84,6 @@ fn parse_one(
     endpoints: &Endpoints,
 ) -> Result<Command, BadCommand> {
     let type_name = command.command_type().as_str_name();
-    let user_metadata = command.user_metadata;
     let Some(attributes) = command.attributes else {
         return Err(BadCommand::new(
             Cause::Unspecified,
@@ -80,14 +95,13 @@ fn parse_one(
             let request_eager = a.request_eager_execution;
             Command::ScheduleActivity(Box::new(ScheduleActivity {
                 attributes: schedule_activity(a, limits)?,
-                user_metadata,
                 request_eager,
             }))
         }
         A::RequestCancelActivityTaskCommandAttributes(a) => Command::RequestCancelActivity {
             scheduled_event_id: a.scheduled_event_id,
         },
-        A::StartTimerCommandAttributes(a) => start_timer(a, user_metadata)?,
+        A::StartTimerCommandAttributes(a) => start_timer(a)?,
         A::CancelTimerCommandAttributes(a) => {
             let cause = Cause::BadCancelTimerAttributes;
             let timer_id = required(a.timer_id, cause, "TimerId is not set on CancelTimerCommand.")?;
@@ -96,7 +110,7 @@ fn parse_one(
         }
         A::RecordMarkerCommandAttributes(a) => record_marker(a)?,
         A::StartChildWorkflowExecutionCommandAttributes(a) => {
-            Command::StartChild(Box::new(start_child(a, limits.namespace)?), user_metadata)
+            Command::StartChild(Box::new(start_child(a, limits.namespace)?))
         }
         A::SignalExternalWorkflowExecutionCommandAttributes(a) => signal_external(a)?,
         A::RequestCancelExternalWorkflowExecutionCommandAttributes(a) => cancel_external(a)?,
@@ -131,7 +145,7 @@ fn parse_one(
         },
         A::CompleteWorkflowExecutionCommandAttributes(a) => Command::Close(Close::Complete(a.result)),
         A::FailWorkflowExecutionCommandAttributes(a) => match a.failure {
-            Some(failure) => Command::Close(Close::Fail(failure)),
+            Some(failure) => Command::Close(Close::Fail(Box::new(failure))),
             None => {
                 return Err(BadCommand::new(
                     Cause::BadFailWorkflowExecutionAttributes,
@@ -140,18 +154,12 @@ fn parse_one(
             }
         },
         A::CancelWorkflowExecutionCommandAttributes(a) => Command::Close(Close::Cancel(a.details)),
-        A::ContinueAsNewWorkflowExecutionCommandAttributes(a) => {
-            cron::validate(&a.cron_schedule, Timestamp::default())
-                .map_err(|reject| BadCommand::new(Cause::BadContinueAsNewAttributes, reject.message()))?;
-            Command::Close(Close::ContinueAsNew(Box::new(a)))
+        A::ContinueAsNewWorkflowExecutionCommandAttributes(a) => Command::Close(Close::ContinueAsNew(Box::new(a))),
+        A::ScheduleNexusOperationCommandAttributes(a) => {
+            Command::ScheduleNexusOperation(Box::new(nexus::schedule_operation(a, limits.run_timeout, endpoints)?))
         }
-        A::ScheduleNexusOperationCommandAttributes(a) => Command::ScheduleNexusOperation(
-            Box::new(nexus::schedule_operation(a, limits.run_timeout, endpoints)?),
-            user_metadata,
-        ),
         A::RequestCancelNexusOperationCommandAttributes(a) => Command::CancelNexusOperation {
             scheduled_event_id: a.scheduled_event_id,
-            user_metadata,
         },
     })
 }
@@ -201,10 +209,7 @@ fn schedule_activity(
     })
 }
 
-fn start_timer(
-    command: wire::StartTimerCommandAttributes,
-    user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
-) -> Result<Command, BadCommand> {
+fn start_timer(command: wire::StartTimerCommandAttributes) -> Result<Command, BadCommand> {
     let timer_id = required(
         command.timer_id,
         Cause::BadStartTimerAttributes,
@@ -227,7 +232,6 @@ fn start_timer(
     Ok(Command::StartTimer {
         timer_id,
         duration: duration.min(MAX_DURATION),
-        user_metadata,
     })
 }
 
@@ -418,7 +422,7 @@ fn limited(value: &str, cause: Cause, what: &str, field: &str) -> Result<(), Bad
 }
 
 /// What is wrong with a duration, if anything is.
-fn broken(wire: Option<&prost_types::Duration>) -> Option<&'static str> {
+pub(super) fn broken(wire: Option<&prost_types::Duration>) -> Option<&'static str> {
     let wire = wire?;
     if (wire.seconds > 0 && wire.nanos < 0) || (wire.seconds < 0 && wire.nanos > 0) {
         return Some("duration has seconds and nanos with different signs");

@@ -3,30 +3,28 @@
 use temporalio_protos::temporal::api::common::v1::SearchAttributes;
 use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Cause;
 
-use super::{BadCommand, Close, Command};
+use super::{Annotated, BadCommand, Close, Command, continue_as_new};
 use crate::temporal::engine::Namespaces;
+use crate::temporal::run::StartRun;
 use crate::temporal::visibility::validate::validate;
 
-/// Checks all that the commands of a workflow in `namespace` set, and writes each attribute's type beside its value.
+/// Checks all that the commands of a run set, and writes each attribute's type beside its value.
 pub(crate) fn check_search_attributes(
-    commands: &mut [Command],
-    namespace: &str,
+    commands: &mut [Annotated],
+    run: &StartRun,
     namespaces: &Namespaces,
 ) -> Result<(), BadCommand> {
-    for command in commands {
+    let namespace = run.namespace.as_str();
+    for Annotated { command, .. } in commands {
         match command {
             Command::UpsertSearchAttributes(attributes) => check(Some(attributes), namespace, namespaces, |why| why)?,
             Command::Close(Close::ContinueAsNew(command)) => {
-                let workflow_type = command.workflow_type.clone().unwrap_or_default().name;
-                let task_queue = command.task_queue.clone().unwrap_or_default().name;
+                let subject = continue_as_new::subject(command, run);
                 check(command.search_attributes.as_mut(), namespace, namespaces, |why| {
-                    format!(
-                        "invalid SearchAttributes on ContinueAsNewWorkflowExecutionCommand: {why}. \
-                         WorkflowType={workflow_type} TaskQueue={task_queue}"
-                    )
+                    format!("invalid SearchAttributes on ContinueAsNewWorkflowExecutionCommand: {why}. {subject}")
                 })?;
             }
-            Command::StartChild(command, _) => {
+            Command::StartChild(command) => {
                 #[expect(deprecated, reason = "workers may still send it")]
                 let target = match command.namespace.as_str() {
                     "" => namespace.to_owned(),

@@ -62,10 +62,8 @@ impl ChildWorkflow {
     pub(crate) fn initiate(
         txn: &mut Txn<'_>,
         attributes: history::StartChildWorkflowExecutionInitiatedEventAttributes,
-        user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
     ) -> Self {
-        let event = NewEvent::from(attributes.clone()).with_user_metadata(user_metadata);
-        let initiated_event_id = txn.emit(event);
+        let initiated_event_id = txn.emit(attributes.clone());
         Self::restore(attributes, initiated_event_id)
     }
 

@@ -102,7 +102,7 @@ impl External {
         external
     }
 
-    /// A signal as a history tells of it that goes on in another run.
+    /// A signal as a history tells of it that goes on in another run. Its namespace isn't empty.
     pub(crate) fn restore_signal(
         attributes: history::SignalExternalWorkflowExecutionInitiatedEventAttributes,
         initiated_event_id: i64,

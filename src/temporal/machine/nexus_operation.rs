@@ -10,7 +10,6 @@ use temporalio_protos::temporal::api::enums::v1::{PendingNexusOperationState, Ti
 use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_protos::temporal::api::failure::v1::{Failure, NexusOperationFailureInfo, TimeoutFailureInfo};
 use temporalio_protos::temporal::api::history::v1 as history;
-use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 use temporalio_protos::temporal::api::workflow::v1::PendingNexusOperationInfo;
 
 use super::nexus_cancellation::Cancellation;
@@ -110,12 +109,8 @@ pub(crate) struct NexusOperation {
 
 impl NexusOperation {
     /// The command `ScheduleNexusOperation`; it has been checked.
-    pub(crate) fn schedule(
-        txn: &mut Txn<'_>,
-        attributes: history::NexusOperationScheduledEventAttributes,
-        user_metadata: Option<UserMetadata>,
-    ) -> Self {
-        let scheduled_event_id = txn.emit(NewEvent::from(attributes.clone()).with_user_metadata(user_metadata));
+    pub(crate) fn schedule(txn: &mut Txn<'_>, attributes: history::NexusOperationScheduledEventAttributes) -> Self {
+        let scheduled_event_id = txn.emit(attributes.clone());
         let operation = Self {
             state: State::Scheduled,
             scheduled_event_id,

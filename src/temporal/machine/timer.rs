@@ -60,15 +60,13 @@ impl UserTimer {
         txn: &mut Txn<'_>,
         attributes: history::TimerStartedEventAttributes,
         duration: Duration,
-        user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
     ) -> Self {
         let timer_id = attributes.timer_id.clone();
         let attributes = history::TimerStartedEventAttributes {
             start_to_fire_timeout: Some(proto_duration(duration)),
             ..attributes
         };
-        let event = crate::temporal::history::NewEvent::from(attributes).with_user_metadata(user_metadata);
-        let started_event_id = txn.emit(event);
+        let started_event_id = txn.emit(attributes);
         let fires_at = txn.now + duration;
         txn.set_timer(ClockTimer::User(txn.run, started_event_id), fires_at);
         Self {

@@ -5,6 +5,8 @@
 //! until then the worker is shown events that aren't written.
 
 mod events;
+mod pages;
+mod restore;
 
 use std::time::Duration;
 
@@ -12,15 +14,16 @@ use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
 use temporalio_protos::temporal::api::enums::v1::{
     SuggestContinueAsNewReason as SuggestReason, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause,
 };
-use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
-use temporalio_protos::temporal::api::failure::v1::{Failure, ResetWorkflowFailureInfo};
+use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
 
+use pages::Pages;
+pub(crate) use pages::{BadPage, MAX_PAGES_BYTES};
+
 use crate::clock::Timestamp;
 use crate::temporal::matching::Task;
-use crate::temporal::proto::duration;
 use crate::temporal::timer::Timer;
 use crate::temporal::txn::Txn;
 use crate::temporal::versioning::{Completed, Version};
@@ -94,12 +97,6 @@ const RETRY_BACKOFF_MIN_ATTEMPTS: i32 = 3;
 /// The most that the time for a task grows (dynamic config `history.workflowTaskRetryMaxInterval`).
 const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(600);
 
-/// The request id of a task that the server itself starts, to fail it at once (Temporal: `emptyUUID`).
-const UNSTARTED_REQUEST_ID: &str = "emptyUuid";
-
-/// Who fails a workflow task at a reset (Temporal: `consts.IdentityHistoryService`).
-const RESET_IDENTITY: &str = "history-service";
-
 /// Whether the history has the task's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) enum Kind {
@@ -137,6 +134,8 @@ pub(crate) struct WorkflowTask {
     sticky: Option<Sticky>,
     last_completed_started_event_id: i64,
     last_failure: Option<Failure>,
+    /// What has come of the answer to the started task, if it comes in pages.
+    pages: Pages,
 }
 
 impl Default for WorkflowTask {
@@ -160,6 +159,7 @@ impl Default for WorkflowTask {
             sticky: None,
             last_completed_started_event_id: 0,
             last_failure: None,
+            pages: Pages::default(),
         }
     }
 }
@@ -241,6 +241,7 @@ impl WorkflowTask {
         discard: bool,
     ) -> Option<i64> {
         self.state = step(self.state, Input::Complete)?;
+        self.pages = Pages::default();
         txn.stop_timer(Timer::WorkflowTaskStartToClose(txn.run));
         if self.kind == Kind::Speculative && discard {
             self.kind = Kind::Normal;
@@ -286,6 +287,7 @@ impl WorkflowTask {
             return;
         };
         self.state = next;
+        self.pages = Pages::default();
         txn.stop_timer(Timer::WorkflowTaskStartToClose(txn.run));
         if self.attempt == 1 {
             self.write_unwritten(txn, normal_queue, identity, None);
@@ -312,6 +314,7 @@ impl WorkflowTask {
             return false;
         };
         self.state = next;
+        self.pages = Pages::default();
         if input == Input::ScheduleToStartTimeout {
             if self.kind == Kind::Speculative {
                 let task_queue = self.task_queue(normal_queue);
@@ -338,83 +341,19 @@ impl WorkflowTask {
         true
     }
 
-    /// A history tells that the task was scheduled.
-    pub(crate) fn restore_scheduled(
-        &mut self,
-        attributes: &history::WorkflowTaskScheduledEventAttributes,
-        scheduled_event_id: i64,
-        scheduled_at: Timestamp,
-    ) {
-        self.state = State::Scheduled;
-        self.attempt = attributes.attempt.max(1);
-        self.timeout = duration(attributes.start_to_close_timeout.as_ref()).unwrap_or_default();
-        self.scheduled_event_id = scheduled_event_id;
-        self.started_event_id = 0;
-        self.scheduled_at = scheduled_at;
-        self.original_scheduled_at = scheduled_at;
-    }
-
-    /// A history tells that a worker took the task.
-    pub(crate) fn restore_started(&mut self, started_event_id: i64, started_at: Timestamp) {
-        self.state = State::Started;
-        self.started_event_id = started_event_id;
-        self.started_at = started_at;
-    }
-
-    /// A history tells that the task was completed, or that it failed or timed out.
-    pub(crate) fn restore_ended(&mut self, completed: bool) {
-        self.state = State::None;
-        if completed {
-            self.last_completed_started_event_id = self.started_event_id;
-        }
-    }
-
-    /// A reset cuts here: the task that the history ends with has failed. One that no worker had is started first.
-    ///
-    /// Nothing happens if no task is pending; the caller has refused such a cut.
-    pub(crate) fn fail_by_reset(&mut self, txn: &mut Txn<'_>, reason: &str, base_run_id: &str, new_run_id: &str) {
-        if let Some(next) = step(self.state, Input::Start) {
-            self.state = next;
-            self.started_at = txn.now;
-            UNSTARTED_REQUEST_ID.clone_into(&mut self.request_id);
-            RESET_IDENTITY.clone_into(&mut self.identity);
-            self.worker_version = None;
-            self.history_size_bytes = txn.log().committed_size_bytes();
-            self.suggest_reasons = self.reasons_to_continue_as_new(txn, false);
-            self.started_event_id = txn.emit(self.started_attributes());
-        }
-        let Some(next) = step(self.state, Input::Fail) else {
-            return;
-        };
-        self.state = next;
-        txn.emit(history::WorkflowTaskFailedEventAttributes {
-            scheduled_event_id: self.scheduled_event_id,
-            started_event_id: self.started_event_id,
-            cause: WorkflowTaskFailedCause::ResetWorkflow as i32,
-            failure: Some(Failure {
-                message: reason.to_owned(),
-                failure_info: Some(FailureInfo::ResetWorkflowFailureInfo(
-                    ResetWorkflowFailureInfo::default(),
-                )),
-                ..Default::default()
-            }),
-            identity: RESET_IDENTITY.to_owned(),
-            base_run_id: base_run_id.to_owned(),
-            new_run_id: new_run_id.to_owned(),
-            ..Default::default()
-        });
-        self.attempt = 1;
-        self.kind = Kind::Normal;
-        self.sticky = None;
-    }
-
     /// The run closes from outside: the task is of no use any more.
     pub(crate) fn drop_task(&mut self, txn: &mut Txn<'_>) {
         if let Some(next) = step(self.state, Input::Drop) {
             self.state = next;
+            self.pages = Pages::default();
         }
         txn.stop_timer(Timer::WorkflowTaskStartToClose(txn.run));
         txn.stop_timer(Timer::WorkflowTaskScheduleToStart(txn.run));
+    }
+
+    /// The pages of the answer so far; only a started task has any.
+    pub(crate) fn pages(&mut self) -> &mut Pages {
+        &mut self.pages
     }
 
     /// An answered heartbeat: the next task continues this one.

@@ -11,6 +11,7 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 use super::{Answer, MAX_ID_LENGTH};
 use crate::clock::Timestamp;
 use crate::temporal::engine::{CLUSTER, Call, Engine, Namespace};
+use crate::temporal::machine::workflow_task::MAX_PAGES_BYTES;
 use crate::temporal::proto::{duration, is_negative, proto_duration, timestamp};
 use crate::temporal::reject::Reject;
 
@@ -280,12 +281,13 @@ fn described(engine: &Engine, namespace: &Namespace) -> wire::DescribeNamespaceR
                 standalone_activities: true,
                 standalone_activity_start_delay: true,
                 workflow_pause: true,
+                workflow_task_completion_pagination: true,
                 ..Default::default()
             }),
             limits: Some(ns::namespace_info::Limits {
                 blob_size_limit_error: MAX_BLOB_BYTES,
                 memo_size_limit_error: MAX_BLOB_BYTES,
-                ..Default::default()
+                workflow_task_completion_size_limit_error: MAX_PAGES_BYTES as i64,
             }),
             ..Default::default()
         }),

@@ -68,6 +68,9 @@ pub(super) fn completed(
 ) -> Result<Answer<wire::RespondWorkflowTaskCompletedResponse>, Reject> {
     check_completion(&request)?;
     let run = started_task(engine, &request.task_token)?;
+    if request.intermediate_page {
+        return page(engine, call, run, request);
+    }
     let identity = request.identity.clone();
     let wants_next = request.return_new_workflow_task;
     #[expect(deprecated, reason = "workers still send it")]
@@ -109,6 +112,22 @@ pub(super) fn completed(
     }
     response.activity_tasks = engine.start_eager_activities(call.now, run, hand.as_ref(), &identity);
     Ok(Answer::Now(response))
+}
+
+/// A part of an answer that is too large for one message: the task stays in its worker's hands, unless it is refused.
+fn page(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    run: RunRef,
+    request: wire::RespondWorkflowTaskCompletedRequest,
+) -> Result<Answer<wire::RespondWorkflowTaskCompletedResponse>, Reject> {
+    let taken = engine
+        .with_run(call.now, run, |run, context| run.take_page(context, request))
+        .unwrap_or_else(|| Err(task_not_found()));
+    if taken.is_err() {
+        engine.hands.remove(&HandKey::Workflow(run));
+    }
+    taken.map(|()| Answer::Now(Default::default()))
 }
 
 pub(super) fn failed(

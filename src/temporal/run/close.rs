@@ -39,7 +39,7 @@ impl Run {
                     Some(ChildOutcome::Canceled(details)),
                 );
             }
-            Close::Fail(failure) => self.fail(context, failure, completed_event_id),
+            Close::Fail(failure) => self.fail(context, *failure, completed_event_id),
             Close::ContinueAsNew(attributes) => self.continue_as_new(context, *attributes, completed_event_id),
         }
     }

@@ -10,11 +10,9 @@ use temporalio_protos::temporal::api::failure::v1::{
 };
 use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
-use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 
 use super::{Context, Run};
 use crate::clock::Timestamp;
-use crate::temporal::history::NewEvent;
 use crate::temporal::machine::callback::{CompletionCallback, Undelivered};
 use crate::temporal::machine::nexus_operation::NexusOperation;
 use crate::temporal::nexus::completion::{CallbackToken, Completion, OPERATION_TOKEN_HEADER, Outcome};
@@ -30,7 +28,6 @@ impl Run {
         &mut self,
         context: &mut Context<'_>,
         attributes: history::NexusOperationScheduledEventAttributes,
-        user_metadata: Option<UserMetadata>,
         completed_event_id: i64,
     ) {
         let attributes = history::NexusOperationScheduledEventAttributes {
@@ -40,7 +37,7 @@ impl Run {
         };
         let scheduled_event_id = self.log.next_event_id();
         let (machines, mut txn) = self.open(context);
-        let operation = NexusOperation::schedule(&mut txn, attributes, user_metadata);
+        let operation = NexusOperation::schedule(&mut txn, attributes);
         machines.nexus_operations.insert(scheduled_event_id, operation);
     }
 
@@ -49,15 +46,13 @@ impl Run {
         &mut self,
         context: &mut Context<'_>,
         scheduled_event_id: i64,
-        user_metadata: Option<UserMetadata>,
         completed_event_id: i64,
     ) {
         let (machines, mut txn) = self.open(context);
-        let event = NewEvent::from(history::NexusOperationCancelRequestedEventAttributes {
+        let requested_event_id = txn.emit(history::NexusOperationCancelRequestedEventAttributes {
             scheduled_event_id,
             workflow_task_completed_event_id: completed_event_id,
         });
-        let requested_event_id = txn.emit(event.with_user_metadata(user_metadata));
         if let Some(operation) = machines.nexus_operations.get_mut(&scheduled_event_id) {
             operation.request_cancel(&mut txn, requested_event_id);
         }

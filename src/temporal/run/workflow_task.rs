@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use temporalio_protos::temporal::api::command::v1 as wire;
 use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
 use temporalio_protos::temporal::api::enums::v1::{TimeoutType, VersioningBehavior, WorkflowTaskFailedCause as Cause};
 use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
@@ -11,9 +12,9 @@ use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCo
 
 use super::reset_points::Build;
 use super::{Context, Run};
-use crate::temporal::command::{self, BadCommand, Command};
+use crate::temporal::command::{self, Annotated, BadCommand, Command};
 use crate::temporal::machine::update::State as UpdateState;
-use crate::temporal::machine::workflow_task::{Kind, State, Sticky};
+use crate::temporal::machine::workflow_task::{BadPage, Kind, State, Sticky};
 use crate::temporal::proto::duration;
 use crate::temporal::reject::Reject;
 use crate::temporal::txn::Note;
@@ -21,6 +22,9 @@ use crate::temporal::versioning::{Completed, versioned};
 
 /// The request id of a task that goes out with the answer to the one before it.
 pub(crate) const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
+
+/// Who terminates a workflow whose worker asks for what can't be.
+const HISTORY_SERVICE: &str = "history-service";
 
 /// How long a worker may keep a workflow task alive by heartbeats alone.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -75,19 +79,29 @@ impl Run {
             && task.attempt() == attempt
     }
 
+    /// A page of the worker's answer, with others to follow.
+    pub(crate) fn take_page(
+        &mut self,
+        context: &mut Context<'_>,
+        request: RespondWorkflowTaskCompletedRequest,
+    ) -> Result<(), Reject> {
+        self.check_answer(&request)?;
+        let identity = request.identity.clone();
+        match self.machines.workflow_task.pages().add(request) {
+            Ok(()) => Ok(()),
+            Err(BadPage::Refused(reject)) => Err(reject),
+            Err(BadPage::TooLarge) => Err(self.refuse_commands(context, BadCommand::too_many_pages(), &identity)),
+        }
+    }
+
     /// The worker's answer: all of it is carried out, or none and the task fails.
     pub(crate) fn complete_workflow_task(
         &mut self,
         context: &mut Context<'_>,
         mut request: RespondWorkflowTaskCompletedRequest,
     ) -> Result<Completion, Reject> {
-        if self.is_paused() && request.force_create_new_workflow_task {
-            return Err(Reject::FailedPrecondition(
-                "Workflow is paused and force create new workflow task is not allowed.".to_owned(),
-            ));
-        }
-        self.check_versioning(&request)?;
-        let commands = std::mem::take(&mut request.commands);
+        self.check_answer(&request)?;
+        let commands = self.all_commands(&mut request)?;
         let messages = std::mem::take(&mut request.messages);
         let discard = self.may_discard(&request, commands.len(), &messages);
         let heartbeat = request.force_create_new_workflow_task && commands.is_empty() && messages.is_empty();
@@ -102,7 +116,7 @@ impl Run {
         command::check_sequence(&commands)?;
         let checked = command::parse(commands, messages, &limits, context.endpoints)
             .and_then(|mut commands| {
-                command::check_search_attributes(&mut commands, &self.start.namespace, context.namespaces)?;
+                command::check_search_attributes(&mut commands, &self.start, context.namespaces)?;
                 command::check(&commands, self).map(|()| commands)
             })
             .map(|commands| refuse_eager(commands, &request));
@@ -154,7 +168,7 @@ impl Run {
         &mut self,
         context: &mut Context<'_>,
         mut request: RespondWorkflowTaskCompletedRequest,
-        commands: Vec<Command>,
+        commands: Vec<Annotated>,
         discard: bool,
         heartbeat: bool,
     ) -> Completion {
@@ -217,6 +231,33 @@ impl Run {
         }
     }
 
+    /// The commands of an answer: those of the pages that came before, and its own.
+    fn all_commands(
+        &mut self,
+        request: &mut RespondWorkflowTaskCompletedRequest,
+    ) -> Result<Vec<wire::Command>, Reject> {
+        let mut commands = match request.page_number > 0 {
+            true => {
+                let task = &mut self.machines.workflow_task;
+                let (scheduled_event_id, attempt) = (task.scheduled_event_id(), task.attempt());
+                task.pages().take(request, scheduled_event_id, attempt)?
+            }
+            false => Vec::new(),
+        };
+        commands.append(&mut request.commands);
+        Ok(commands)
+    }
+
+    /// Refuses an answer that can't be one to this run's task, whatever its commands.
+    fn check_answer(&self, request: &RespondWorkflowTaskCompletedRequest) -> Result<(), Reject> {
+        if self.is_paused() && request.force_create_new_workflow_task {
+            return Err(Reject::FailedPrecondition(
+                "Workflow is paused and force create new workflow task is not allowed.".to_owned(),
+            ));
+        }
+        self.check_versioning(request)
+    }
+
     /// Refuses what no worker may say of its version.
     #[expect(deprecated, reason = "workers may still send the old fields")]
     fn check_versioning(&self, request: &RespondWorkflowTaskCompletedRequest) -> Result<(), Reject> {
@@ -264,7 +305,10 @@ impl Run {
             .workflow_task
             .fail(&mut txn, bad.cause, Some(failure), identity, &queue);
         self.fail_sent_updates(context);
-        self.schedule_workflow_task(context, Kind::Normal);
+        match bad.terminates_workflow {
+            true => self.terminate(context, &message, None, HISTORY_SERVICE, Vec::new()),
+            false => self.schedule_workflow_task(context, Kind::Normal),
+        }
         Reject::InvalidArgument(message)
     }
 
@@ -364,14 +408,14 @@ fn sticky(request: &RespondWorkflowTaskCompletedRequest) -> Option<Sticky> {
 
 /// No activity goes out with the answer if the workflow uses versioning by build ids, unless the activity is bound to
 /// the workflow's own (`handleCommandScheduleActivity`).
-fn refuse_eager(mut commands: Vec<Command>, request: &RespondWorkflowTaskCompletedRequest) -> Vec<Command> {
+fn refuse_eager(mut commands: Vec<Annotated>, request: &RespondWorkflowTaskCompletedRequest) -> Vec<Annotated> {
     #[allow(deprecated)]
     let versioned = request
         .worker_version_stamp
         .as_ref()
         .is_some_and(|stamp| stamp.use_versioning)
         && request.versioning_behavior() == VersioningBehavior::Unspecified;
-    for command in &mut commands {
+    for Annotated { command, .. } in &mut commands {
         if let Command::ScheduleActivity(schedule) = command {
             #[allow(deprecated)]
             let bound = schedule.attributes.use_workflow_build_id;

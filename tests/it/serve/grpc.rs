@@ -129,6 +129,20 @@ async fn a_message_over_four_mebibytes_is_refused_in_grpc_gos_words() {
 }
 
 #[tokio::test]
+async fn an_answer_is_compressed_if_the_request_is() {
+    let ready = served(Time::Manual).await;
+    let asked = raw(&ready).await.accept_compressed(CompressionEncoding::Gzip);
+    for (mut client, encoding) in [
+        (asked.clone().send_compressed(CompressionEncoding::Gzip), Some("gzip")),
+        (asked, None),
+    ] {
+        let answer = client.get_system_info(wire::GetSystemInfoRequest {}).await.unwrap();
+        let told = answer.metadata().get("grpc-encoding").map(|it| it.to_str().unwrap());
+        assert_eq!(told, encoding);
+    }
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_http2_break_their_connection_and_nothing_else() {
     let ready = served(Time::Manual).await;
     let preface = &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..];

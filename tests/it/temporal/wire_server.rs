@@ -205,11 +205,21 @@ pub(super) fn payloads(text: &str) -> Option<common::Payloads> {
     })
 }
 
-fn in_envelope(attributes: Command) -> command::Command {
+pub(super) fn in_envelope(attributes: Command) -> command::Command {
     let command_type = match &attributes {
         Command::ScheduleActivityTaskCommandAttributes(_) => CommandType::ScheduleActivityTask,
         Command::RequestCancelActivityTaskCommandAttributes(_) => CommandType::RequestCancelActivityTask,
         Command::CompleteWorkflowExecutionCommandAttributes(_) => CommandType::CompleteWorkflowExecution,
+        Command::StartTimerCommandAttributes(_) => CommandType::StartTimer,
+        Command::CancelTimerCommandAttributes(_) => CommandType::CancelTimer,
+        Command::RecordMarkerCommandAttributes(_) => CommandType::RecordMarker,
+        Command::StartChildWorkflowExecutionCommandAttributes(_) => CommandType::StartChildWorkflowExecution,
+        Command::SignalExternalWorkflowExecutionCommandAttributes(_) => CommandType::SignalExternalWorkflowExecution,
+        Command::RequestCancelExternalWorkflowExecutionCommandAttributes(_) => {
+            CommandType::RequestCancelExternalWorkflowExecution
+        }
+        Command::UpsertWorkflowSearchAttributesCommandAttributes(_) => CommandType::UpsertWorkflowSearchAttributes,
+        Command::ModifyWorkflowPropertiesCommandAttributes(_) => CommandType::ModifyWorkflowProperties,
         other => panic!("no test gives {other:?}"),
     };
     command::Command {

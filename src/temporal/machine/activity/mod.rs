@@ -196,11 +196,9 @@ impl Activity {
     pub(crate) fn schedule(
         txn: &mut Txn<'_>,
         attributes: history::ActivityTaskScheduledEventAttributes,
-        user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
         eager: bool,
     ) -> Self {
-        let event = NewEvent::from(attributes.clone()).with_user_metadata(user_metadata);
-        let scheduled_event_id = txn.emit(event);
+        let scheduled_event_id = txn.emit(attributes.clone());
         let mut activity = Self::new(attributes, scheduled_event_id, txn.now);
         activity.wind_clocks(txn);
         if !eager {
