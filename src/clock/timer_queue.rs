@@ -51,6 +51,16 @@ impl<T> TimerQueue<T> {
         self.timers.remove(&key)
     }
 
+    /// The timer of a key, unless it has fired or was cancelled.
+    pub(crate) fn get(&self, key: TimerKey) -> Option<&T> {
+        self.timers.get(&key)
+    }
+
+    /// How many timers are set.
+    pub(crate) fn len(&self) -> usize {
+        self.timers.len()
+    }
+
     /// When the next timer fires.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.timers.keys().next().map(|key| key.deadline)

@@ -5,6 +5,7 @@ mod activity_operations;
 mod close;
 mod describe;
 mod external;
+mod invariant;
 mod message;
 mod nexus;
 mod options;

@@ -57,6 +57,13 @@ impl Visibility {
         }
     }
 
+    /// The status that lists show for a run.
+    pub(crate) fn status(&self, namespace: &str, run_id: &str) -> Option<Status> {
+        let shelf = self.namespaces.get(namespace)?;
+        let place = shelf.places.get(run_id)?;
+        shelf.records.get(place).map(|record| record.status)
+    }
+
     /// Forgets a namespace.
     pub(crate) fn remove_namespace(&mut self, namespace: &str) {
         self.namespaces.remove(namespace);
