@@ -75,13 +75,19 @@ fn waiters_are_parked(engine: &Engine, violations: &mut Violations) {
 
 fn is_at_work(engine: &Engine, key: &HandKey) -> bool {
     match key {
-        HandKey::Workflow(run) => engine.runs.get(*run).is_some_and(|run| run.machines.workflow_task.is_started()),
+        HandKey::Workflow(run) => engine
+            .runs
+            .get(*run)
+            .is_some_and(|run| run.machines.workflow_task.is_started()),
         HandKey::Activity(run, id, attempt) => engine
             .runs
             .get(*run)
             .and_then(|run| run.machines.activities.get(id))
             .is_some_and(|activity| activity.is_started() && activity.attempt() == *attempt),
-        HandKey::Query(run, id) => engine.runs.get(*run).is_some_and(|run| run.machines.queries.contains_key(id)),
+        HandKey::Query(run, id) => engine
+            .runs
+            .get(*run)
+            .is_some_and(|run| run.machines.queries.contains_key(id)),
         HandKey::Nexus(number) => engine.nexus.requests.get(*number).is_some(),
         HandKey::Standalone(activity, attempt) => engine
             .standalones
@@ -94,7 +100,10 @@ fn schedules(engine: &Engine, violations: &mut Violations) {
     for schedule in engine.schedules.iter() {
         let id = &schedule.schedule_id;
         violations.unless(engine.namespaces.get(&schedule.namespace).is_some(), || {
-            format!("schedule {id} is in namespace {}, which isn't there", schedule.namespace)
+            format!(
+                "schedule {id} is in namespace {}, which isn't there",
+                schedule.namespace
+            )
         });
         let watched = schedule.watching.as_ref().filter(|_| schedule.is_open());
         violations.unless(

@@ -24,7 +24,9 @@ pub(super) fn check(engine: &Engine, violations: &mut Violations) {
             false => closed(run, &mut of_run),
         }
         let name = format!("workflow {} ({:?})", run.start.workflow_id, run.run);
-        violations.0.extend(of_run.0.into_iter().map(|what| format!("{name}: {what}")));
+        violations
+            .0
+            .extend(of_run.0.into_iter().map(|what| format!("{name}: {what}")));
     }
 }
 
@@ -88,13 +90,17 @@ fn open(engine: &Engine, run: &Run, violations: &mut Violations) {
     let is_set = |timer| engine.timers.is_set(timer);
     let task = &run.machines.workflow_task;
     let has_clock = task.state() != State::Started || is_set(Timer::WorkflowTaskStartToClose(of));
-    violations.unless(has_clock, || "its workflow task is started and has no timeout".to_owned());
+    violations.unless(has_clock, || {
+        "its workflow task is started and has no timeout".to_owned()
+    });
     let is_queued = |wanted: &dyn Fn(&Task) -> bool| engine.matching.backlog().any(|(_, task, _)| wanted(task));
     let is_servers_own = run.start.task_queue == crate::temporal::batch::TASK_QUEUE;
     let event = task.scheduled_event_id();
     let waits = task.state() != State::Scheduled
         || is_servers_own
-        || is_queued(&|task| matches!(task, Task::Workflow { run, scheduled_event_id, .. } if *run == of && *scheduled_event_id == event));
+        || is_queued(
+            &|task| matches!(task, Task::Workflow { run, scheduled_event_id, .. } if *run == of && *scheduled_event_id == event),
+        );
     violations.unless(waits, || "its workflow task is scheduled and in no queue".to_owned());
     let is_waiting = run.is_in_first_task_backoff();
     violations.unless(!is_waiting || is_set(Timer::FirstWorkflowTask(of)), || {
@@ -117,14 +123,17 @@ fn open(engine: &Engine, run: &Run, violations: &mut Violations) {
         let waits = !activity.is_scheduled(attempt)
             || activity.is_held_back()
             || is_servers_own
-            || is_queued(&|task| matches!(task, Task::Activity { run, scheduled_event_id, attempt: of_task, .. }
-                if *run == of && scheduled_event_id == id && *of_task == attempt));
+            || is_queued(&|task| {
+                matches!(task, Task::Activity { run, scheduled_event_id, attempt: of_task, .. }
+                if *run == of && scheduled_event_id == id && *of_task == attempt)
+            });
         violations.unless(waits, || format!("its activity {id} is scheduled and in no queue"));
     }
     for (id, operation) in &run.machines.nexus_operations {
         let backs_off = operation.is_backing_off();
-        violations.unless(is_set(Timer::NexusOperation(of, *id, NexusTimer::Retry)) == backs_off, || {
-            format!("its nexus operation {id} backs off: {backs_off}, and its timer says otherwise")
-        });
+        violations.unless(
+            is_set(Timer::NexusOperation(of, *id, NexusTimer::Retry)) == backs_off,
+            || format!("its nexus operation {id} backs off: {backs_off}, and its timer says otherwise"),
+        );
     }
 }

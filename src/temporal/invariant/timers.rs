@@ -51,10 +51,15 @@ fn has_owner(engine: &Engine, timer: Timer) -> bool {
         Timer::NexusOperation(of, id, NexusTimer::CancelRetry) => {
             operation(of, id).is_some_and(|operation| operation.cancellation.is_some())
         }
-        Timer::NexusOperation(of, id, _) => operation(of, id).is_some_and(|operation| !NexusOperation::is_closed(operation)),
+        Timer::NexusOperation(of, id, _) => {
+            operation(of, id).is_some_and(|operation| !NexusOperation::is_closed(operation))
+        }
         Timer::NexusRequest(number) => engine.nexus.requests.get(number).is_some(),
         Timer::Callback(of, index) => run(of).is_some_and(|run| run.machines.callbacks.get(index).is_some()),
         Timer::Standalone(of, _) => engine.standalones.get(of).is_some_and(|activity| !activity.is_closed()),
-        Timer::Sleep(ticket) => engine.parked.get(&ticket).is_some_and(|parked| parked.at == ParkedAt::Sleep),
+        Timer::Sleep(ticket) => engine
+            .parked
+            .get(&ticket)
+            .is_some_and(|parked| parked.at == ParkedAt::Sleep),
     }
 }

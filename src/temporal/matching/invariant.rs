@@ -37,7 +37,9 @@ impl Matching {
         violations.unless(polls == self.polls.len(), || {
             format!("{} polls are known and {polls} wait", self.polls.len())
         });
-        violations.unless(ready == self.ready, || format!("ready are {ready:?}, not {:?}", self.ready));
+        violations.unless(ready == self.ready, || {
+            format!("ready are {ready:?}, not {:?}", self.ready)
+        });
         violations.unless(starved == self.starved, || {
             format!("starved are {starved:?}, not {:?}", self.starved)
         });

@@ -13,7 +13,8 @@ impl Run {
     pub(crate) fn check(&self, violations: &mut Violations) {
         let machines = &self.machines;
         let activities = machines.activities.iter();
-        let mut of_activities = activities.map(|(id, activity)| machines.activity_ids.get(activity.activity_id()) == Some(id));
+        let mut of_activities =
+            activities.map(|(id, activity)| machines.activity_ids.get(activity.activity_id()) == Some(id));
         let found = of_activities.all(|is_found| is_found) && machines.activity_ids.len() == machines.activities.len();
         violations.unless(found, || "its activities aren't found by their ids".to_owned());
         let timers = machines.timers.iter();
@@ -25,11 +26,18 @@ impl Run {
         let is_ordered = ordered == machines.updates.len() && machines.update_order.len() == ordered;
         violations.unless(is_ordered, || "its updates and their order differ".to_owned());
         violations.unless(
-            machines.eager_activities.iter().all(|id| machines.activities.contains_key(id)),
+            machines
+                .eager_activities
+                .iter()
+                .all(|id| machines.activities.contains_key(id)),
             || "a worker is to get activities at once that aren't there".to_owned(),
         );
         let is_after_last = |id: &i64| *id > self.log.last_event_id();
-        let origins = machines.activities.keys().chain(machines.timers.keys()).chain(machines.children.keys());
+        let origins = machines
+            .activities
+            .keys()
+            .chain(machines.timers.keys())
+            .chain(machines.children.keys());
         violations.unless(!origins.chain(machines.externals.keys()).any(is_after_last), || {
             "it has machines from events that aren't written".to_owned()
         });

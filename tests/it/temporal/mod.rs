@@ -14,6 +14,7 @@ mod child;
 mod continue_as_new;
 mod deployment;
 mod external;
+mod fuzz;
 mod history;
 mod hostile;
 mod local_activity;
