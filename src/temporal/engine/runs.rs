@@ -32,13 +32,6 @@ impl Runs {
         self.runs.insert(run.run, run);
     }
 
-    /// Forgets all runs of a namespace.
-    pub(crate) fn remove_namespace(&mut self, namespace: &str) {
-        self.current.retain(|(of, _), _| of != namespace);
-        self.runs.retain(|_, run| run.start.namespace != namespace);
-        self.by_run_id.retain(|_, run| self.runs.contains_key(run));
-    }
-
     /// Forgets a run. If it was its workflow id's latest, the id has none from now on, even if older runs are left.
     pub(crate) fn remove(&mut self, run: RunRef) -> Option<Run> {
         let removed = self.runs.remove(&run)?;

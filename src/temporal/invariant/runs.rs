@@ -1,6 +1,6 @@
 //! Runs: their histories, their machines, and the ways to find them.
 
-use temporalio_protos::temporal::api::enums::v1::EventType;
+use temporalio_protos::temporal::api::enums::v1::{EventType, WorkflowExecutionStatus as Status};
 
 use super::Violations;
 use crate::temporal::engine::Engine;
@@ -14,6 +14,16 @@ pub(super) fn check(engine: &Engine, violations: &mut Violations) {
     violations.unless(engine.runs.is_consistent(), || {
         "runs aren't found by their ids, or ids lead nowhere".to_owned()
     });
+    for namespace in engine.namespaces.iter() {
+        for run_id in engine.visibility.run_ids(&namespace.name) {
+            let is_open = engine.visibility.status(&namespace.name, run_id) == Some(Status::Running);
+            let mut schedules = engine.schedules.iter();
+            let exists = engine.runs.by_run_id(run_id).is_some() || schedules.any(|schedule| schedule.run_id == run_id);
+            violations.unless(exists || !is_open, || {
+                format!("lists show run {run_id}, which isn't there")
+            });
+        }
+    }
     for run in engine.runs.iter() {
         let mut of_run = Violations::default();
         history(run, &mut of_run);

@@ -50,11 +50,16 @@ impl Visibility {
     }
 
     /// Forgets an execution.
-    #[allow(dead_code, reason = "deleting one execution is another family's")]
     pub(crate) fn remove(&mut self, namespace: &str, run_id: &str) {
         if let Some(shelf) = self.namespaces.get_mut(namespace) {
             shelf.remove(run_id);
         }
+    }
+
+    /// The run ids of all that lists of a namespace know.
+    pub(crate) fn run_ids(&self, namespace: &str) -> impl Iterator<Item = &str> {
+        let shelf = self.namespaces.get(namespace).into_iter();
+        shelf.flat_map(|shelf| shelf.places.keys().map(|run_id| &**run_id))
     }
 
     /// The status that lists show for a run.

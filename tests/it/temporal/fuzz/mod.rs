@@ -200,13 +200,6 @@ impl Fuzz {
     }
 
     fn ask(&mut self, method: &MethodDescriptor, request: &DynamicMessage) -> String {
-        if std::env::var_os("FUZZ_TRACE").is_some() {
-            eprintln!(
-                "{} {}",
-                method.name(),
-                serde_json::to_string(request).unwrap_or_default()
-            );
-        }
         self.send(
             method.parent_service().full_name(),
             method.name(),
@@ -263,13 +256,6 @@ impl Fuzz {
                     self.tasks.extend(Task::of(method.name(), answer));
                 }
                 Err(reject) => {
-                    if std::env::var_os("FUZZ_REFUSED").is_some() {
-                        println!(
-                            "REFUSED {}: {}",
-                            method.name(),
-                            reject.message().chars().take(160).collect::<String>()
-                        );
-                    }
                     assert!(reject.code() != Code::Ok, "{}: {reject:?}", method.name());
                     drop((reject.message(), reject.details()));
                 }
@@ -478,57 +464,4 @@ fn most_rpcs_take_some_of_the_random_requests() {
         .filter(|name| !taken.contains(*name))
         .collect();
     assert!(missing.len() < 20, "none of the requests was taken by {missing:#?}");
-}
-
-/// SURVEY
-#[test]
-fn survey() {
-    let count: u64 = std::env::var("SURVEY").ok().and_then(|it| it.parse().ok()).unwrap_or(0);
-    let from: u64 = std::env::var("FROM").ok().and_then(|it| it.parse().ok()).unwrap_or(0);
-    let mut kinds: BTreeMap<String, (u64, u64, String)> = BTreeMap::new();
-    std::panic::set_hook(Box::new(|_| {}));
-    for seed in from..from + count {
-        let mut dice = Dice::new(seed);
-        let length = 30 + dice.below(90);
-        let steps: Vec<u64> = (0..length).map(|_| dice.number()).collect();
-        let hand_out = if seed % 2 == 0 {
-            HandOut::Parallel
-        } else {
-            HandOut::Serial
-        };
-        let outcome = std::panic::catch_unwind(|| play(&steps, hand_out));
-        let why = match outcome {
-            Ok(Ok(())) => continue,
-            Ok(Err(why)) => why,
-            Err(panic) => format!(
-                "PANIC {}",
-                panic
-                    .downcast_ref::<String>()
-                    .cloned()
-                    .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()))
-                    .unwrap_or_default()
-            ),
-        };
-        let violation = why.split_once("[\n").map_or(why.as_str(), |(_, rest)| rest);
-        let kind: String = violation
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .map(|it| if it.is_ascii_digit() { '#' } else { it })
-            .take(120)
-            .collect();
-        let what = why.split_once(' ').map_or("", |(_, rest)| rest);
-        let rpc: String = what.split(['{', ' ']).next().unwrap_or_default().to_owned();
-        let entry = kinds.entry(kind).or_insert((0, seed, why.chars().take(700).collect()));
-        entry.0 += 1;
-        let _ = rpc;
-        if why.len() < entry.2.len() {
-            entry.1 = seed;
-            entry.2 = why.chars().take(1500).collect();
-        }
-    }
-    for (kind, (times, seed, why)) in kinds {
-        println!("=== {times}x seed {seed}: {kind}\n{why}\n");
-    }
 }
