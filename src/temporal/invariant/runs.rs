@@ -3,6 +3,7 @@
 use temporalio_protos::temporal::api::enums::v1::{EventType, WorkflowExecutionStatus as Status};
 
 use super::Violations;
+use crate::temporal::batch::TASK_QUEUE;
 use crate::temporal::engine::Engine;
 use crate::temporal::history::is_close;
 use crate::temporal::machine::workflow_task::State;
@@ -104,10 +105,13 @@ fn open(engine: &Engine, run: &Run, violations: &mut Violations) {
         "its workflow task is started and has no timeout".to_owned()
     });
     let is_queued = |wanted: &dyn Fn(&Task) -> bool| engine.matching.backlog().any(|(_, task, _)| wanted(task));
-    let is_servers_own = run.start.task_queue == crate::temporal::batch::TASK_QUEUE;
+    // The server's own worker doesn't poll, and a task that met a worker of another version comes again when that is settled.
+    let sticky = task.sticky().map(|sticky| sticky.queue.as_str());
+    let is_servers_own = [Some(run.start.task_queue.as_str()), sticky].contains(&Some(TASK_QUEUE));
+    let is_elsewhere = is_servers_own || run.is_versioned();
     let event = task.scheduled_event_id();
     let waits = task.state() != State::Scheduled
-        || is_servers_own
+        || is_elsewhere
         || is_queued(
             &|task| matches!(task, Task::Workflow { run, scheduled_event_id, .. } if *run == of && *scheduled_event_id == event),
         );
@@ -132,7 +136,7 @@ fn open(engine: &Engine, run: &Run, violations: &mut Violations) {
         let attempt = activity.attempt();
         let waits = !activity.is_scheduled(attempt)
             || activity.is_held_back()
-            || is_servers_own
+            || is_elsewhere
             || is_queued(&|task| {
                 matches!(task, Task::Activity { run, scheduled_event_id, attempt: of_task, .. }
                 if *run == of && scheduled_event_id == id && *of_task == attempt)

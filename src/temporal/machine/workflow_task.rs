@@ -136,7 +136,7 @@ pub(crate) struct WorkflowTask {
     worker_version: Option<WorkerVersionStamp>,
     sticky: Option<Sticky>,
     last_completed_started_event_id: i64,
-    last_failure: Option<Failure>,
+    last_failure: Option<Box<Failure>>,
 }
 
 impl Default for WorkflowTask {
@@ -298,7 +298,7 @@ impl WorkflowTask {
                 ..Default::default()
             });
         }
-        self.last_failure = failure;
+        self.last_failure = failure.map(Box::new);
         self.prepare_next_attempt();
     }
 
@@ -312,6 +312,7 @@ impl WorkflowTask {
             return false;
         };
         self.state = next;
+        txn.stop_timer(Timer::WorkflowTaskStartToClose(txn.run));
         if input == Input::ScheduleToStartTimeout {
             if self.kind == Kind::Speculative {
                 let task_queue = self.task_queue(normal_queue);
@@ -469,7 +470,7 @@ impl WorkflowTask {
 
     /// Why the last attempt failed, if it did.
     pub(crate) fn last_failure(&self) -> Option<&Failure> {
-        self.last_failure.as_ref()
+        self.last_failure.as_deref()
     }
 
     pub(crate) fn sticky(&self) -> Option<&Sticky> {

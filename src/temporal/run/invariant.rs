@@ -9,6 +9,11 @@ impl Run {
         self.in_first_task_backoff
     }
 
+    /// Whether workers of some deployment have had its tasks, or are to have them.
+    pub(crate) fn is_versioned(&self) -> bool {
+        !self.versioning.deployment_name().is_empty() || self.versioning.transition().is_some()
+    }
+
     /// The ways to find its machines lead to them, and to nothing else.
     pub(crate) fn check(&self, violations: &mut Violations) {
         let machines = &self.machines;

@@ -4,6 +4,7 @@
 //! `PROPTEST_CASES` sets how many sequences there are.
 
 mod dice;
+mod found;
 mod harvest;
 mod request;
 mod worker;
@@ -428,7 +429,7 @@ fn config() -> ProptestConfig {
         ..ProptestConfig::default()
     };
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 150;
+        config.cases = 400;
     }
     config
 }
@@ -451,7 +452,7 @@ proptest! {
 fn most_rpcs_take_some_of_the_random_requests() {
     let mut taken = BTreeSet::new();
     let mut steps = Dice::new(1);
-    for _ in 0..60 {
+    for _ in 0..150 {
         let mut fuzz = Fuzz::new(HandOut::Parallel);
         for _ in 0..100 {
             fuzz.step(steps.number()).expect("the server is sound");
@@ -463,5 +464,5 @@ fn most_rpcs_take_some_of_the_random_requests() {
         .map(|rpc| rpc.method())
         .filter(|name| !taken.contains(*name))
         .collect();
-    assert!(missing.len() < 20, "none of the requests was taken by {missing:#?}");
+    assert!(missing.len() < 40, "none of the requests was taken by {missing:#?}");
 }
