@@ -121,7 +121,7 @@ impl Engine {
         let mut events = Vec::new();
         let (mut next, mut from) = (Some(base), first_event_id);
         while let Some(run) = next.and_then(|run| self.runs.get(run)) {
-            events.extend_from_slice(run.log.page(from, usize::MAX).0);
+            events.extend(run.log.page(from, usize::MAX).0);
             from = 1;
             next = run
                 .log
