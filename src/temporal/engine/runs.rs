@@ -59,9 +59,9 @@ impl Runs {
 
     /// Whether each run is found by its id, and each id leads to a run.
     pub(crate) fn is_consistent(&self) -> bool {
-        let is_found = |run: &Box<Run>| self.by_run_id.get(&run.start.run_id) == Some(&run.run);
+        let is_found = |run: &Run| self.by_run_id.get(&run.start.run_id) == Some(&run.run);
         self.by_run_id.len() == self.runs.len()
-            && self.runs.values().all(is_found)
+            && self.iter().all(is_found)
             && self.current.values().all(|run| self.runs.contains_key(run))
     }
 

@@ -56,7 +56,7 @@ impl Harvest {
             }
             Value::List(items) => items.iter().for_each(|item| self.take_value(name, item)),
             Value::Map(entries) => {
-                for (key, value) in entries {
+                for (key, value) in BTreeMap::from_iter(entries) {
                     if let prost_reflect::MapKey::String(key) = key {
                         self.take_value(name, &Value::String(key.clone()));
                     }

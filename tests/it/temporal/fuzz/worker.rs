@@ -1,5 +1,7 @@
 //! Workers that answer the tasks they were given: mostly as they should, sometimes not.
 
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 use temporalio_common::protos::temporal::api::command::v1::command::Attributes;
@@ -93,7 +95,7 @@ fn complete(task: &wire::PollWorkflowTaskQueueResponse, maker: &mut Maker<'_>) -
             answer_update(message, &mut request, maker);
         }
     }
-    for id in task.queries.keys() {
+    for (id, _) in BTreeMap::from_iter(&task.queries) {
         if maker.dice.percent(85) {
             let result = WorkflowQueryResult {
                 result_type: maker.dice.pick(&[QueryResultType::Answered, QueryResultType::Failed]) as i32,
