@@ -51,17 +51,26 @@ impl<T> TimerQueue<T> {
         self.timers.remove(&key)
     }
 
-    /// When the next timer fires.
+    /// The timer of a key, unless it has fired or was cancelled.
+    pub(crate) fn get(&self, key: TimerKey) -> Option<&T> {
+        self.timers.get(&key)
+    }
+
+    /// How many timers are set.
+    pub(crate) fn len(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// When the next timer fires. The end of time never comes: what is set there, as all beyond it is, never fires.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.timers.keys().next().map(|key| key.deadline)
+        let next = self.timers.keys().next().map(|key| key.deadline);
+        next.filter(|deadline| *deadline < Timestamp::MAX)
     }
 
     /// Takes the one timer that is due first at `now`, if any is.
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(TimerKey, T)> {
+        self.next_deadline().filter(|deadline| *deadline <= now)?;
         let entry = self.timers.first_entry()?;
-        if entry.key().deadline > now {
-            return None;
-        }
         Some(entry.remove_entry())
     }
 }
@@ -86,5 +95,14 @@ mod tests {
         let fired: Vec<_> = std::iter::from_fn(|| queue.pop_due(at(2)).map(|(_, timer)| timer)).collect();
         assert_eq!(fired, ["a", "b", "c"]);
         assert_eq!(queue.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_timer_at_the_end_of_time_never_fires() {
+        let mut queue = TimerQueue::default();
+        let key = queue.set(Timestamp::MAX, "never");
+        assert_eq!(queue.next_deadline(), None);
+        assert_eq!(queue.pop_due(Timestamp::MAX), None);
+        assert_eq!(queue.cancel(key), Some("never"));
     }
 }

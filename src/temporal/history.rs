@@ -1,7 +1,9 @@
 //! One run's history: event ids, the events held back while a workflow task is started, and pages.
 
-use prost::Message;
+mod stored;
+
 use std::collections::BTreeMap;
+
 use temporalio_protos::temporal::api::enums::v1::EventType;
 use temporalio_protos::temporal::api::history::v1::HistoryEvent;
 use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
@@ -10,6 +12,7 @@ use super::command::Annotation;
 use super::event::{event_type, is_buffered_during_workflow_task, is_result, worker_may_ignore};
 use super::proto::timestamp;
 use crate::clock::Timestamp;
+use stored::Stored;
 
 /// The id of an event that has none yet since it is held back. Temporal's `common.BufferedEventID`.
 pub(crate) const BUFFERED_EVENT_ID: i64 = -123;
@@ -17,7 +20,7 @@ pub(crate) const BUFFERED_EVENT_ID: i64 = -123;
 /// The history of one run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
-    events: Vec<HistoryEvent>,
+    events: Vec<Stored>,
     held_back: Vec<HistoryEvent>,
     size_bytes: i64,
     committed_size_bytes: i64,
@@ -31,11 +34,12 @@ pub(crate) type StartedIds = BTreeMap<i64, i64>;
 impl Log {
     /// The beginning of another history, up to and with this event.
     pub(crate) fn prefix(of: &Self, last_event_id: i64) -> Self {
-        let (events, _) = of.page(1, usize::try_from(last_event_id).unwrap_or_default());
+        let count = usize::try_from(last_event_id).unwrap_or_default();
+        let events = of.range(1, count).to_vec();
         let ends = of.batch_ends.iter().copied();
-        let size_bytes = events.iter().map(|event| event.encoded_len() as i64).sum();
+        let size_bytes = events.iter().map(Stored::size_bytes).sum();
         Self {
-            events: events.to_vec(),
+            events,
             held_back: Vec::new(),
             size_bytes,
             committed_size_bytes: size_bytes,
@@ -77,8 +81,13 @@ impl Log {
     }
 
     /// All events that have an id, in order.
-    pub(crate) fn events(&self) -> &[HistoryEvent] {
-        &self.events
+    pub(crate) fn events(&self) -> Vec<HistoryEvent> {
+        self.events.iter().map(Stored::event).collect()
+    }
+
+    /// The event that began the run.
+    pub(crate) fn first(&self) -> Option<HistoryEvent> {
+        self.events.first().map(Stored::event)
     }
 
     /// The sum of the events' encoded sizes, in bytes.
@@ -121,14 +130,19 @@ impl Log {
 
     /// Puts on an event what a worker attached to its command. Nothing happens if there is no such event.
     pub(crate) fn annotate(&mut self, event_id: i64, annotation: Annotation) {
+        if annotation.user_metadata.is_none() && annotation.event_group_markers.is_empty() {
+            return;
+        }
         let index = usize::try_from(event_id - 1).ok();
-        let Some(event) = index.and_then(|index| self.events.get_mut(index)) else {
+        let Some(stored) = index.and_then(|index| self.events.get_mut(index)) else {
             return;
         };
-        self.size_bytes -= event.encoded_len() as i64;
-        event.user_metadata = annotation.user_metadata.or_else(|| event.user_metadata.take());
+        let mut event = stored.event();
+        event.user_metadata = annotation.user_metadata.or(event.user_metadata);
         event.event_group_markers = annotation.event_group_markers;
-        self.size_bytes += event.encoded_len() as i64;
+        self.size_bytes -= stored.size_bytes();
+        *stored = Stored::new(event);
+        self.size_bytes += stored.size_bytes();
     }
 
     /// Gives the events that were held back their ids and places: results last, else in order of arrival.
@@ -196,25 +210,34 @@ impl Log {
     }
 
     /// Events from `first_event_id` on, at most `limit`, and the id after the last of them.
-    pub(crate) fn page(&self, first_event_id: i64, limit: usize) -> (&[HistoryEvent], i64) {
+    pub(crate) fn page(&self, first_event_id: i64, limit: usize) -> (Vec<HistoryEvent>, i64) {
+        let range = self.range(first_event_id, limit);
+        let first = usize::try_from(first_event_id.max(1) - 1).unwrap_or(usize::MAX);
+        let next = first.min(self.events.len()) + range.len() + 1;
+        (range.iter().map(Stored::event).collect(), next as i64)
+    }
+
+    /// The event that ended the run, if it has ended.
+    pub(crate) fn close_event(&self) -> Option<HistoryEvent> {
+        let last = self.events.last().map(Stored::event);
+        last.filter(|event| is_close(event.event_type()))
+    }
+
+    fn range(&self, first_event_id: i64, limit: usize) -> &[Stored] {
         let first = usize::try_from(first_event_id.max(1) - 1)
             .unwrap_or(usize::MAX)
             .min(self.events.len());
         let last = first.saturating_add(limit).min(self.events.len());
-        (&self.events[first..last], last as i64 + 1)
-    }
-
-    /// The event that ended the run, if it has ended.
-    pub(crate) fn close_event(&self) -> Option<&HistoryEvent> {
-        self.events.last().filter(|event| is_close(event.event_type()))
+        &self.events[first..last]
     }
 
     fn append(&mut self, event: HistoryEvent) -> i64 {
         let event_id = event.event_id;
         // Temporal's own rule: what follows a started workflow task is never in one batch with it.
         let ends_batch = event.event_type() == EventType::WorkflowTaskStarted;
-        self.size_bytes += event.encoded_len() as i64;
-        self.events.push(event);
+        let stored = Stored::new(event);
+        self.size_bytes += stored.size_bytes();
+        self.events.push(stored);
         if ends_batch {
             self.end_batch();
         }

@@ -12,6 +12,7 @@ mod engine;
 mod event;
 mod failure;
 mod history;
+mod invariant;
 mod link;
 mod machine;
 mod matching;

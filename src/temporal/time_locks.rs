@@ -74,6 +74,11 @@ impl TimeLocks {
         !self.sleepers.is_empty()
     }
 
+    /// Whether this call sleeps.
+    pub(crate) fn is_asleep(&self, ticket: Ticket) -> bool {
+        self.sleepers.contains_key(&ticket)
+    }
+
     pub(crate) fn skipping(&self) -> Skipping {
         match self.count() {
             ..COUNT_AT_START => Skipping::Unlocked,

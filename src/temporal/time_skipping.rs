@@ -307,6 +307,11 @@ impl FastForwardWaits {
         })
     }
 
+    /// Whether this call waits.
+    pub(crate) fn has(&self, ticket: Ticket) -> bool {
+        self.waits.contains_key(&ticket)
+    }
+
     /// A client went away.
     pub(crate) fn forget(&mut self, ticket: Ticket) {
         self.waits.remove(&ticket);

@@ -181,6 +181,22 @@ impl TimerTable {
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.queue.next_deadline()
     }
+
+    /// Whether a timer is set.
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.keys.contains_key(&timer)
+    }
+
+    /// All timers that are set, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Timer> {
+        self.keys.keys().copied()
+    }
+
+    /// Whether each timer is found by its name and by its deadline.
+    pub(crate) fn is_consistent(&self) -> bool {
+        let found = |(timer, key): (&Timer, &TimerKey)| self.queue.get(*key) == Some(timer);
+        self.keys.len() == self.queue.len() && self.keys.iter().all(found)
+    }
 }
 
 #[cfg(test)]

@@ -16,14 +16,14 @@ impl Engine {
     pub fn history(&self, namespace: &str, workflow_id: &str) -> Option<History> {
         let run = self.runs.current(namespace, workflow_id)?;
         Some(History {
-            events: run.log.events().to_vec(),
+            events: run.log.events(),
         })
     }
 
     /// The histories of all runs, in the order in which they were started.
     pub fn histories(&self) -> Vec<History> {
         let history = |run: &Run| History {
-            events: run.log.events().to_vec(),
+            events: run.log.events(),
         };
         self.runs().map(history).collect()
     }

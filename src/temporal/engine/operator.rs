@@ -5,8 +5,10 @@ use temporalio_protos::temporal::api::enums::v1::NamespaceState as State;
 use super::namespaces::{Namespace, SYSTEM_NAMESPACE};
 use super::{Engine, Run};
 use crate::clock::Timestamp;
+use crate::temporal::machine::standalone_activity::StandaloneActivity;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::RunRef;
+use crate::temporal::timer::Timer;
 
 impl Engine {
     /// Deletes a namespace with all that is in it; gives the name that it has while it goes. If it `stays`, that name
@@ -20,7 +22,7 @@ impl Engine {
         let Some(namespace) = self.namespaces.remove(name) else {
             return Err(Reject::NamespaceNotFound(name.to_owned()));
         };
-        self.delete_runs(now, name);
+        self.delete_all_of(now, name);
         let deleted = Namespace {
             name: self.name_while_deleted(&namespace),
             state: State::Deleted,
@@ -34,14 +36,19 @@ impl Engine {
     }
 
     /// Everything that runs ends, then everything is forgotten.
-    fn delete_runs(&mut self, now: Timestamp, namespace: &str) {
-        let open: Vec<RunRef> = self
-            .runs()
-            .filter(|run| run.is_running() && run.start.namespace == namespace)
-            .map(|run| run.run)
-            .collect();
-        for run in open {
-            self.step(now, run, |run: &mut Run, context| {
+    fn delete_all_of(&mut self, now: Timestamp, namespace: &str) {
+        for schedule in self.schedules.remove_namespace(namespace) {
+            self.timers.stop(Timer::Schedule(schedule));
+        }
+        let activities = self.standalones.iter();
+        let activities = activities.filter(|activity| activity.namespace() == namespace);
+        for activity in activities.map(StandaloneActivity::activity).collect::<Vec<_>>() {
+            self.delete_standalone(now, activity);
+        }
+        let runs = self.runs().filter(|run| run.start.namespace == namespace);
+        let runs: Vec<RunRef> = runs.map(|run| run.run).collect();
+        for run in &runs {
+            self.step(now, *run, |run: &mut Run, context| {
                 run.terminate(
                     context,
                     "Delete workflow execution",
@@ -51,7 +58,10 @@ impl Engine {
                 );
             });
         }
-        self.runs.remove_namespace(namespace);
+        // The ends have started nothing new: the namespace isn't there any more.
+        for run in runs {
+            self.forget_run(run);
+        }
         self.visibility.remove_namespace(namespace);
     }
 

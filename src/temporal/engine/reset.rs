@@ -84,21 +84,23 @@ impl Engine {
                 Vec::new(),
             );
         });
+        self.forget_run(run);
+    }
+
+    /// Forgets a run that has ended, and refuses those who wait for something of it.
+    pub(super) fn forget_run(&mut self, run: RunRef) {
         let Some(removed) = self.runs.remove(run) else {
             return;
         };
+        let start = &removed.start;
+        self.visibility.remove(&start.namespace, &start.run_id);
         self.timers.stop_all_of(run);
         self.timers.stop(Timer::QueryScheduleToStart(run));
         self.hands
             .retain(|key, _| !matches!(key, HandKey::Query(owner, _) if *owner == run));
-        for query in removed.machines.queries.into_values() {
-            self.answer(
-                query.ticket,
-                Err(Reject::workflow_not_found(&removed.start.workflow_id)),
-            );
-        }
-        for ticket in removed.history_waiters {
-            self.answer(ticket, Err(Reject::workflow_not_found(&removed.start.workflow_id)));
+        let queries = removed.machines.queries.values().map(|query| query.ticket);
+        for ticket in queries.chain(removed.history_waiters) {
+            self.answer(ticket, Err(Reject::workflow_not_found(&start.workflow_id)));
         }
     }
 
@@ -119,7 +121,7 @@ impl Engine {
         let mut events = Vec::new();
         let (mut next, mut from) = (Some(base), first_event_id);
         while let Some(run) = next.and_then(|run| self.runs.get(run)) {
-            events.extend_from_slice(run.log.page(from, usize::MAX).0);
+            events.extend(run.log.page(from, usize::MAX).0);
             from = 1;
             next = run
                 .log

@@ -10,7 +10,8 @@ use crate::temporal::run::{Run, RunRef};
 /// The runs of all namespaces.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
-    runs: BTreeMap<RunRef, Run>,
+    /// Boxed: a tree's nodes are half empty, and runs are big.
+    runs: BTreeMap<RunRef, Box<Run>>,
     by_run_id: BTreeMap<String, RunRef>,
     /// The latest run of each workflow id.
     current: BTreeMap<(String, String), RunRef>,
@@ -29,14 +30,7 @@ impl Runs {
         let key = (run.start.namespace.clone(), run.start.workflow_id.clone());
         self.by_run_id.insert(run.start.run_id.clone(), run.run);
         self.current.insert(key, run.run);
-        self.runs.insert(run.run, run);
-    }
-
-    /// Forgets all runs of a namespace.
-    pub(crate) fn remove_namespace(&mut self, namespace: &str) {
-        self.current.retain(|(of, _), _| of != namespace);
-        self.runs.retain(|_, run| run.start.namespace != namespace);
-        self.by_run_id.retain(|_, run| self.runs.contains_key(run));
+        self.runs.insert(run.run, Box::new(run));
     }
 
     /// Forgets a run. If it was its workflow id's latest, the id has none from now on, even if older runs are left.
@@ -47,7 +41,7 @@ impl Runs {
         if self.current.get(&key) == Some(&run) {
             self.current.remove(&key);
         }
-        Some(removed)
+        Some(*removed)
     }
 
     /// The run with this id.
@@ -56,21 +50,29 @@ impl Runs {
     }
 
     pub(crate) fn get(&self, run: RunRef) -> Option<&Run> {
-        self.runs.get(&run)
+        self.runs.get(&run).map(|run| &**run)
     }
 
     pub(crate) fn get_mut(&mut self, run: RunRef) -> Option<&mut Run> {
-        self.runs.get_mut(&run)
+        self.runs.get_mut(&run).map(|run| &mut **run)
+    }
+
+    /// Whether each run is found by its id, and each id leads to a run.
+    pub(crate) fn is_consistent(&self) -> bool {
+        let is_found = |run: &Run| self.by_run_id.get(&run.start.run_id) == Some(&run.run);
+        self.by_run_id.len() == self.runs.len()
+            && self.iter().all(is_found)
+            && self.current.values().all(|run| self.runs.contains_key(run))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Run> {
-        self.runs.values()
+        self.runs.values().map(|run| &**run)
     }
 
     /// The latest run of a workflow id.
     pub(crate) fn current(&self, namespace: &str, workflow_id: &str) -> Option<&Run> {
         let key = (namespace.to_owned(), workflow_id.to_owned());
-        self.current.get(&key).and_then(|run| self.runs.get(run))
+        self.current.get(&key).and_then(|run| self.get(*run))
     }
 
     /// The run that a client names: by run id, or the latest of the workflow id.
@@ -91,7 +93,7 @@ impl Runs {
         }
         self.by_run_id
             .get(&execution.run_id)
-            .and_then(|run| self.runs.get(run))
+            .and_then(|run| self.get(*run))
             .filter(|run| run.start.workflow_id == execution.workflow_id && run.start.namespace == namespace)
             .ok_or_else(|| {
                 Reject::NotFound(format!(

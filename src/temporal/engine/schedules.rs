@@ -304,7 +304,7 @@ impl Engine {
         if matches!(status, Status::Running | Status::Paused) {
             return None;
         }
-        let close = run.and_then(|run| run.log.close_event()?.attributes.clone());
+        let close = run.and_then(|run| run.log.close_event()?.attributes);
         let (result, failure) = match close {
             Some(Attributes::WorkflowExecutionCompletedEventAttributes(completed)) => (completed.result, None),
             Some(Attributes::WorkflowExecutionFailedEventAttributes(failed)) => (None, failed.failure),

@@ -107,9 +107,7 @@ pub(crate) fn history_answer(
     if close {
         let event = run.log.close_event()?;
         return Some(GetWorkflowExecutionHistoryResponse {
-            history: Some(History {
-                events: vec![event.clone()],
-            }),
+            history: Some(History { events: vec![event] }),
             ..Default::default()
         });
     }
@@ -128,9 +126,7 @@ pub(crate) fn history_answer(
         false => Vec::new(),
     };
     Some(GetWorkflowExecutionHistoryResponse {
-        history: Some(History {
-            events: events.to_vec(),
-        }),
+        history: Some(History { events }),
         next_page_token,
         ..Default::default()
     })

@@ -53,6 +53,10 @@ impl Engine {
         let Some(request) = self.retryable.remove(&ticket) else {
             return;
         };
+        // The run may have closed since its namespace is being deleted.
+        if let Err(reject) = self.namespaces.require(&request.start.namespace) {
+            return self.answer(ticket, Err(reject));
+        }
         match self.update_with_start(now, ticket, *request, true) {
             Ok(Some(answer)) => self.answer(ticket, Ok(prost::Message::encode_to_vec(&answer))),
             Ok(None) => {}

@@ -233,6 +233,11 @@ impl NexusOperation {
         self.state == State::Scheduled
     }
 
+    /// Whether it waits before the next request to start it.
+    pub(crate) fn is_backing_off(&self) -> bool {
+        self.state == State::BackingOff
+    }
+
     /// What was scheduled.
     pub(crate) fn attributes(&self) -> &history::NexusOperationScheduledEventAttributes {
         &self.attributes

@@ -243,6 +243,10 @@ impl Update {
     }
 
     /// The stage it has reached, as clients name it.
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = Ticket> {
+        self.waiters.iter().map(|waiter| waiter.ticket)
+    }
+
     pub(crate) fn stage(&self) -> Stage {
         match self.state {
             _ if self.outcome.is_some() => Stage::Completed,

@@ -133,7 +133,7 @@ pub(crate) struct WorkflowTask {
     worker_version: Option<WorkerVersionStamp>,
     sticky: Option<Sticky>,
     last_completed_started_event_id: i64,
-    last_failure: Option<Failure>,
+    last_failure: Option<Box<Failure>>,
     /// What has come of the answer to the started task, if it comes in pages.
     pages: Pages,
 }
@@ -300,7 +300,7 @@ impl WorkflowTask {
                 ..Default::default()
             });
         }
-        self.last_failure = failure;
+        self.last_failure = failure.map(Box::new);
         self.prepare_next_attempt();
     }
 
@@ -315,6 +315,7 @@ impl WorkflowTask {
         };
         self.state = next;
         self.pages = Pages::default();
+        txn.stop_timer(Timer::WorkflowTaskStartToClose(txn.run));
         if input == Input::ScheduleToStartTimeout {
             if self.kind == Kind::Speculative {
                 let task_queue = self.task_queue(normal_queue);
@@ -408,7 +409,7 @@ impl WorkflowTask {
 
     /// Why the last attempt failed, if it did.
     pub(crate) fn last_failure(&self) -> Option<&Failure> {
-        self.last_failure.as_ref()
+        self.last_failure.as_deref()
     }
 
     pub(crate) fn sticky(&self) -> Option<&Sticky> {

@@ -1,5 +1,6 @@
 //! Task queues: tasks that wait for a worker, workers that wait for a task, and which goes to which.
 
+mod invariant;
 mod queue;
 mod rate;
 mod shut_down;

@@ -249,6 +249,11 @@ impl Queue {
         self.lanes.values()
     }
 
+    /// Each lane with the version that it is for.
+    pub(super) fn lanes_by_version(&self) -> impl Iterator<Item = (&Option<Version>, &Lane)> {
+        self.lanes.iter()
+    }
+
     /// Each task, and whether anybody waits in its lane.
     pub(super) fn tasks(&self) -> impl Iterator<Item = (&Task, bool)> {
         self.lanes.values().flat_map(|lane| {

@@ -66,6 +66,10 @@ impl Requests {
         self.in_flight.get(&number)
     }
 
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.in_flight.keys().copied()
+    }
+
     pub(crate) fn remove(&mut self, number: u64) -> Option<InFlight> {
         self.in_flight.remove(&number)
     }

@@ -59,7 +59,7 @@ pub(super) fn get_reverse(
     let size = page_size(request.maximum_page_size);
     let first = (last - size as i64 + 1).max(1);
     let count = usize::try_from(last - first + 1).unwrap_or_default();
-    let mut events = run.log.page(first, count).0.to_vec();
+    let mut events = run.log.page(first, count).0;
     events.reverse();
     let next_page_token = match first {
         1 => Vec::new(),
@@ -83,7 +83,7 @@ fn page(run: &Run, token: Option<HistoryToken>, size: i32) -> wire::GetWorkflowE
         .and_then(|token| token.last_event_id)
         .unwrap_or(run.log.last_event_id());
     let left = usize::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or_default();
-    let (events, next_event_id) = run.log.page(first, page_size(size).min(left));
+    let (mut events, next_event_id) = run.log.page(first, page_size(size).min(left));
     let next_page_token = match next_event_id <= last && !events.is_empty() {
         true => HistoryToken {
             run_id: run.start.run_id.clone(),
@@ -93,7 +93,6 @@ fn page(run: &Run, token: Option<HistoryToken>, size: i32) -> wire::GetWorkflowE
         .encode(),
         false => Vec::new(),
     };
-    let mut events = events.to_vec();
     // Temporal shows clients a task that isn't written yet. Workers, who come with a token, have it from their poll.
     if from_the_start && next_page_token.is_empty() && run.is_running() && !run.log.has_held_back() {
         events.extend(run.machines.workflow_task.events_outside_history(&run.start.task_queue));
@@ -109,7 +108,7 @@ fn page(run: &Run, token: Option<HistoryToken>, size: i32) -> wire::GetWorkflowE
 fn close_event(run: &Run) -> wire::GetWorkflowExecutionHistoryResponse {
     wire::GetWorkflowExecutionHistoryResponse {
         history: Some(History {
-            events: run.log.close_event().cloned().into_iter().collect(),
+            events: run.log.close_event().into_iter().collect(),
         }),
         ..Default::default()
     }

@@ -217,14 +217,15 @@ pub(crate) fn parse(
 }
 
 /// What a starter hands over from an earlier run: a schedule does, since its runs are no chain.
-fn handed_over(failure: Option<Failure>, last_completion_result: Option<Payloads>) -> Option<Continued> {
+fn handed_over(failure: Option<Failure>, last_completion_result: Option<Payloads>) -> Option<Box<Continued>> {
     let nothing = failure.is_none() && last_completion_result.is_none();
-    (!nothing).then_some(Continued {
+    let continued = Continued {
         run_id: String::new(),
         initiator: ContinueAsNewInitiator::Unspecified,
         failure,
         last_completion_result,
-    })
+    };
+    (!nothing).then(|| Box::new(continued))
 }
 
 /// In Temporal's own order (`prepareStartWorkflowRequest`).

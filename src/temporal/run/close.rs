@@ -221,12 +221,12 @@ impl Run {
             memo: command.memo.clone(),
             search_attributes: command.search_attributes.clone(),
             attempt: 1,
-            continued: Some(Continued {
+            continued: Some(Box::new(Continued {
                 run_id: self.start.run_id.clone(),
                 initiator: ContinueAsNewInitiator::Workflow,
                 failure: None,
                 last_completion_result: command.last_completion_result.clone(),
-            }),
+            })),
             first_task_backoff: wait,
             ..self.successor(context)
         }
@@ -309,10 +309,8 @@ impl Run {
         failure: Option<Failure>,
         result: Option<Payloads>,
     ) {
-        let started = match self.log.events().first().and_then(|event| event.attributes.as_ref()) {
-            Some(history::history_event::Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
-                started.clone()
-            }
+        let started = match self.log.first().and_then(|event| event.attributes) {
+            Some(history::history_event::Attributes::WorkflowExecutionStartedEventAttributes(started)) => started,
             _ => history::WorkflowExecutionStartedEventAttributes::default(),
         };
         let last_completion_result = match failure.is_some() {
@@ -330,12 +328,12 @@ impl Run {
                 ContinueAsNewInitiator::Retry => self.start.attempt.max(1).saturating_add(1),
                 _ => 1,
             },
-            continued: Some(Continued {
+            continued: Some(Box::new(Continued {
                 run_id: self.start.run_id.clone(),
                 initiator: following.initiator,
                 failure,
                 last_completion_result,
-            }),
+            })),
             first_task_backoff: following.wait,
             versioning: match following.initiator {
                 ContinueAsNewInitiator::Retry => self.versioning.for_retry(&self.start.versioning),
@@ -397,7 +395,7 @@ impl Run {
             "workflow {} {}{}",
             self.start.workflow_id,
             status_words(status),
-            self.log.close_event().map(close_detail).unwrap_or_default()
+            self.log.close_event().as_ref().map(close_detail).unwrap_or_default()
         )));
     }
 

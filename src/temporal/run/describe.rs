@@ -187,7 +187,7 @@ impl Run {
             request_id_infos: self.request_id_infos(),
             cancel_requested: self.cancel_requested,
             last_reset_time: self.is_reset.then(|| timestamp(self.started_at)),
-            original_start_time: self.log.events().first().and_then(|event| event.event_time),
+            original_start_time: self.log.first().and_then(|event| event.event_time),
             reset_run_id: self.reset_run_id.clone(),
             pause_info: self.pause.as_ref().map(Pause::describe),
             time_skipping_info: self

@@ -5,6 +5,7 @@ mod activity_operations;
 mod close;
 mod describe;
 mod external;
+mod invariant;
 mod message;
 mod nexus;
 mod options;
@@ -90,7 +91,7 @@ pub(crate) struct StartRun {
     pub(crate) id_conflict_policy: i32,
     pub(crate) parent: Option<ParentLink>,
     pub(crate) root: Option<common::WorkflowExecution>,
-    pub(crate) continued: Option<Continued>,
+    pub(crate) continued: Option<Box<Continued>>,
     pub(crate) attempt: i32,
     /// The first run of the chain; empty if it is this one.
     pub(crate) first_run_id: String,

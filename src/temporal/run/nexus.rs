@@ -249,7 +249,7 @@ impl Run {
 
     /// What a callback says of this run's end (`mutable_state_impl.GetNexusCompletion`).
     pub(crate) fn nexus_completion(&self, callback: &CompletionCallback) -> Option<Completion> {
-        let outcome = outcome(self.log.close_event()?.attributes.as_ref()?)?;
+        let outcome = outcome(&self.log.close_event()?.attributes?)?;
         let header = &callback.nexus()?.header;
         Some(Completion {
             operation_token: header.get(OPERATION_TOKEN_HEADER).cloned().unwrap_or_default(),

@@ -76,6 +76,7 @@ impl Run {
             paused_at: context.now,
             request,
         });
+        context.effects.visible = true;
         self.withdraw_tasks(context);
         self.settle(context, false);
         Ok(())
@@ -91,6 +92,7 @@ impl Run {
         }
         self.status = WorkflowExecutionStatus::Running;
         self.pause = None;
+        context.effects.visible = true;
         let event = NewEvent::from(history::WorkflowExecutionUnpausedEventAttributes {
             identity: request.identity,
             reason: request.reason,

@@ -47,8 +47,7 @@ impl Run {
             true => HISTORY_PAGE_EVENTS,
             false => usize::MAX,
         };
-        let (events, next_event_id) = self.log.page(first_event_id, limit);
-        let mut events = events.to_vec();
+        let (mut events, next_event_id) = self.log.page(first_event_id, limit);
         events.extend(unwritten);
         response.history = Some(History { events });
         if next_event_id <= self.log.last_event_id() {
@@ -76,9 +75,7 @@ impl Run {
         };
         if !sticky {
             let (events, next_event_id) = self.log.page(1, HISTORY_PAGE_EVENTS);
-            response.history = Some(History {
-                events: events.to_vec(),
-            });
+            response.history = Some(History { events });
             if next_event_id <= self.log.last_event_id() {
                 response.next_page_token = self.page_token(next_event_id);
             }

@@ -42,7 +42,7 @@ impl Run {
         let count = usize::try_from(last_event_id).unwrap_or_default();
         for event in self.log.page(1, count).0 {
             if let Some(attributes) = &event.attributes {
-                rebuilt.replay(event, attributes, find);
+                rebuilt.replay(&event, attributes, find);
             }
         }
         rebuilt

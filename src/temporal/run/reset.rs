@@ -65,6 +65,7 @@ impl Run {
         find: &FindRun<'_>,
     ) {
         let run_id = self.start.run_id.clone();
+        context.effects.visible = true;
         self.start.execution_expiration =
             duration(self.start.execution_timeout.as_ref()).map(|limit| context.now + limit);
         self.start_clocks(context, context.now);

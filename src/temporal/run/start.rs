@@ -71,6 +71,7 @@ impl Run {
             run.start_eagerly(context);
         } else {
             run.in_first_task_backoff = true;
+            run.flush();
             let due = context.now + run.start.first_task_backoff;
             context
                 .effects

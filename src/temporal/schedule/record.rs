@@ -58,7 +58,7 @@ impl Schedule {
             parent: None,
             root: execution,
             memo: self.whole_memo(),
-            attributes,
+            attributes: attributes.into_iter().collect(),
         }
     }
 

@@ -36,6 +36,22 @@ impl Schedules {
         self.schedules.insert(schedule.reference, schedule);
     }
 
+    /// Forgets the schedules of a namespace; gives them.
+    pub(crate) fn remove_namespace(&mut self, namespace: &str) -> Vec<ScheduleRef> {
+        let of_namespace = |schedule: &&Schedule| schedule.namespace == namespace;
+        let removed: Vec<ScheduleRef> = self
+            .schedules
+            .values()
+            .filter(of_namespace)
+            .map(|it| it.reference)
+            .collect();
+        self.by_id.retain(|(of, _), _| of != namespace);
+        self.schedules.retain(|_, schedule| schedule.namespace != namespace);
+        self.watchers
+            .retain(|_, schedule| self.schedules.contains_key(schedule));
+        removed
+    }
+
     pub(crate) fn get(&self, schedule: ScheduleRef) -> Option<&Schedule> {
         self.schedules.get(&schedule)
     }

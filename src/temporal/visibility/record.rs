@@ -31,7 +31,8 @@ pub(crate) struct Record {
     pub(crate) root: common::WorkflowExecution,
     pub(crate) memo: common::Memo,
     /// By predefined name, or by a custom attribute's place.
-    pub(crate) attributes: BTreeMap<String, Value>,
+    /// They are few, and a map of any size takes room for eleven.
+    pub(crate) attributes: Box<[(String, Value)]>,
 }
 
 /// How an execution ended, in numbers.
@@ -44,6 +45,12 @@ pub(crate) struct Closed {
 }
 
 impl Record {
+    /// A predefined attribute by its name, or a custom one by its place.
+    pub(crate) fn attribute(&self, name: &str) -> Option<&Value> {
+        let found = self.attributes.iter().find(|(of, _)| of == name);
+        found.map(|(_, value)| value)
+    }
+
     /// As `ListWorkflowExecutions` gives it.
     pub(crate) fn info(&self, custom: &CustomAttributes) -> WorkflowExecutionInfo {
         let closed = self.closed;
@@ -108,7 +115,7 @@ impl Row for Record {
             Field::ParentRunId => Cell::Text(&self.parent.as_ref()?.run_id),
             Field::RootWorkflowId => Cell::Text(&self.root.workflow_id),
             Field::RootRunId => Cell::Text(&self.root.run_id),
-            Field::Attribute(name) => match self.attributes.get(name)? {
+            Field::Attribute(name) => match self.attribute(name)? {
                 Value::Text(text) => Cell::Text(text),
                 Value::Int(number) => Cell::Integer(*number),
                 Value::Double(number) => Cell::Real(*number),

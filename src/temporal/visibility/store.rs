@@ -1,8 +1,9 @@
 //! The records of all namespaces, in the order of lists, with an index of those values that queries ask for most.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds as _};
 use std::sync::Arc;
 
 use temporalio_protos::temporal::api::common::v1::Payload;
@@ -29,9 +30,55 @@ type Place = (Reverse<i64>, Reverse<i64>, Arc<str>);
 /// The records of one namespace.
 #[derive(Clone, Debug, Default)]
 struct Shelf {
-    records: BTreeMap<Place, Record>,
+    /// Boxed: a tree's nodes are half empty, and records are big.
+    records: BTreeMap<Place, Box<Record>>,
+    /// By run id.
     places: BTreeMap<Arc<str>, Place>,
-    index: BTreeMap<(Field, String), BTreeSet<Place>>,
+    index: BTreeMap<(Field, String), Places>,
+}
+
+/// Where the records stand that have a value. Most values, such as ids, are those of one record.
+#[derive(Clone, Debug)]
+enum Places {
+    One(Place),
+    Many(BTreeSet<Place>),
+}
+
+impl Places {
+    fn insert(&mut self, place: Place) {
+        match self {
+            Self::One(only) => *self = Self::Many([only.clone(), place].into()),
+            Self::Many(places) => {
+                places.insert(place);
+            }
+        }
+    }
+
+    /// Takes a place out; gives whether none is left.
+    fn remove(&mut self, place: &Place) -> bool {
+        match self {
+            Self::One(only) => only == place,
+            Self::Many(places) => {
+                places.remove(place);
+                places.is_empty()
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(places) => places.len(),
+        }
+    }
+
+    fn range(&self, range: (Bound<Place>, Bound<Place>)) -> impl Iterator<Item = &Place> {
+        let (one, many) = match self {
+            Self::One(only) => (range.contains(only).then_some(only), None),
+            Self::Many(places) => (None, Some(places.range(range))),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
 }
 
 /// How many executions have a value.
@@ -50,11 +97,23 @@ impl Visibility {
     }
 
     /// Forgets an execution.
-    #[allow(dead_code, reason = "deleting one execution is another family's")]
     pub(crate) fn remove(&mut self, namespace: &str, run_id: &str) {
         if let Some(shelf) = self.namespaces.get_mut(namespace) {
             shelf.remove(run_id);
         }
+    }
+
+    /// The run ids of all that lists of a namespace know.
+    pub(crate) fn run_ids(&self, namespace: &str) -> impl Iterator<Item = &str> {
+        let shelf = self.namespaces.get(namespace).into_iter();
+        shelf.flat_map(|shelf| shelf.places.keys().map(|run_id| &**run_id))
+    }
+
+    /// The status that lists show for a run.
+    pub(crate) fn status(&self, namespace: &str, run_id: &str) -> Option<Status> {
+        let shelf = self.namespaces.get(namespace)?;
+        let place = shelf.places.get(run_id)?;
+        shelf.records.get(place).map(|record| record.status)
     }
 
     /// Forgets a namespace.
@@ -135,10 +194,15 @@ impl Shelf {
     fn insert(&mut self, record: Record) {
         let place = place(&record);
         for key in indexed(&record) {
-            self.index.entry(key).or_default().insert(place.clone());
+            match self.index.entry(key) {
+                Entry::Vacant(entry) => {
+                    entry.insert(Places::One(place.clone()));
+                }
+                Entry::Occupied(mut entry) => entry.get_mut().insert(place.clone()),
+            }
         }
         self.places.insert(place.2.clone(), place.clone());
-        self.records.insert(place, record);
+        self.records.insert(place, Box::new(record));
     }
 
     fn remove(&mut self, run_id: &str) {
@@ -149,13 +213,14 @@ impl Shelf {
             return;
         };
         for key in indexed(&record) {
-            if let Some(places) = self.index.get_mut(&key) {
-                places.remove(&place);
-                if places.is_empty() {
-                    self.index.remove(&key);
-                }
+            if self.index.get_mut(&key).is_some_and(|places| places.remove(&place)) {
+                self.index.remove(&key);
             }
         }
+    }
+
+    fn record(&self, place: &Place) -> Option<&Record> {
+        self.records.get(place).map(|record| &**record)
     }
 
     /// The records that a filter means, in order, from a place on.
@@ -174,7 +239,7 @@ impl Shelf {
             Some(Narrowed::One(places)) => Box::new(
                 places
                     .range(range)
-                    .filter_map(|place| self.records.get(place))
+                    .filter_map(|place| self.record(place))
                     .filter(|record| filter.matches(*record)),
             ),
             Some(Narrowed::Several(sets)) => {
@@ -184,14 +249,14 @@ impl Shelf {
                 Box::new(
                     places
                         .into_iter()
-                        .filter_map(|place| self.records.get(place))
+                        .filter_map(|place| self.record(place))
                         .filter(|record| filter.matches(*record)),
                 )
             }
             None => Box::new(
                 self.records
                     .range(range)
-                    .map(|(_, record)| record)
+                    .map(|(_, record)| &**record)
                     .filter(|record| filter.matches(*record)),
             ),
         }
@@ -199,13 +264,13 @@ impl Shelf {
 
     /// The part of the index that leaves the fewest records to look at, if one is much smaller than all of them.
     fn narrowest(&self, filter: &Filter) -> Option<Narrowed<'_>> {
-        let mut best: Option<(usize, Vec<&BTreeSet<Place>>)> = None;
+        let mut best: Option<(usize, Vec<&Places>)> = None;
         for (field, operands) in filter.wanted() {
             if !is_indexed(field) {
                 continue;
             }
             let keys: Option<Vec<String>> = operands.into_iter().map(key_text).collect();
-            let sets: Vec<&BTreeSet<Place>> = keys?
+            let sets: Vec<&Places> = keys?
                 .into_iter()
                 .filter_map(|text| self.index.get(&(field.clone(), text)))
                 .collect();
@@ -227,8 +292,8 @@ impl Shelf {
 /// What the index leaves to look at.
 enum Narrowed<'a> {
     None,
-    One(&'a BTreeSet<Place>),
-    Several(Vec<&'a BTreeSet<Place>>),
+    One(&'a Places),
+    Several(Vec<&'a Places>),
 }
 
 fn place(record: &Record) -> Place {

@@ -16,6 +16,7 @@ mod completion_pages;
 mod continue_as_new;
 mod deployment;
 mod external;
+mod fuzz;
 mod history;
 mod hostile;
 mod local_activity;

@@ -178,6 +178,16 @@ impl Activity {
         }
     }
 
+    /// Its clocks, and whether each runs.
+    pub(crate) fn clocks(&self) -> impl Iterator<Item = (ActivityTimer, bool)> {
+        CLOCKS.into_iter().zip(self.armed.iter().map(Option::is_some))
+    }
+
+    /// Whether its paused workflow keeps this attempt from all workers.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.held_back
+    }
+
     /// When a clock runs out, if it runs (Temporal: `timer_sequence`).
     fn deadline(&self, clock: ActivityTimer) -> Option<Timestamp> {
         if self.is_paused() || self.state == State::Closed {

@@ -68,6 +68,11 @@ impl StandaloneActivity {
         None
     }
 
+    /// Its clocks, and whether each runs.
+    pub(crate) fn clocks(&self) -> impl Iterator<Item = (ActivityTimer, bool)> {
+        CLOCKS.into_iter().zip(self.armed.iter().map(Option::is_some))
+    }
+
     fn end_attempt(&mut self, step: &Step<'_>, failure: Option<Failure>, wait: Option<Duration>) {
         self.last_failure = failure;
         self.attempt_completed_at = Some(step.now);

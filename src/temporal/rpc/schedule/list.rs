@@ -58,7 +58,7 @@ pub(in crate::temporal::rpc) fn list(
         .visibility
         .list(&request.namespace, &query.filter, size, after.as_ref());
     let schedules = records.into_iter().filter_map(|record| {
-        let Some(Value::Text(schedule_id)) = record.attributes.get(SCHEDULE_ID) else {
+        let Some(Value::Text(schedule_id)) = record.attribute(SCHEDULE_ID) else {
             return None;
         };
         engine.schedules.find(&request.namespace, schedule_id).map(entry)
