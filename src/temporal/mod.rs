@@ -33,6 +33,7 @@ mod token;
 mod txn;
 mod versioning;
 mod visibility;
+mod worker;
 
 pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
 pub use reject::Reject;

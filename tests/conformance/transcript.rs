@@ -102,6 +102,7 @@ impl Names {
         for (name, value) in fields {
             match value {
                 Value::String(text) if OPAQUE.contains(&name.as_str()) => "<opaque>".clone_into(text),
+                Value::String(text) if name == "ownerHostName" => "<server>".clone_into(text),
                 // A worker of the server's own has the process and the host in its identity.
                 Value::String(text) if name == "identity" && text.ends_with('@') => "<server>".clone_into(text),
                 Value::String(text) if name == "data" => *text = self.clean_text(&readable(text)),

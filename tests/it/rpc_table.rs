@@ -75,6 +75,16 @@ fn support_table() -> String {
         for rpc in served {
             writeln!(out, "| {} | served |", rpc.method()).unwrap();
         }
+        for rpc in &rpcs {
+            if let Support::Refused(words) = rpc.support() {
+                writeln!(
+                    out,
+                    "| {} | refused, as by Temporal's own server: {words} |",
+                    rpc.method()
+                )
+                .unwrap();
+            }
+        }
         let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for rpc in rpcs {
             if let Support::Unsupported(why) = rpc.support() {

@@ -126,6 +126,12 @@ impl Engine {
         self.hand_out == HandOut::Parallel
     }
 
+    /// Whether workers are asked to send heartbeats (dynamic config `frontend.WorkerHeartbeatsEnabled`). In one process they aren't:
+    /// they come by the wall clock.
+    pub(crate) fn wants_heartbeats(&self) -> bool {
+        self.hand_out == HandOut::Parallel
+    }
+
     /// A worker shuts down: its polls end, those that are still on their way included.
     pub(crate) fn complete_polls(&mut self, now: Timestamp, worker_instance_key: &str) {
         if worker_instance_key.is_empty() {

@@ -51,6 +51,7 @@ use super::timer::{Timer, TimerTable};
 use super::txn::{Effects, Letter, Note, Ticket};
 use super::versioning::Deployments;
 use super::visibility::Visibility;
+use super::worker::Workers;
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 
@@ -99,6 +100,7 @@ pub struct Engine {
     pub(crate) namespaces: Namespaces,
     pub(crate) runs: Runs,
     pub(crate) standalones: Standalones,
+    pub(crate) workers: Workers,
     pub(crate) matching: Matching,
     pub(crate) schedules: Schedules,
     pub(crate) deployments: Deployments,
@@ -186,6 +188,7 @@ impl Engine {
             namespaces: Namespaces::with_default(&mut entropy),
             runs: Runs::default(),
             standalones: Standalones::default(),
+            workers: Workers::default(),
             matching: Matching::default(),
             schedules: Schedules::default(),
             deployments: Deployments::default(),

@@ -7,6 +7,7 @@ mod activity;
 mod activity_operations;
 mod batch;
 mod callback;
+mod compute;
 mod deployment;
 mod history;
 mod multi_operation;
@@ -29,6 +30,7 @@ mod time_skipping;
 mod update;
 mod visibility;
 mod worker;
+mod worker_registry;
 mod workflow;
 mod workflow_task;
 
@@ -71,13 +73,7 @@ pub(crate) fn serve(engine: &mut Engine, call: Call<'_>, request: &[u8]) -> Resu
             call.service, call.method
         )));
     };
-    match rpc.handler() {
-        Ok(handler) => handler(engine, &call, request),
-        Err(why) => Err(Reject::Unimplemented(format!(
-            "awaithumans-testkit doesn't serve {}/{} yet: {why}",
-            call.service, call.method
-        ))),
-    }
+    rpc.handler()?(engine, &call, request)
 }
 
 /// Decodes, calls, encodes.

@@ -278,6 +278,7 @@ fn described(engine: &Engine, namespace: &Namespace) -> wire::DescribeNamespaceR
                 sync_update: true,
                 async_update: true,
                 worker_poll_complete_on_shutdown: engine.completes_polls_at_shutdown(),
+                worker_heartbeats: engine.wants_heartbeats(),
                 standalone_activities: true,
                 standalone_activity_start_delay: true,
                 workflow_pause: true,

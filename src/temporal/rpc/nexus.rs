@@ -7,7 +7,7 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::deployment::check_identity;
 use super::workflow_task::polling_worker;
-use super::{Answer, MAX_ID_LENGTH};
+use super::{Answer, MAX_ID_LENGTH, worker_registry};
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::matching::{Kind, QueueKey};
 use crate::temporal::nexus::completion::MAX_OPERATION_TOKEN_LENGTH;
@@ -19,7 +19,7 @@ use crate::temporal::token::TaskToken;
 pub(super) fn poll(
     engine: &mut Engine,
     call: &Call<'_>,
-    request: wire::PollNexusTaskQueueRequest,
+    mut request: wire::PollNexusTaskQueueRequest,
 ) -> Result<Answer<wire::PollNexusTaskQueueResponse>, Reject> {
     let invalid = |text: &str| Err(Reject::InvalidArgument(text.to_owned()));
     engine.namespaces.require(&request.namespace)?;
@@ -33,6 +33,8 @@ pub(super) fn poll(
         return invalid("taskQueue length exceeds limit");
     }
     check_identity(&request.identity)?;
+    let heartbeats = std::mem::take(&mut request.worker_heartbeat);
+    worker_registry::record(engine, call.now, &request.namespace, heartbeats)?;
     let options = request.deployment_options.as_ref();
     #[expect(deprecated, reason = "workers still send it")]
     let capabilities = request.worker_version_capabilities.as_ref();

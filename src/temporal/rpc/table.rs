@@ -1,11 +1,12 @@
 //! Every RPC of Temporal's services: a handler, or why there is none.
 
 use super::{
-    Handler, activity, activity_operations, batch, deployment, history, multi_operation, namespace, nexus,
+    Handler, activity, activity_operations, batch, compute, deployment, history, multi_operation, namespace, nexus,
     nexus_endpoint, operator, query, reset, schedule, signal, standalone_activity, start, system, test_service, typed,
-    update, visibility, worker, workflow,
+    update, visibility, worker, worker_registry, workflow,
 };
 use super::{options, pause, time_skipping, workflow_task};
+use crate::temporal::reject::Reject;
 
 /// One RPC of the table.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,7 @@ pub struct Rpc {
 #[derive(Clone, Copy, Debug)]
 enum Serve {
     Served(Handler),
+    Refused(&'static str),
     Unsupported(&'static str),
 }
 
@@ -26,6 +28,8 @@ enum Serve {
 pub enum Support {
     /// It does.
     Served,
+    /// It answers `UNIMPLEMENTED`, as Temporal's own server does, in these words of it.
+    Refused(&'static str),
     /// It answers `UNIMPLEMENTED`, with this reason.
     Unsupported(&'static str),
 }
@@ -45,14 +49,19 @@ impl Rpc {
     pub fn support(&self) -> Support {
         match self.support {
             Serve::Served(_) => Support::Served,
+            Serve::Refused(words) => Support::Refused(words),
             Serve::Unsupported(why) => Support::Unsupported(why),
         }
     }
 
-    pub(super) fn handler(&self) -> Result<Handler, &'static str> {
+    pub(super) fn handler(&self) -> Result<Handler, Reject> {
         match self.support {
             Serve::Served(handler) => Ok(handler),
-            Serve::Unsupported(why) => Err(why),
+            Serve::Refused(words) => Err(Reject::Unimplemented(words.to_owned())),
+            Serve::Unsupported(why) => Err(Reject::Unimplemented(format!(
+                "awaithumans-testkit doesn't serve {}/{} yet: {why}",
+                self.service, self.method
+            ))),
         }
     }
 }
@@ -72,8 +81,16 @@ const WORKFLOW: &str = "temporal.api.workflowservice.v1.WorkflowService";
 const OPERATOR: &str = "temporal.api.operatorservice.v1.OperatorService";
 const TEST: &str = "temporal.api.testservice.v1.TestService";
 
-/// One line per RPC: `rpc!(SERVICE, Method => handler)` or `rpc!(SERVICE, Method => unsupported "why")`.
+/// One line per RPC: `rpc!(SERVICE, Method => handler)`, `rpc!(SERVICE, Method => unsupported "why")`, or
+/// `rpc!(SERVICE, Method => refused "words")` for what Temporal's own server refuses, whatever is asked.
 macro_rules! rpc {
+    ($service:expr, $method:ident => refused $words:literal) => {
+        Rpc {
+            service: $service,
+            method: stringify!($method),
+            support: Serve::Refused($words),
+        }
+    };
     ($service:expr, $method:ident => unsupported $why:literal) => {
         Rpc {
             service: $service,
@@ -134,7 +151,7 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, DescribeTaskQueue => worker::describe_task_queue),
     rpc!(WORKFLOW, GetClusterInfo => system::cluster_info),
     rpc!(WORKFLOW, GetSystemInfo => system::system_info),
-    rpc!(WORKFLOW, ListTaskQueuePartitions => unsupported "task queue management comes with the complete API"),
+    rpc!(WORKFLOW, ListTaskQueuePartitions => worker::list_partitions),
     rpc!(WORKFLOW, CreateSchedule => schedule::create),
     rpc!(WORKFLOW, DescribeSchedule => schedule::describe),
     rpc!(WORKFLOW, UpdateSchedule => schedule::update),
@@ -162,8 +179,8 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, ListWorkerDeployments => deployment::list),
     rpc!(WORKFLOW, CreateWorkerDeployment => deployment::create),
     rpc!(WORKFLOW, CreateWorkerDeploymentVersion => deployment::create_version),
-    rpc!(WORKFLOW, UpdateWorkerDeploymentVersionComputeConfig => unsupported "compute configurations come with the complete API"),
-    rpc!(WORKFLOW, ValidateWorkerDeploymentVersionComputeConfig => unsupported "compute configurations come with the complete API"),
+    rpc!(WORKFLOW, UpdateWorkerDeploymentVersionComputeConfig => compute::update_config),
+    rpc!(WORKFLOW, ValidateWorkerDeploymentVersionComputeConfig => compute::validate_config),
     rpc!(WORKFLOW, UpdateWorkerDeploymentVersionMetadata => deployment::update_metadata),
     rpc!(WORKFLOW, SetWorkerDeploymentManager => deployment::set_manager),
     rpc!(WORKFLOW, UpdateWorkflowExecution => update::update),
@@ -184,14 +201,14 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, DescribeWorkflowRule => unsupported "workflow rules come with the complete API"),
     rpc!(WORKFLOW, DeleteWorkflowRule => unsupported "workflow rules come with the complete API"),
     rpc!(WORKFLOW, ListWorkflowRules => unsupported "workflow rules come with the complete API"),
-    rpc!(WORKFLOW, TriggerWorkflowRule => unsupported "workflow rules come with the complete API"),
-    rpc!(WORKFLOW, RecordWorkerHeartbeat => worker::record_heartbeat),
-    rpc!(WORKFLOW, ListWorkers => unsupported "worker management comes with the complete API"),
-    rpc!(WORKFLOW, CountWorkers => unsupported "worker management comes with the complete API"),
+    rpc!(WORKFLOW, TriggerWorkflowRule => refused "method TriggerWorkflowRule not supported"),
+    rpc!(WORKFLOW, RecordWorkerHeartbeat => worker_registry::record_heartbeat),
+    rpc!(WORKFLOW, ListWorkers => worker_registry::list),
+    rpc!(WORKFLOW, CountWorkers => worker_registry::count),
     rpc!(WORKFLOW, UpdateTaskQueueConfig => unsupported "task queue management comes with the complete API"),
-    rpc!(WORKFLOW, FetchWorkerConfig => unsupported "worker management comes with the complete API"),
-    rpc!(WORKFLOW, UpdateWorkerConfig => unsupported "worker management comes with the complete API"),
-    rpc!(WORKFLOW, DescribeWorker => unsupported "worker management comes with the complete API"),
+    rpc!(WORKFLOW, FetchWorkerConfig => refused "FetchWorkerConfig command is not enabled."),
+    rpc!(WORKFLOW, UpdateWorkerConfig => refused "UpdateWorkerConfig command is not enabled."),
+    rpc!(WORKFLOW, DescribeWorker => worker_registry::describe),
     rpc!(WORKFLOW, PauseWorkflowExecution => pause::pause),
     rpc!(WORKFLOW, UnpauseWorkflowExecution => pause::unpause),
     rpc!(WORKFLOW, StartActivityExecution => standalone_activity::start),

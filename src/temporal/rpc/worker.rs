@@ -1,12 +1,14 @@
-//! Workers: shutting down, heartbeats, and who polls a queue.
+//! Workers: shutting down, and who polls a queue.
 
 use std::collections::BTreeMap;
 
 use temporalio_protos::temporal::api::enums::v1::TaskQueueType;
-use temporalio_protos::temporal::api::taskqueue::v1::{PollerInfo, TaskQueueStats, TaskQueueVersioningInfo};
+use temporalio_protos::temporal::api::taskqueue::v1::{
+    PollerInfo, TaskQueuePartitionMetadata, TaskQueueStats, TaskQueueVersioningInfo,
+};
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::Answer;
+use super::{Answer, MAX_ID_LENGTH, worker_registry};
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::matching::{Kind, Poller, QueueKey};
 use crate::temporal::proto::{duration, proto_duration, timestamp};
@@ -19,7 +21,8 @@ pub(super) fn shutdown(
     call: &Call<'_>,
     request: wire::ShutdownWorkerRequest,
 ) -> Result<Answer<wire::ShutdownWorkerResponse>, Reject> {
-    engine.namespaces.require(&request.namespace)?;
+    let last_heartbeat = request.worker_heartbeat.into_iter().collect();
+    worker_registry::record(engine, call.now, &request.namespace, last_heartbeat)?;
     let sticky = QueueKey {
         namespace: request.namespace,
         kind: Kind::Workflow,
@@ -39,16 +42,6 @@ pub(super) fn shutdown(
         engine.matching.forget_worker(&key, &request.identity);
     }
     Ok(Answer::Now(wire::ShutdownWorkerResponse {}))
-}
-
-/// Heartbeats are taken; what they say is shown with the complete API.
-pub(super) fn record_heartbeat(
-    engine: &mut Engine,
-    _: &Call<'_>,
-    request: wire::RecordWorkerHeartbeatRequest,
-) -> Result<Answer<wire::RecordWorkerHeartbeatResponse>, Reject> {
-    engine.namespaces.require(&request.namespace)?;
-    Ok(Answer::Now(wire::RecordWorkerHeartbeatResponse {}))
 }
 
 pub(super) fn describe_task_queue(
@@ -97,6 +90,50 @@ pub(super) fn describe_task_queue(
         stats_by_priority_key: stats_by_priority_key.into_iter().collect(),
         versioning_info: Some(versioning_info),
         ..Default::default()
+    }))
+}
+
+/// Partitions of a queue, for each of its kinds (dynamic config `matching.numTaskqueueReadPartitions`).
+const PARTITIONS: usize = 4;
+
+/// Who owns a partition: there is one server only.
+const OWNER: &str = "127.0.0.1:7235";
+
+/// What the names of partitions begin with; no task queue's own name may.
+const PARTITION_PREFIX: &str = "/_sys/";
+
+/// The names of a queue's partitions, as a server of Temporal's has them. Here they are no queues of their own: all tasks are in the root.
+pub(super) fn list_partitions(
+    engine: &mut Engine,
+    _: &Call<'_>,
+    request: wire::ListTaskQueuePartitionsRequest,
+) -> Result<Answer<wire::ListTaskQueuePartitionsResponse>, Reject> {
+    let invalid = |why: &str| Err(Reject::InvalidArgument(why.to_owned()));
+    let Some(queue) = request.task_queue else {
+        return invalid("taskQueue is not set");
+    };
+    if queue.name.is_empty() {
+        return invalid("missing task queue name");
+    }
+    if queue.name.len() > MAX_ID_LENGTH {
+        return invalid("taskQueue length exceeds limit");
+    }
+    if queue.name.starts_with(PARTITION_PREFIX) {
+        return invalid("task queue name cannot start with reserved prefix /_sys/");
+    }
+    engine.namespaces.require(&request.namespace)?;
+    let partitions: Vec<TaskQueuePartitionMetadata> = (0..PARTITIONS)
+        .map(|number| TaskQueuePartitionMetadata {
+            key: match number {
+                0 => queue.name.clone(),
+                _ => format!("{PARTITION_PREFIX}{}/{number}", queue.name),
+            },
+            owner_host_name: OWNER.to_owned(),
+        })
+        .collect();
+    Ok(Answer::Now(wire::ListTaskQueuePartitionsResponse {
+        activity_task_queue_partitions: partitions.clone(),
+        workflow_task_queue_partitions: partitions,
     }))
 }
 

@@ -12,4 +12,5 @@ mod reset;
 mod schedule;
 mod standalone_activity;
 mod versioning;
+mod workers;
 mod workflow_task;

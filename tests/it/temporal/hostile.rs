@@ -92,6 +92,9 @@ fn an_rpc_that_is_not_served_says_so_by_name() {
             .unwrap_err();
         assert_eq!(reject.code(), Code::Unimplemented);
         assert!(reject.message().contains(rpc.method()));
+        if let Support::Refused(words) = rpc.support() {
+            assert_eq!(reject.message(), words);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::words::is_keyword;
 
 /// An expression of SQL, as far as a query may have one.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Expression {
+pub(crate) enum Expression {
     Parentheses(Box<Self>),
     Not(Box<Self>),
     And(Box<Self>, Box<Self>),
@@ -41,7 +41,7 @@ pub(super) enum Expression {
 
 /// What comes after `IS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum IsSuffix {
+pub(crate) enum IsSuffix {
     Null,
     NotNull,
     /// `TRUE`, `FALSE` and what isn't.
@@ -50,18 +50,18 @@ pub(super) enum IsSuffix {
 
 /// A name, with its qualifiers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Column {
-    pub(super) parts: Vec<String>,
+pub(crate) struct Column {
+    pub(crate) parts: Vec<String>,
 }
 
 impl Column {
     /// As Temporal looks it up.
-    pub(super) fn alias(&self) -> String {
+    pub(crate) fn alias(&self) -> String {
         self.parts.join(".").replace('`', "")
     }
 
     /// As messages show it: with backticks where SQL needs them.
-    pub(super) fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         let quoted = self.parts.iter().map(|part| match needs_quotes(part) {
             true => format!("`{}`", part.replace('`', "``")),
             false => part.clone(),
@@ -79,7 +79,7 @@ fn needs_quotes(name: &str) -> bool {
 
 /// A value that was written out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Literal {
+pub(crate) enum Literal {
     Text(String),
     /// Digits, with a `-` before them if they have a sign.
     Integer(String),
@@ -92,7 +92,7 @@ pub(super) enum Literal {
 
 impl Literal {
     /// As messages show it.
-    pub(super) fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         match self {
             Self::Text(text) => format!("'{}'", escaped(text)),
             Self::Integer(text) | Self::Float(text) | Self::HexNumber(text) | Self::Argument(text) => text.clone(),
@@ -102,7 +102,7 @@ impl Literal {
     }
 
     /// What was written, without quotes.
-    pub(super) fn contents(&self) -> &str {
+    pub(crate) fn contents(&self) -> &str {
         match self {
             Self::Text(text)
             | Self::Integer(text)
@@ -138,16 +138,16 @@ fn escaped(text: &str) -> String {
 
 /// A whole query.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Statement {
-    pub(super) filter: Option<Expression>,
-    pub(super) group_by: Vec<Expression>,
-    pub(super) order_by: Vec<Expression>,
-    pub(super) has_limit: bool,
+pub(crate) struct Statement {
+    pub(crate) filter: Option<Expression>,
+    pub(crate) group_by: Vec<Expression>,
+    pub(crate) order_by: Vec<Expression>,
+    pub(crate) has_limit: bool,
 }
 
 impl Expression {
     /// The name of its type in Temporal's messages, which are written in Go.
-    pub(super) fn go_type(&self) -> &'static str {
+    pub(crate) fn go_type(&self) -> &'static str {
         match self {
             Self::Parentheses(_) => "*sqlparser.ParenExpr",
             Self::Not(_) => "*sqlparser.NotExpr",

@@ -33,6 +33,11 @@ pub(super) fn parse(query: &str) -> Parsed<Statement> {
     Parser::new(&text).statement()
 }
 
+/// Parses what may only be a filter, without clauses before or after it of its own.
+pub(super) fn parse_filter(filter: &str) -> Parsed<Statement> {
+    Parser::new(&format!("{PREFIX}where {filter}")).statement()
+}
+
 /// Whether a filter can be parsed at all; the error is the parser's.
 pub(super) fn check_syntax(filter: &str) -> Parsed<()> {
     const TEMPLATE: &str = "select * from dummy where ";
