@@ -133,6 +133,9 @@ impl Engine {
         {
             self.answer(ticket, Err(refused));
         }
+        if let Some(state) = self.standalones.get(activity) {
+            self.visibility.remove(state.namespace(), state.run_id());
+        }
         self.standalones.remove(activity);
     }
 
@@ -177,7 +180,17 @@ impl Engine {
         for task in effects.tasks {
             self.matching.add(now, &namespace, task, dispatch.clone());
         }
+        self.show_standalone(activity);
         self.wake_standalone_waiters(now, activity);
+    }
+
+    /// Lists know the activity as it is now.
+    fn show_standalone(&mut self, activity: ActivityRef) {
+        if let Some(state) = self.standalones.get(activity)
+            && let Some(namespace) = self.namespaces.get(state.namespace())
+        {
+            self.visibility.put(state.visible(&namespace.search_attributes));
+        }
     }
 
     /// Answers those who wait for what has come.

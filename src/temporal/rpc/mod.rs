@@ -22,6 +22,7 @@ mod reset;
 mod schedule;
 mod signal;
 mod standalone_activity;
+mod standalone_activity_list;
 mod start;
 mod system;
 mod table;

@@ -2,8 +2,8 @@
 
 use super::{
     Handler, activity, activity_operations, batch, compute, deployment, history, multi_operation, namespace, nexus,
-    nexus_endpoint, operator, query, reset, schedule, signal, standalone_activity, start, system, test_service, typed,
-    update, visibility, worker, worker_registry, workflow,
+    nexus_endpoint, operator, query, reset, schedule, signal, standalone_activity, standalone_activity_list, start,
+    system, test_service, typed, update, visibility, worker, worker_registry, workflow,
 };
 use super::{options, pause, time_skipping, workflow_task};
 use crate::temporal::reject::Reject;
@@ -217,9 +217,9 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, DescribeNexusOperationExecution => unsupported "nexus operations without a workflow come with the complete API"),
     rpc!(WORKFLOW, PollActivityExecution => standalone_activity::poll),
     rpc!(WORKFLOW, PollNexusOperationExecution => unsupported "nexus operations without a workflow come with the complete API"),
-    rpc!(WORKFLOW, ListActivityExecutions => unsupported "lists of activities without a workflow come with the complete API"),
+    rpc!(WORKFLOW, ListActivityExecutions => standalone_activity_list::list),
     rpc!(WORKFLOW, ListNexusOperationExecutions => unsupported "nexus operations without a workflow come with the complete API"),
-    rpc!(WORKFLOW, CountActivityExecutions => unsupported "lists of activities without a workflow come with the complete API"),
+    rpc!(WORKFLOW, CountActivityExecutions => standalone_activity_list::count),
     rpc!(WORKFLOW, CountNexusOperationExecutions => unsupported "nexus operations without a workflow come with the complete API"),
     rpc!(WORKFLOW, RequestCancelActivityExecution => standalone_activity::request_cancel),
     rpc!(WORKFLOW, RequestCancelNexusOperationExecution => unsupported "nexus operations without a workflow come with the complete API"),

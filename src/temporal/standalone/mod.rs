@@ -1,6 +1,10 @@
 //! Activities on their own, without a workflow: all of them, and the ways to find one.
 
+mod record;
+
 use std::collections::BTreeMap;
+
+pub(crate) use record::{NAMES, NAMESPACE_DIVISION_OF_ACTIVITIES, list_info};
 
 use super::machine::standalone_activity::StandaloneActivity;
 use super::reject::Reject;

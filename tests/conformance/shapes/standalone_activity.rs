@@ -14,6 +14,8 @@ on_both_arms![
     standalone_activity_is_terminated,
     standalone_activity_is_cancelled,
     standalone_activity_ids,
+    standalone_activities_are_listed_and_counted,
+    filters_of_standalone_activities_that_are_refused,
 ];
 
 fn starting(stage: &Stage<'_>, name: &str) -> wire::StartActivityExecutionRequest {
@@ -61,6 +63,83 @@ fn outcome(stage: &mut Stage<'_>, name: &str, run_id: &str) {
         run_id: run_id.to_owned(),
     };
     stage.call::<wire::PollActivityExecutionResponse>("PollActivityExecution", &request);
+}
+
+fn count(stage: &mut Stage<'_>, query: &str) {
+    let request = wire::CountActivityExecutionsRequest {
+        namespace: NAMESPACE.to_owned(),
+        query: query.to_owned(),
+    };
+    stage.call::<wire::CountActivityExecutionsResponse>("CountActivityExecutions", &request);
+}
+
+fn standalone_activities_are_listed_and_counted(stage: &mut Stage<'_>) {
+    let run_id = start(stage, &starting(stage, "done"));
+    let task = stage.poll_activity();
+    let request = wire::RespondActivityTaskCompletedRequest {
+        namespace: NAMESPACE.to_owned(),
+        task_token: task.task_token,
+        identity: "worker".to_owned(),
+        ..Default::default()
+    };
+    stage.call::<wire::RespondActivityTaskCompletedResponse>("RespondActivityTaskCompleted", &request);
+    outcome(stage, "done", &run_id);
+    // The list's order is that of the starts.
+    stage.pass(1);
+    let mut later = starting(stage, "later");
+    later.start_delay = seconds(60);
+    start(stage, &later);
+    // Lists lag behind on the real server.
+    stage.pass(3);
+    let queue = format!("TaskQueue = '{}'", stage.named("queue"));
+    let mut request = wire::ListActivityExecutionsRequest {
+        namespace: NAMESPACE.to_owned(),
+        query: queue.clone(),
+        ..Default::default()
+    };
+    stage.call::<wire::ListActivityExecutionsResponse>("ListActivityExecutions", &request);
+    request.page_size = 1;
+    let first: Option<wire::ListActivityExecutionsResponse> = stage.call("ListActivityExecutions", &request);
+    request.next_page_token = first.unwrap_or_default().next_page_token;
+    stage.call::<wire::ListActivityExecutionsResponse>("ListActivityExecutions", &request);
+    for also in [
+        "ActivityType = 'work'",
+        "ActivityType = 'other'",
+        "ExecutionStatus = 'Running'",
+        "ExecutionStatus = 'Completed'",
+        "ExecutionStatus IN ('Completed', 'Running')",
+        "CloseTime IS NULL",
+        "ExecutionTime > StartTime",
+        "StartTime > '2020-01-01T00:00:00Z'",
+    ] {
+        count(stage, &format!("{queue} AND {also}"));
+    }
+    count(stage, &format!("{queue} GROUP BY ExecutionStatus"));
+    // They are in no list of workflows.
+    let workflows = wire::CountWorkflowExecutionsRequest {
+        namespace: NAMESPACE.to_owned(),
+        query: queue,
+    };
+    stage.call::<wire::CountWorkflowExecutionsResponse>("CountWorkflowExecutions", &workflows);
+}
+
+fn filters_of_standalone_activities_that_are_refused(stage: &mut Stage<'_>) {
+    for query in [
+        "ActivityId = 'x'",
+        "Unknown = 'x'",
+        "ExecutionStatus =",
+        "ExecutionStatus = 'Gone'",
+        "WorkflowId = 'x'",
+        "ExecutionStatus = 'Running' ORDER BY StartTime",
+        "GROUP BY ActivityType",
+    ] {
+        count(stage, query);
+    }
+    let request = wire::ListActivityExecutionsRequest {
+        namespace: "nowhere".to_owned(),
+        ..Default::default()
+    };
+    stage.call::<wire::ListActivityExecutionsResponse>("ListActivityExecutions", &request);
 }
 
 fn standalone_activity_completes(stage: &mut Stage<'_>) {

@@ -2,7 +2,7 @@
 
 use temporalio_protos::temporal::api::activity::v1 as activity;
 use temporalio_protos::temporal::api::activity::v1::activity_execution_outcome::Value;
-use temporalio_protos::temporal::api::common::v1::{ActivityType, WorkflowExecution};
+use temporalio_protos::temporal::api::common::v1::{ActivityType, SearchAttributes, WorkflowExecution};
 use temporalio_protos::temporal::api::enums::v1::{
     ActivityExecutionStatus as Status, PendingActivityState as RunState,
 };
@@ -12,6 +12,17 @@ use super::{Outcome, Parts, StandaloneActivity, State, Wait};
 use crate::clock::Timestamp;
 use crate::temporal::proto::{proto_duration, timestamp};
 use crate::temporal::token::ChangeToken;
+
+/// What lists show of an activity.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) status: Status,
+    pub(crate) search_attributes: Option<SearchAttributes>,
+    pub(crate) scheduled_at: Timestamp,
+    pub(crate) execution_at: Timestamp,
+    pub(crate) closed_at: Option<Timestamp>,
+    pub(crate) transitions: i64,
+}
 
 impl StandaloneActivity {
     /// The answer to `DescribeActivityExecution`.
@@ -68,6 +79,18 @@ impl StandaloneActivity {
             retry_policy: options.retry_policy.clone(),
             priority: options.priority.clone(),
             ..Default::default()
+        }
+    }
+
+    /// What lists show of it.
+    pub(crate) fn shown(&self) -> Shown {
+        Shown {
+            status: self.status(),
+            search_attributes: self.start.search_attributes.clone(),
+            scheduled_at: self.scheduled_at,
+            execution_at: self.first_dispatch_at(),
+            closed_at: self.closed_at,
+            transitions: self.transitions,
         }
     }
 
