@@ -37,6 +37,13 @@ pub enum Reject {
         /// The run in the way.
         run_id: String,
     },
+    /// The nexus operation's id is taken, and the policies don't let it be reused.
+    NexusOperationExecutionAlreadyStarted {
+        /// The request id that started the operation in the way.
+        start_request_id: String,
+        /// The run in the way.
+        run_id: String,
+    },
     /// The namespace is deprecated or deleted, and the request needs it in one of these states.
     NamespaceInvalidState {
         /// Its name.
@@ -96,7 +103,8 @@ impl Reject {
             Self::NamespaceAlreadyExists(_)
             | Self::AlreadyExists(_)
             | Self::WorkflowExecutionAlreadyStarted { .. }
-            | Self::ActivityExecutionAlreadyStarted { .. } => Code::AlreadyExists,
+            | Self::ActivityExecutionAlreadyStarted { .. }
+            | Self::NexusOperationExecutionAlreadyStarted { .. } => Code::AlreadyExists,
             Self::PermissionDenied(_) => Code::PermissionDenied,
             Self::Internal(_) => Code::Internal,
             Self::FailedPrecondition(_) | Self::WorkflowNotReady(_) | Self::NamespaceInvalidState { .. } => {
@@ -140,6 +148,10 @@ impl Reject {
             | Self::QueryFailed { message, .. } => message.clone(),
             Self::NamespaceNotFound(name) => format!("Namespace {name} is not found."),
             Self::ActivityExecutionAlreadyStarted { .. } => "activity execution already started".to_owned(),
+            Self::NexusOperationExecutionAlreadyStarted {
+                start_request_id,
+                run_id,
+            } => format!("nexus operation execution already started: request_id={start_request_id}, run_id={run_id}"),
             Self::NamespaceAlreadyExists(name) => format!("Namespace {name:?} already exists"),
             Self::NamespaceInvalidState { state, allowed, .. } => {
                 let allowed: Vec<String> = allowed.iter().copied().map(state_name).collect();
@@ -229,6 +241,16 @@ impl Reject {
             } => Some(any(
                 "ActivityExecutionAlreadyStartedFailure",
                 &details::ActivityExecutionAlreadyStartedFailure {
+                    start_request_id: start_request_id.clone(),
+                    run_id: run_id.clone(),
+                },
+            )),
+            Self::NexusOperationExecutionAlreadyStarted {
+                start_request_id,
+                run_id,
+            } => Some(any(
+                "NexusOperationExecutionAlreadyStartedFailure",
+                &details::NexusOperationExecutionAlreadyStartedFailure {
                     start_request_id: start_request_id.clone(),
                     run_id: run_id.clone(),
                 },

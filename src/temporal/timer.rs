@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::nexus::OperationRef;
 use super::run::RunRef;
 use super::schedule::ScheduleRef;
 use super::standalone::ActivityRef;
@@ -36,6 +37,8 @@ pub(crate) enum Timer {
     Schedule(ScheduleRef),
     /// One of a nexus operation's clocks (by the id of its scheduled event).
     NexusOperation(RunRef, i64, NexusTimer),
+    /// One of the clocks of a nexus operation without a workflow.
+    StandaloneNexusOperation(OperationRef, NexusTimer),
     /// A worker took too long to answer a nexus request (by its number).
     NexusRequest(u64),
     /// The wait before the next delivery of a completion callback (by its place). It outlives the run.

@@ -1,5 +1,6 @@
 //! The opaque tokens that clients hand back: of tasks, and of pages of a history.
 
+use super::nexus::OperationRef;
 use super::run::RunRef;
 use super::standalone::ActivityRef;
 
@@ -142,6 +143,29 @@ impl ChangeToken {
     }
 }
 
+/// What a client has seen of a standalone nexus operation that it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OperationChangeToken {
+    pub(crate) operation: OperationRef,
+    /// How often it had changed.
+    pub(crate) seen: i64,
+}
+
+impl OperationChangeToken {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        format!("n:{}:{}", self.operation.0, self.seen).into_bytes()
+    }
+
+    /// From bytes that may be anything.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (operation, seen) = std::str::from_utf8(bytes).ok()?.strip_prefix("n:")?.split_once(':')?;
+        Some(Self {
+            operation: OperationRef(operation.parse().ok()?),
+            seen: seen.parse().ok()?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +207,11 @@ mod tests {
             seen: 5,
         };
         assert_eq!(ChangeToken::decode(&change.encode()), Some(change));
+        let change = OperationChangeToken {
+            operation: OperationRef(4),
+            seen: 6,
+        };
+        assert_eq!(OperationChangeToken::decode(&change.encode()), Some(change));
     }
 
     #[test]
@@ -202,6 +231,7 @@ mod tests {
         }
         for bytes in [&b"r:x:1"[..], b"r:1", b"r", b"r:1:2:3", b"\xff:1:2"] {
             assert_eq!(HistoryToken::decode(bytes), None, "{bytes:?}");
+            assert_eq!(OperationChangeToken::decode(bytes), None, "{bytes:?}");
         }
     }
 }

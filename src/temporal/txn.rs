@@ -8,6 +8,7 @@ use temporalio_protos::temporal::api::history::v1 as history;
 
 use super::history::{Log, NewEvent};
 use super::matching::Task;
+use super::nexus::OperationId;
 use super::reject::Reject;
 use super::run::{ParentLink, RunRef, StartRun};
 use super::timer::Timer;
@@ -118,19 +119,9 @@ pub(crate) enum Letter {
         attributes: Box<history::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes>,
     },
     /// A nexus operation's start is to be asked for.
-    StartNexusOperation {
-        /// The caller.
-        run: RunRef,
-        /// Names the operation.
-        scheduled_event_id: i64,
-    },
+    StartNexusOperation(OperationId),
     /// A nexus operation's end is to be asked for.
-    CancelNexusOperation {
-        /// The caller.
-        run: RunRef,
-        /// Names the operation.
-        scheduled_event_id: i64,
-    },
+    CancelNexusOperation(OperationId),
     /// A completion callback is to be delivered.
     DeliverCallback {
         /// The run that has closed.

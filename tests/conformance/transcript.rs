@@ -28,7 +28,14 @@ const STORAGE: [&str; 13] = [
 ];
 
 /// Fields whose bytes only their server can read.
-const OPAQUE: [&str; 5] = ["taskToken", "nextPageToken", "conflictToken", "longPollToken", "token"];
+const OPAQUE: [&str; 6] = [
+    "taskToken",
+    "nextPageToken",
+    "conflictToken",
+    "longPollToken",
+    "token",
+    "temporal-callback-token",
+];
 
 /// Replaces ids by their order of appearance.
 #[derive(Debug, Default)]

@@ -9,30 +9,12 @@ use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Caus
 use temporalio_protos::temporal::api::history::v1 as history;
 
 use super::BadCommand;
-use crate::temporal::nexus::{Endpoints, SYSTEM_ENDPOINT};
+use crate::temporal::nexus::header::{self, BadHeader};
+use crate::temporal::nexus::{Endpoints, MAX_NAME_LENGTH, SYSTEM_ENDPOINT};
 use crate::temporal::proto::{duration, is_negative, proto_duration};
-
-/// The longest name of a service or an operation, in bytes (dynamic config `…limit.service.name.length`).
-const MAX_NAME_LENGTH: usize = 1_000;
-
-/// The most that names and values of headers may have together, in bytes (dynamic config `…limit.header.size`).
-const MAX_HEADER_SIZE: usize = 8_192;
 
 /// Longer timeouts are cut to this (`common/primitives/timestamp/duration.go`): a hundred years.
 const MAX_TIMEOUT_SECONDS: i64 = 100 * 365 * 24 * 60 * 60;
-
-/// Headers that the server itself uses (dynamic config `component.nexusoperations.disallowedHeaders`).
-const DISALLOWED_HEADERS: [&str; 9] = [
-    "request-timeout",
-    "xdc-redirection-api",
-    "xdc-redirection-source-cell",
-    "xdc-redirection",
-    "caller-name",
-    "caller-type",
-    "call-initiation",
-    "temporal-principal-type",
-    "temporal-principal-name",
-];
 
 /// The scheduled event's attributes, but for what only the run knows.
 pub(super) fn schedule_operation(
@@ -126,28 +108,15 @@ fn capped(field: &str, timeout: Option<prost_types::Duration>) -> Result<Option<
     }
 }
 
-/// Names in lower case, none of the server's own, and not too much of it.
 fn header(header: HashMap<String, String>) -> Result<HashMap<String, String>, BadCommand> {
-    let mut sorted: Vec<(String, String)> = header.into_iter().collect();
-    sorted.sort();
-    let mut size = 0;
-    let mut lower = HashMap::with_capacity(sorted.len());
-    for (name, value) in sorted {
-        let key = name.to_lowercase();
-        size += key.len() + value.len();
-        if DISALLOWED_HEADERS.contains(&key.as_str()) {
-            return Err(bad(format!(
+    header::normalize(header).map_err(|why| {
+        bad(match why {
+            BadHeader::Disallowed(name) => format!(
                 "ScheduleNexusOperationCommandAttributes.NexusHeader contains a disallowed header key: {name:?}"
-            )));
-        }
-        lower.insert(key, value);
-    }
-    match size > MAX_HEADER_SIZE {
-        true => Err(bad(
-            "ScheduleNexusOperationCommandAttributes.NexusHeader exceeds size limit".to_owned(),
-        )),
-        false => Ok(lower),
-    }
+            ),
+            BadHeader::TooLarge => "ScheduleNexusOperationCommandAttributes.NexusHeader exceeds size limit".to_owned(),
+        })
+    })
 }
 
 fn bad(why: String) -> BadCommand {

@@ -86,7 +86,9 @@ impl ParkedAt {
             Self::History { .. } => Some(HISTORY),
             Self::Update(_) | Self::FastForward => Some(UPDATE),
             Self::Query(_) => Some(QUERY),
-            Self::ActivityOutcome(_) | Self::ActivityChange(_) => Some(ACTIVITY),
+            Self::ActivityOutcome(_) | Self::ActivityChange(_) | Self::OperationStage(_) | Self::OperationChange(_) => {
+                Some(ACTIVITY)
+            }
             Self::Sleep => None,
         }
     }
@@ -105,7 +107,11 @@ impl Engine {
         };
         let answer = match &parked.at {
             // An empty message of any kind has no bytes.
-            ParkedAt::Queue | ParkedAt::ActivityOutcome(_) | ParkedAt::ActivityChange(_) => Ok(Vec::new()),
+            ParkedAt::Queue
+            | ParkedAt::ActivityOutcome(_)
+            | ParkedAt::ActivityChange(_)
+            | ParkedAt::OperationStage(_)
+            | ParkedAt::OperationChange(_) => Ok(Vec::new()),
             ParkedAt::History { run, next_event_id, .. } => Ok(self.no_news(*run, *next_event_id)),
             ParkedAt::Update(run) => self.update_so_far(*run, ticket),
             ParkedAt::Query(_) | ParkedAt::Sleep => Err(deadline_exceeded()),

@@ -326,7 +326,11 @@ impl Engine {
     pub(super) fn take_in_hand(&mut self, key: HandKey, poller: &Poller, what: &str) {
         let run = match &key {
             HandKey::Workflow(run) | HandKey::Activity(run, ..) | HandKey::Query(run, _) => Some(*run),
-            HandKey::Nexus(number) => self.nexus.requests.get(*number).map(|request| request.caller.run),
+            HandKey::Nexus(number) => self
+                .nexus
+                .requests
+                .get(*number)
+                .and_then(|request| request.caller.operation.run()),
             HandKey::Standalone(..) => None,
         };
         let what = match run.and_then(|run| self.runs.get(run)) {

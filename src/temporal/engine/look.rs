@@ -57,7 +57,7 @@ impl Engine {
         })
     }
 
-    /// Every open workflow and what it waits for, every standalone activity that runs, and every task that no worker fetches.
+    /// Every open workflow and what it waits for, every standalone activity or operation that runs, and every task that no worker fetches.
     pub fn who_waits(&self) -> Vec<String> {
         let unserved = self
             .matching
@@ -86,7 +86,16 @@ impl Engine {
                     activity.attempt()
                 )
             });
-        workflows.chain(activities).chain(unserved).chain(schedules).collect()
+        let operations = self.nexus.operations.iter().filter(|operation| !operation.is_closed());
+        let operations = operations.map(|operation| {
+            let start = operation.start();
+            format!(
+                "nexus operation {} ({}/{}) waits for its end",
+                start.operation_id, start.service, start.operation
+            )
+        });
+        let waiting = workflows.chain(activities).chain(operations);
+        waiting.chain(unserved).chain(schedules).collect()
     }
 
     /// Whether nothing but schedules is due, now or ever: they fire for ever, and may never change anything else.

@@ -58,14 +58,8 @@ impl Engine {
                 initiated_event_id,
                 attributes,
             } => self.cancel_external(now, from, initiated_event_id, *attributes),
-            Letter::StartNexusOperation {
-                run,
-                scheduled_event_id,
-            } => self.start_nexus_operation(now, run, scheduled_event_id),
-            Letter::CancelNexusOperation {
-                run,
-                scheduled_event_id,
-            } => self.cancel_nexus_operation(now, run, scheduled_event_id),
+            Letter::StartNexusOperation(operation) => self.start_nexus_operation(now, operation),
+            Letter::CancelNexusOperation(operation) => self.cancel_nexus_operation(now, operation),
             Letter::DeliverCallback { run, index } => self.deliver_callback(now, run, index),
             Letter::RetryUpdateWithStart(ticket) => self.retry_update_with_start(now, ticket),
             Letter::ParentClosed {

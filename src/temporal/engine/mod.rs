@@ -11,6 +11,7 @@ mod look;
 mod mail;
 mod namespaces;
 mod nexus;
+mod nexus_operations;
 mod operator;
 mod polls;
 mod reset;
@@ -30,6 +31,7 @@ pub(crate) use batch::input as batch_input;
 pub use expiry::Patience;
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{CLUSTER, Namespace, Namespaces};
+pub(crate) use nexus_operations::OperationIdPolicies;
 pub(crate) use polls::PollingWorker;
 pub(crate) use runs::{Runs, is_uuid};
 pub(crate) use standalone::IdPolicies;
@@ -39,7 +41,7 @@ pub(crate) use update_with_start::UpdateWithStart;
 
 use super::batch::Batch;
 use super::matching::{Matching, Task};
-use super::nexus::Nexus;
+use super::nexus::{Nexus, OperationRef};
 use super::reject::Reject;
 use super::rpc;
 use super::run::{Run, RunRef};
@@ -165,6 +167,10 @@ pub(crate) enum ParkedAt {
     ActivityOutcome(ActivityRef),
     /// A client, for a change of a standalone activity.
     ActivityChange(ActivityRef),
+    /// A client, for a stage of a standalone nexus operation.
+    OperationStage(OperationRef),
+    /// A client, for a change of a standalone nexus operation.
+    OperationChange(OperationRef),
     /// A client, for the end of a fast-forward.
     FastForward,
     /// A client of the test service, for virtual time to move.
@@ -176,7 +182,11 @@ impl ParkedAt {
     fn is_for_result(self) -> bool {
         matches!(
             self,
-            Self::History { close: true, .. } | Self::Update(_) | Self::ActivityOutcome(_) | Self::FastForward
+            Self::History { close: true, .. }
+                | Self::Update(_)
+                | Self::ActivityOutcome(_)
+                | Self::OperationStage(_)
+                | Self::FastForward
         )
     }
 }
@@ -459,6 +469,9 @@ impl Engine {
             ParkedAt::ActivityOutcome(activity) | ParkedAt::ActivityChange(activity) => {
                 self.forget_standalone_waiter(activity, ticket);
             }
+            ParkedAt::OperationStage(operation) | ParkedAt::OperationChange(operation) => {
+                self.forget_operation_waiter(operation, ticket);
+            }
             ParkedAt::FastForward => self.fast_forward_waits.forget(ticket),
             ParkedAt::Sleep => self.forget_sleeper(ticket),
         }
@@ -497,6 +510,7 @@ impl Engine {
             Timer::NexusOperation(run, scheduled_event_id, clock) => self.step(now, run, |run, context| {
                 run.on_nexus_timer(context, scheduled_event_id, clock);
             }),
+            Timer::StandaloneNexusOperation(operation, clock) => self.fire_operation(now, operation, clock),
             Timer::NexusRequest(number) => self.on_nexus_request_timeout(now, number),
             Timer::Callback(run, index) => {
                 self.with_run(now, run, |run, context| run.on_callback_timer(context, index));

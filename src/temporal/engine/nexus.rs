@@ -1,22 +1,28 @@
 //! Nexus requests between runs and workers, and the callbacks between runs.
 
+use std::time::Duration;
+
 use prost::Message as _;
+use temporalio_protos::temporal::api::enums::v1::TimeoutType;
 use temporalio_protos::temporal::api::workflowservice::v1::PollNexusTaskQueueResponse;
 
 use super::{Engine, HandKey};
 use crate::clock::Timestamp;
 use crate::temporal::machine::callback::Undelivered;
 use crate::temporal::matching::{Dispatch, Poller, Task};
-use crate::temporal::nexus::SYSTEM_CALLBACK_URL;
 use crate::temporal::nexus::completion::{CallbackToken, Completion, MAX_OPERATION_TOKEN_LENGTH, TOKEN_HEADER};
 use crate::temporal::nexus::endpoint::Target;
 use crate::temporal::nexus::failure::{Refusal, StartOutcome};
-use crate::temporal::nexus::request::{Caller, InFlight, Wants};
+use crate::temporal::nexus::request::{Caller, CancelRequest, InFlight, StartRequest, Wants};
+use crate::temporal::nexus::{OperationId, SYSTEM_CALLBACK_URL};
 use crate::temporal::reject::Reject;
-use crate::temporal::run::{Run, RunRef};
+use crate::temporal::run::RunRef;
 use crate::temporal::timer::Timer;
 use crate::temporal::token::TaskToken;
 use crate::temporal::txn::Note;
+
+/// A request, and how long it may take: the timeout to blame if that is too little.
+type Timed<R> = (R, Result<Duration, TimeoutType>);
 
 /// Where a request goes.
 enum Way {
@@ -30,30 +36,21 @@ enum Way {
 
 impl Engine {
     /// An operation wants to be started.
-    pub(super) fn start_nexus_operation(&mut self, now: Timestamp, run: RunRef, scheduled_event_id: i64) {
-        let Some((open, request, timeout)) = self.runs.get(run).and_then(|state| {
-            let (request, timeout) = state.nexus_start_request(now, scheduled_event_id)?;
-            Some((state.is_running(), request, timeout))
-        }) else {
+    pub(super) fn start_nexus_operation(&mut self, now: Timestamp, operation: OperationId) {
+        let Some((request, timeout)) = self.nexus_start_request(now, operation) else {
             return;
-        };
-        if !open {
-            return;
-        }
-        let answer = |engine: &mut Self, outcome| {
-            engine.step(now, run, |run, context| {
-                run.on_nexus_start_answered(context, scheduled_event_id, outcome);
-            });
         };
         let caller = Caller {
-            run,
-            scheduled_event_id,
+            operation,
             wants: Wants::Start,
         };
-        match (self.way(run, scheduled_event_id), timeout) {
-            (Way::None, _) => answer(self, StartOutcome::Refused(Refusal::endpoint_not_registered())),
+        match (self.way(operation), timeout) {
+            (Way::None, _) => {
+                let refused = StartOutcome::Refused(Refusal::endpoint_not_registered());
+                self.tell_nexus_start(now, caller, refused);
+            }
             (Way::External, _) => self.note_external(&request.endpoint),
-            (Way::Worker(..), Err(timeout)) => answer(self, StartOutcome::NoTime(timeout)),
+            (Way::Worker(..), Err(timeout)) => self.tell_nexus_start(now, caller, StartOutcome::NoTime(timeout)),
             (Way::Worker(namespace, queue), Ok(timeout)) => {
                 self.send_nexus_request(now, &namespace, queue, request.into_flight(now, caller, timeout));
             }
@@ -61,33 +58,53 @@ impl Engine {
     }
 
     /// An operation wants to be cancelled.
-    pub(super) fn cancel_nexus_operation(&mut self, now: Timestamp, run: RunRef, scheduled_event_id: i64) {
-        let Some((open, request, timeout)) = self.runs.get(run).and_then(|state| {
-            let (request, timeout) = state.nexus_cancel_request(now, scheduled_event_id)?;
-            Some((state.is_running(), request, timeout))
-        }) else {
+    pub(super) fn cancel_nexus_operation(&mut self, now: Timestamp, operation: OperationId) {
+        let Some((request, timeout)) = self.nexus_cancel_request(now, operation) else {
             return;
-        };
-        if !open {
-            return;
-        }
-        let answer = |engine: &mut Self, refusal| {
-            engine.step(now, run, |run, context| {
-                run.on_nexus_cancel_answered(context, scheduled_event_id, Err(refusal));
-            });
         };
         let caller = Caller {
-            run,
-            scheduled_event_id,
+            operation,
             wants: Wants::Cancel,
         };
-        match (self.way(run, scheduled_event_id), timeout) {
-            (Way::None, _) => answer(self, Refusal::endpoint_not_registered()),
+        match (self.way(operation), timeout) {
+            (Way::None, _) => self.tell_nexus_cancel(now, caller, Err(Refusal::endpoint_not_registered())),
             (Way::External, _) => self.note_external(&request.endpoint),
-            (Way::Worker(..), Err(timeout)) => answer(self, Refusal::no_time(timeout)),
+            (Way::Worker(..), Err(timeout)) => {
+                let refusal = match operation {
+                    OperationId::OfRun { .. } => Refusal::no_time(timeout),
+                    OperationId::Standalone(_) => Refusal::no_time_to_cancel(timeout),
+                };
+                self.tell_nexus_cancel(now, caller, Err(refusal));
+            }
             (Way::Worker(namespace, queue), Ok(timeout)) => {
                 self.send_nexus_request(now, &namespace, queue, request.into_flight(now, caller, timeout));
             }
+        }
+    }
+
+    fn nexus_start_request(&self, now: Timestamp, operation: OperationId) -> Option<Timed<StartRequest>> {
+        match operation {
+            OperationId::OfRun {
+                run,
+                scheduled_event_id,
+            } => {
+                let run = self.runs.get(run).filter(|run| run.is_running())?;
+                run.nexus_start_request(now, scheduled_event_id)
+            }
+            OperationId::Standalone(operation) => self.nexus.operations.get(operation)?.start_request(now),
+        }
+    }
+
+    fn nexus_cancel_request(&self, now: Timestamp, operation: OperationId) -> Option<Timed<CancelRequest>> {
+        match operation {
+            OperationId::OfRun {
+                run,
+                scheduled_event_id,
+            } => {
+                let run = self.runs.get(run).filter(|run| run.is_running())?;
+                run.nexus_cancel_request(now, scheduled_event_id)
+            }
+            OperationId::Standalone(operation) => self.nexus.operations.get(operation)?.cancel_request(now),
         }
     }
 
@@ -116,16 +133,34 @@ impl Engine {
 
     /// Tells the caller how its request to start an operation went.
     pub(crate) fn tell_nexus_start(&mut self, now: Timestamp, caller: Caller, outcome: StartOutcome) {
-        self.step(now, caller.run, |run, context| {
-            run.on_nexus_start_answered(context, caller.scheduled_event_id, outcome);
-        });
+        match caller.operation {
+            OperationId::OfRun {
+                run,
+                scheduled_event_id,
+            } => self.step(now, run, |run, context| {
+                run.on_nexus_start_answered(context, scheduled_event_id, outcome);
+            }),
+            OperationId::Standalone(operation) => {
+                self.with_operation(now, operation, |operation, step| operation.answered(step, outcome));
+            }
+        }
     }
 
     /// Tells the caller how its request to cancel an operation went.
     pub(crate) fn tell_nexus_cancel(&mut self, now: Timestamp, caller: Caller, outcome: Result<(), Refusal>) {
-        self.step(now, caller.run, |run, context| {
-            run.on_nexus_cancel_answered(context, caller.scheduled_event_id, outcome);
-        });
+        match caller.operation {
+            OperationId::OfRun {
+                run,
+                scheduled_event_id,
+            } => self.step(now, run, |run, context| {
+                run.on_nexus_cancel_answered(context, scheduled_event_id, outcome);
+            }),
+            OperationId::Standalone(operation) => {
+                self.with_operation(now, operation, |operation, step| {
+                    operation.cancel_answered(step, outcome)
+                });
+            }
+        }
     }
 
     /// No worker answered in time, or none was there.
@@ -183,20 +218,38 @@ impl Engine {
             let message = format!("operation token length exceeds allowed limit ({length}/{limit})");
             return Err(refused("BAD_REQUEST", &message));
         }
-        self.with_run(now, token.run, |run, context| {
-            run.complete_nexus_operation(context, &token, completion)
-        })
-        .unwrap_or_else(|| Err(Reject::NotFound("workflow execution not found".to_owned())))
-        .map_err(|reject| refused("NOT_FOUND", &reject.message()))
+        let request_id = &token.request_id;
+        let told = match token.operation {
+            OperationId::OfRun {
+                run,
+                scheduled_event_id,
+            } => self.with_run(now, run, |run, context| {
+                run.complete_nexus_operation(context, scheduled_event_id, request_id, completion)
+            }),
+            OperationId::Standalone(operation) => self.with_operation(now, operation, |operation, step| {
+                operation.complete(step, request_id, completion)
+            }),
+        };
+        told.unwrap_or_else(|| Err(Reject::NotFound("workflow execution not found".to_owned())))
+            .map_err(|reject| refused("NOT_FOUND", &reject.message()))
     }
 
-    fn way(&self, run: RunRef, scheduled_event_id: i64) -> Way {
-        let attributes = |run: &Run| {
-            let operation = run.machines.nexus_operations.get(&scheduled_event_id)?;
-            let attributes = operation.attributes();
-            Some((attributes.endpoint_id.clone(), attributes.endpoint.clone()))
+    fn way(&self, operation: OperationId) -> Way {
+        let endpoint = match operation {
+            OperationId::OfRun {
+                run,
+                scheduled_event_id,
+            } => self.runs.get(run).and_then(|run| {
+                let operation = run.machines.nexus_operations.get(&scheduled_event_id)?;
+                let attributes = operation.attributes();
+                Some((attributes.endpoint_id.clone(), attributes.endpoint.clone()))
+            }),
+            OperationId::Standalone(operation) => self.nexus.operations.get(operation).map(|operation| {
+                let start = operation.start();
+                (start.endpoint_id.clone(), start.endpoint.clone())
+            }),
         };
-        let Some((id, name)) = self.runs.get(run).and_then(attributes) else {
+        let Some((id, name)) = endpoint else {
             return Way::None;
         };
         match self

@@ -6,6 +6,7 @@ use super::namespaces::{Namespace, SYSTEM_NAMESPACE};
 use super::{Engine, Run};
 use crate::clock::Timestamp;
 use crate::temporal::machine::standalone_activity::StandaloneActivity;
+use crate::temporal::machine::standalone_nexus_operation::StandaloneNexusOperation;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::RunRef;
 use crate::temporal::timer::Timer;
@@ -44,6 +45,11 @@ impl Engine {
         let activities = activities.filter(|activity| activity.namespace() == namespace);
         for activity in activities.map(StandaloneActivity::activity).collect::<Vec<_>>() {
             self.delete_standalone(now, activity);
+        }
+        let operations = self.nexus.operations.iter();
+        let operations = operations.filter(|operation| operation.start().namespace == namespace);
+        for operation in operations.map(StandaloneNexusOperation::name).collect::<Vec<_>>() {
+            self.delete_operation(now, operation);
         }
         let runs = self.runs().filter(|run| run.start.namespace == namespace);
         let runs: Vec<RunRef> = runs.map(|run| run.run).collect();

@@ -37,6 +37,11 @@ fn is_known(engine: &Engine, ticket: Ticket, parked: &Parked) -> bool {
             .standalones
             .get(of)
             .is_some_and(|activity| activity.waiters.iter().any(|(waiter, _)| *waiter == ticket)),
+        ParkedAt::OperationStage(of) | ParkedAt::OperationChange(of) => engine
+            .nexus
+            .operations
+            .get(of)
+            .is_some_and(|operation| operation.waiters.iter().any(|(waiter, _)| *waiter == ticket)),
         ParkedAt::FastForward => engine.fast_forward_waits.has(ticket),
         ParkedAt::Sleep => engine.time_locks.is_asleep(ticket),
     }
@@ -66,6 +71,11 @@ fn waiters_are_parked(engine: &Engine, violations: &mut Violations) {
     for (ticket, _) in engine.standalones.iter().flat_map(|activity| &activity.waiters) {
         parked(*ticket, "an activity", |at| {
             matches!(at, ParkedAt::ActivityOutcome(_) | ParkedAt::ActivityChange(_))
+        });
+    }
+    for (ticket, _) in engine.nexus.operations.iter().flat_map(|operation| &operation.waiters) {
+        parked(*ticket, "a nexus operation", |at| {
+            matches!(at, ParkedAt::OperationStage(_) | ParkedAt::OperationChange(_))
         });
     }
     for ticket in engine.retryable.keys() {

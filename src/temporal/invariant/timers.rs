@@ -30,6 +30,14 @@ pub(super) fn check(engine: &Engine, violations: &mut Violations) {
             });
         }
     }
+    for operation in engine.nexus.operations.iter() {
+        for (clock, runs) in operation.clocks() {
+            let timer = Timer::StandaloneNexusOperation(operation.name(), clock);
+            violations.unless(engine.timers.is_set(timer) == runs, || {
+                format!("{timer:?} should {}be set", if runs { "" } else { "not " })
+            });
+        }
+    }
 }
 
 fn has_owner(engine: &Engine, timer: Timer) -> bool {
@@ -57,6 +65,10 @@ fn has_owner(engine: &Engine, timer: Timer) -> bool {
         Timer::NexusRequest(number) => engine.nexus.requests.get(number).is_some(),
         Timer::Callback(of, index) => run(of).is_some_and(|run| run.machines.callbacks.get(index).is_some()),
         Timer::Standalone(of, _) => engine.standalones.get(of).is_some_and(|activity| !activity.is_closed()),
+        Timer::StandaloneNexusOperation(of, _) => {
+            let operation = engine.nexus.operations.get(of);
+            operation.is_some_and(|operation| !operation.is_closed())
+        }
         Timer::Sleep(ticket) => engine
             .parked
             .get(&ticket)

@@ -10,6 +10,7 @@ pub(crate) mod external;
 pub(crate) mod nexus_cancellation;
 pub(crate) mod nexus_operation;
 pub(crate) mod standalone_activity;
+pub(crate) mod standalone_nexus_operation;
 pub(crate) mod timer;
 pub(crate) mod update;
 pub(crate) mod workflow_task;

@@ -7,8 +7,8 @@ use temporalio_protos::temporal::api::workflow::v1::NexusOperationCancellationIn
 
 use crate::clock::Timestamp;
 use crate::temporal::history::NewEvent;
-use crate::temporal::nexus::backoff;
 use crate::temporal::nexus::failure::Refusal;
+use crate::temporal::nexus::{OperationId, backoff};
 use crate::temporal::proto::timestamp;
 use crate::temporal::timer::{NexusTimer, Timer};
 use crate::temporal::txn::{Letter, Txn};
@@ -187,10 +187,10 @@ impl Cancellation {
 }
 
 fn invoke(txn: &mut Txn<'_>, scheduled_event_id: i64) {
-    txn.effects.mail.push(Letter::CancelNexusOperation {
+    txn.effects.mail.push(Letter::CancelNexusOperation(OperationId::OfRun {
         run: txn.run,
         scheduled_event_id,
-    });
+    }));
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ use temporalio_protos::temporal::api::workflow::v1::PendingNexusOperationInfo;
 use super::nexus_cancellation::Cancellation;
 use crate::clock::Timestamp;
 use crate::temporal::history::NewEvent;
-use crate::temporal::nexus::backoff;
 use crate::temporal::nexus::completion::{Completion, Outcome};
 use crate::temporal::nexus::failure::{Refusal, StartOutcome};
+use crate::temporal::nexus::{OperationId, backoff};
 use crate::temporal::proto::{duration, timestamp};
 use crate::temporal::timer::{NexusTimer, Timer};
 use crate::temporal::txn::{Letter, Txn};
@@ -299,10 +299,10 @@ impl NexusOperation {
     }
 
     fn invoke(&self, txn: &mut Txn<'_>) {
-        txn.effects.mail.push(Letter::StartNexusOperation {
+        txn.effects.mail.push(Letter::StartNexusOperation(OperationId::OfRun {
             run: txn.run,
             scheduled_event_id: self.scheduled_event_id,
-        });
+        }));
     }
 
     fn back_off(&mut self, txn: &mut Txn<'_>, refusal: Refusal) {

@@ -4,6 +4,7 @@ use temporalio_protos::temporal::api::common::v1::{Link, Payload};
 use temporalio_protos::temporal::api::failure::v1::Failure;
 
 use crate::clock::Timestamp;
+use crate::temporal::nexus::{OperationId, OperationRef};
 use crate::temporal::run::RunRef;
 
 /// The header by which a callback finds the operation (`common/nexus/callback_token.go`).
@@ -18,8 +19,7 @@ pub(crate) const MAX_OPERATION_TOKEN_LENGTH: usize = 4_096;
 /// Names the operation that a callback belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CallbackToken {
-    pub(crate) run: RunRef,
-    pub(crate) scheduled_event_id: i64,
+    pub(crate) operation: OperationId,
     /// The id of the start request; the operation must still be the one that sent it.
     pub(crate) request_id: String,
 }
@@ -27,7 +27,14 @@ pub(crate) struct CallbackToken {
 impl CallbackToken {
     /// In the envelope of Temporal's own tokens; what is inside means something to this server only.
     pub(crate) fn encode(&self) -> String {
-        let data = format!("{}.{}.{}", self.run.0, self.scheduled_event_id, self.request_id);
+        let request_id = &self.request_id;
+        let data = match self.operation {
+            OperationId::OfRun {
+                run,
+                scheduled_event_id,
+            } => format!("{}.{scheduled_event_id}.{request_id}", run.0),
+            OperationId::Standalone(operation) => format!("standalone.{}.{request_id}", operation.0),
+        };
         format!("{{\"v\":1,\"d\":\"{data}\"}}")
     }
 
@@ -35,9 +42,15 @@ impl CallbackToken {
     pub(crate) fn decode(text: &str) -> Option<Self> {
         let data = text.strip_prefix("{\"v\":1,\"d\":\"")?.strip_suffix("\"}")?;
         let mut parts = data.splitn(3, '.');
+        let (first, second) = (parts.next()?, parts.next()?);
         Some(Self {
-            run: RunRef(parts.next()?.parse().ok()?),
-            scheduled_event_id: parts.next()?.parse().ok()?,
+            operation: match first {
+                "standalone" => OperationId::Standalone(OperationRef(second.parse().ok()?)),
+                run => OperationId::OfRun {
+                    run: RunRef(run.parse().ok()?),
+                    scheduled_event_id: second.parse().ok()?,
+                },
+            },
             request_id: parts.next()?.to_owned(),
         })
     }
@@ -72,18 +85,25 @@ mod tests {
 
     #[test]
     fn tokens_come_back_as_they_went_and_hostile_ones_are_none() {
-        let token = CallbackToken {
+        let of_run = OperationId::OfRun {
             run: RunRef(7),
             scheduled_event_id: 5,
-            request_id: "a.b".to_owned(),
         };
-        assert_eq!(CallbackToken::decode(&token.encode()), Some(token));
+        for operation in [of_run, OperationId::Standalone(OperationRef(3))] {
+            let token = CallbackToken {
+                operation,
+                request_id: "a.b".to_owned(),
+            };
+            assert_eq!(CallbackToken::decode(&token.encode()), Some(token));
+        }
         for text in [
             "",
             "{}",
             "{\"v\":1,\"d\":\"\"}",
             "{\"v\":1,\"d\":\"1.x.y\"}",
             "{\"v\":1,\"d\":\"-1.1.y\"}",
+            "{\"v\":1,\"d\":\"standalone.x.y\"}",
+            "{\"v\":1,\"d\":\"standalone.1\"}",
         ] {
             assert_eq!(CallbackToken::decode(text), None, "{text}");
         }

@@ -8,7 +8,7 @@ use temporalio_protos::temporal::api::common::v1::{Link, Payload, Payloads};
 use temporalio_protos::temporal::api::enums::v1::{NexusHandlerErrorRetryBehavior as RetryBehavior, TimeoutType};
 use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_protos::temporal::api::failure::v1::{
-    ApplicationFailureInfo, CanceledFailureInfo, Failure, NexusHandlerFailureInfo,
+    ApplicationFailureInfo, CanceledFailureInfo, Failure, NexusHandlerFailureInfo, TimeoutFailureInfo,
 };
 use temporalio_protos::temporal::api::nexus::v1 as wire;
 use temporalio_protos::temporal::api::nexus::v1::start_operation_response::Variant;
@@ -77,6 +77,21 @@ impl Refusal {
                 failure_info: Some(FailureInfo::ApplicationFailureInfo(ApplicationFailureInfo {
                     r#type: "CallError".to_owned(),
                     non_retryable: true,
+                    ..Default::default()
+                })),
+                ..Default::default()
+            },
+            retryable: false,
+        }
+    }
+
+    /// Too little time was left to ask a standalone operation to cancel.
+    pub(crate) fn no_time_to_cancel(timeout: TimeoutType) -> Self {
+        Self {
+            failure: Failure {
+                message: "operation timed out before cancellation could be delivered".to_owned(),
+                failure_info: Some(FailureInfo::TimeoutFailureInfo(TimeoutFailureInfo {
+                    timeout_type: timeout as i32,
                     ..Default::default()
                 })),
                 ..Default::default()

@@ -10,6 +10,7 @@ use temporalio_protos::temporal::api::nexus::v1 as wire;
 
 const WORKFLOW_EVENT: &str = "temporal.api.common.v1.Link.WorkflowEvent";
 const ACTIVITY: &str = "temporal.api.common.v1.Link.Activity";
+const NEXUS_OPERATION: &str = "temporal.api.common.v1.Link.NexusOperation";
 const SCHEME: &str = "temporal://";
 
 /// A link to an event of a run.
@@ -33,6 +34,19 @@ pub(crate) fn to_event(
             pascal(event),
         ),
         r#type: WORKFLOW_EVENT.to_owned(),
+    }
+}
+
+/// A link to an operation without a workflow.
+pub(crate) fn to_operation(namespace: &str, operation_id: &str, run_id: &str) -> wire::Link {
+    wire::Link {
+        url: format!(
+            "{SCHEME}/namespaces/{}/nexus-operations/{}/{}/details",
+            escape(namespace),
+            escape(operation_id),
+            escape(run_id),
+        ),
+        r#type: NEXUS_OPERATION.to_owned(),
     }
 }
 

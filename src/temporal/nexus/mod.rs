@@ -4,14 +4,18 @@ pub(crate) mod completion;
 pub(crate) mod content;
 pub(crate) mod endpoint;
 pub(crate) mod failure;
+pub(crate) mod header;
 pub(crate) mod link;
+pub(crate) mod operations;
 pub(crate) mod request;
 
 use std::time::Duration;
 
 pub(crate) use endpoint::Endpoints;
+pub(crate) use operations::{OperationRef, Operations};
 pub(crate) use request::Requests;
 
+use super::run::RunRef;
 use crate::entropy::Entropy;
 
 /// Where a completion goes that stays inside this server (`common/nexus/constants.go`).
@@ -20,17 +24,45 @@ pub(crate) const SYSTEM_CALLBACK_URL: &str = "temporal://system";
 /// The endpoint of Temporal's own operations (`common/nexus/constants.go`).
 pub(crate) const SYSTEM_ENDPOINT: &str = "__temporal_system";
 
+/// The longest name of a service or an operation, in bytes (dynamic config `…limit.service.name.length`).
+pub(crate) const MAX_NAME_LENGTH: usize = 1_000;
+
 /// The wait before the second attempt of a request (dynamic config `…retryPolicy.initialInterval`).
 const RETRY_INITIAL: Duration = Duration::from_secs(1);
 
 /// The longest wait between two attempts (dynamic config `…retryPolicy.maxInterval`).
 const RETRY_MAXIMUM: Duration = Duration::from_secs(60 * 60);
 
+/// Names an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OperationId {
+    /// A workflow's.
+    OfRun {
+        /// The caller.
+        run: RunRef,
+        /// The id of the event by which it was scheduled.
+        scheduled_event_id: i64,
+    },
+    /// One without a workflow.
+    Standalone(OperationRef),
+}
+
+impl OperationId {
+    /// The caller, if it is a workflow.
+    pub(crate) fn run(self) -> Option<RunRef> {
+        match self {
+            Self::OfRun { run, .. } => Some(run),
+            Self::Standalone(_) => None,
+        }
+    }
+}
+
 /// Everything that Nexus has outside of runs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Nexus {
     pub(crate) endpoints: Endpoints,
     pub(crate) requests: Requests,
+    pub(crate) operations: Operations,
 }
 
 /// The wait after attempt number `attempt`: it doubles up to the maximum, and up to a fifth of it is left to chance

@@ -9,10 +9,9 @@ use temporalio_protos::temporal::api::nexus::v1 as wire;
 use temporalio_protos::temporal::api::nexus::v1::request::Variant;
 
 use super::completion::TOKEN_HEADER;
-use super::{SYSTEM_CALLBACK_URL, content};
+use super::{OperationId, SYSTEM_CALLBACK_URL, content};
 use crate::clock::Timestamp;
 use crate::temporal::proto::timestamp;
-use crate::temporal::run::RunRef;
 
 /// How long a request may take (dynamic config `component.nexusoperations.request.timeout`).
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,8 +25,7 @@ const MIN_DISPATCH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Who made a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
-    pub(crate) run: RunRef,
-    pub(crate) scheduled_event_id: i64,
+    pub(crate) operation: OperationId,
     pub(crate) wants: Wants,
 }
 
@@ -200,7 +198,8 @@ fn in_flight(
             header,
             scheduled_time: Some(timestamp(now)),
             capabilities: Some(wire::request::Capabilities {
-                temporal_failure_responses: true,
+                // The server says so with the header of a start, and not with that of a cancellation.
+                temporal_failure_responses: matches!(variant, Variant::StartOperation(_)),
             }),
             endpoint,
             variant: Some(variant),
@@ -227,6 +226,22 @@ pub(crate) fn request_timeout(left: &[(Option<Duration>, TimeoutType)]) -> Resul
     for (left, timeout_type) in left {
         if let Some(left) = left {
             timeout = timeout.min(*left);
+            decisive = *timeout_type;
+        }
+    }
+    match timeout < MIN_REQUEST_TIMEOUT {
+        true => Err(decisive),
+        false => Ok(timeout),
+    }
+}
+
+/// How long a request to cancel a standalone operation may take. Unlike with a workflow's, the refusal names the timeout that ends first.
+pub(crate) fn tightest_timeout(left: &[(Option<Duration>, TimeoutType)]) -> Result<Duration, TimeoutType> {
+    let mut timeout = REQUEST_TIMEOUT;
+    let mut decisive = TimeoutType::Unspecified;
+    for (left, timeout_type) in left {
+        if let Some(left) = left.filter(|left| *left < timeout) {
+            timeout = left;
             decisive = *timeout_type;
         }
     }
@@ -332,5 +347,16 @@ mod tests {
             request_timeout(&[(seconds(1), StartToClose), (seconds(60), ScheduleToClose)]),
             Err(ScheduleToClose)
         );
+    }
+
+    #[test]
+    fn the_tighter_timeout_takes_the_blame() {
+        let seconds = |n| Some(Duration::from_secs(n));
+        use TimeoutType::{ScheduleToClose, StartToClose};
+        let timeouts = |start, schedule| tightest_timeout(&[(start, StartToClose), (schedule, ScheduleToClose)]);
+        assert_eq!(timeouts(None, seconds(60)), Ok(REQUEST_TIMEOUT));
+        assert_eq!(timeouts(seconds(3), seconds(60)), Ok(Duration::from_secs(3)));
+        assert_eq!(timeouts(seconds(1), seconds(60)), Err(StartToClose));
+        assert_eq!(timeouts(seconds(1), seconds(0)), Err(ScheduleToClose));
     }
 }

@@ -5,6 +5,7 @@
 
 mod activity;
 mod activity_operations;
+mod archetype;
 mod batch;
 mod callback;
 mod compute;
@@ -23,6 +24,7 @@ mod schedule;
 mod signal;
 mod standalone_activity;
 mod standalone_activity_list;
+mod standalone_nexus_operation;
 mod start;
 mod system;
 mod table;

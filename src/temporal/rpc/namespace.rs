@@ -281,6 +281,7 @@ fn described(engine: &Engine, namespace: &Namespace) -> wire::DescribeNamespaceR
                 worker_heartbeats: engine.wants_heartbeats(),
                 standalone_activities: true,
                 standalone_activity_start_delay: true,
+                standalone_nexus_operation: true,
                 workflow_pause: true,
                 workflow_task_completion_pagination: true,
                 ..Default::default()

@@ -18,7 +18,7 @@ use crate::temporal::machine::nexus_operation::NexusOperation;
 use crate::temporal::nexus::completion::{CallbackToken, Completion, OPERATION_TOKEN_HEADER, Outcome};
 use crate::temporal::nexus::failure::{self, Refusal, StartOutcome};
 use crate::temporal::nexus::request::{CancelRequest, StartRequest, request_timeout};
-use crate::temporal::nexus::{content, link};
+use crate::temporal::nexus::{OperationId, content, link};
 use crate::temporal::reject::Reject;
 use crate::temporal::timer::NexusTimer;
 
@@ -90,8 +90,10 @@ impl Run {
                 EventType::NexusOperationScheduled,
             ),
             callback_token: CallbackToken {
-                run: self.run,
-                scheduled_event_id,
+                operation: OperationId::OfRun {
+                    run: self.run,
+                    scheduled_event_id,
+                },
                 request_id: attributes.request_id.clone(),
             }
             .encode(),
@@ -165,18 +167,19 @@ impl Run {
     pub(crate) fn complete_nexus_operation(
         &mut self,
         context: &mut Context<'_>,
-        token: &CallbackToken,
+        scheduled_event_id: i64,
+        request_id: &str,
         completion: Completion,
     ) -> Result<(), Reject> {
         if !self.is_running() {
             return Err(Reject::workflow_completed());
         }
         let not_found = |text: &str| Err(Reject::NotFound(text.to_owned()));
-        if !self.machines.nexus_operations.contains_key(&token.scheduled_event_id) {
+        if !self.machines.nexus_operations.contains_key(&scheduled_event_id) {
             return not_found("stale reference: state machine not found");
         }
-        let told = self.with_operation(context, token.scheduled_event_id, |operation, txn| {
-            operation.complete(txn, &token.request_id, completion)
+        let told = self.with_operation(context, scheduled_event_id, |operation, txn| {
+            operation.complete(txn, request_id, completion)
         });
         match told {
             true => Ok(()),

@@ -78,7 +78,7 @@ impl Record {
     }
 
     /// A custom attribute whose place has lost its name isn't shown.
-    fn shown_attributes(&self, custom: &CustomAttributes) -> common::SearchAttributes {
+    pub(crate) fn shown_attributes(&self, custom: &CustomAttributes) -> common::SearchAttributes {
         let fields = self.attributes.iter().filter_map(|(name, value)| {
             let (alias, kind) = match attributes::place_type(name) {
                 Some(kind) => (custom.name(name)?, kind),

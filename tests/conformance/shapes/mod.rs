@@ -11,6 +11,7 @@ mod pause;
 mod reset;
 mod schedule;
 mod standalone_activity;
+mod standalone_nexus_operation;
 mod versioning;
 mod workers;
 mod workflow_task;

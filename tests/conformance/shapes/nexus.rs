@@ -13,18 +13,19 @@ use crate::conformance::stage::{NAMESPACE, Stage, command, complete, payload, se
 
 on_both_arms![
     nexus_endpoints,
-    nexus_operation_answers_at_once differs "the real server had no task for the poll, which isn't understood yet",
-    nexus_operation_fails differs "the real server had no task for the poll, which isn't understood yet",
-    nexus_operation_is_started differs "the real server had no task for the poll, which isn't understood yet",
+    nexus_operation_answers_at_once,
+    nexus_operation_fails,
+    nexus_operation_is_started,
     nexus_operation_times_out,
 ];
 
 /// The name of an endpoint for this body's queue: letters, digits and hyphens only.
-fn endpoint(stage: &Stage<'_>) -> String {
+pub(super) fn endpoint(stage: &Stage<'_>) -> String {
     stage.named("endpoint").replace(['_', '~'], "-")
 }
 
-fn create(stage: &mut Stage<'_>, name: &str) -> Option<nexus::Endpoint> {
+/// An endpoint whose handlers poll this body's queue.
+pub(super) fn create(stage: &mut Stage<'_>, name: &str) -> Option<nexus::Endpoint> {
     let request = operator::CreateNexusEndpointRequest {
         spec: Some(nexus::EndpointSpec {
             name: name.to_owned(),
@@ -91,7 +92,7 @@ fn calling(stage: &mut Stage<'_>, change: fn(&mut ScheduleNexusOperationCommandA
 }
 
 /// The task isn't written down: its headers hold times and addresses.
-fn fetch(stage: &mut Stage<'_>) -> wire::PollNexusTaskQueueResponse {
+pub(super) fn fetch(stage: &mut Stage<'_>) -> wire::PollNexusTaskQueueResponse {
     let request = wire::PollNexusTaskQueueRequest {
         namespace: NAMESPACE.to_owned(),
         task_queue: stage.queue(),
@@ -101,12 +102,16 @@ fn fetch(stage: &mut Stage<'_>) -> wire::PollNexusTaskQueueResponse {
     stage.look("PollNexusTaskQueue", &request).unwrap_or_default()
 }
 
-fn respond(stage: &mut Stage<'_>, variant: nexus::start_operation_response::Variant) {
+pub(super) fn respond(stage: &mut Stage<'_>, variant: nexus::start_operation_response::Variant) {
     let task = fetch(stage);
+    answer(stage, task.task_token, variant);
+}
+
+pub(super) fn answer(stage: &mut Stage<'_>, task_token: Vec<u8>, variant: nexus::start_operation_response::Variant) {
     let request = wire::RespondNexusTaskCompletedRequest {
         namespace: NAMESPACE.to_owned(),
         identity: "handler".to_owned(),
-        task_token: task.task_token,
+        task_token,
         response: Some(nexus::Response {
             variant: Some(nexus::response::Variant::StartOperation(
                 nexus::StartOperationResponse { variant: Some(variant) },
