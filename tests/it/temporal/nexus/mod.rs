@@ -6,6 +6,7 @@ mod cancellation;
 mod endpoint;
 mod operation;
 mod server;
+mod standalone;
 mod task;
 
 pub(super) use server::{Failed, NexusTask, Server, WorkflowTask};

@@ -283,6 +283,26 @@ impl Server {
             .collect()
     }
 
+    /// What doesn't hold of the engine though it should.
+    pub(crate) fn violations(&self) -> Vec<String> {
+        self.engine.violations()
+    }
+
+    /// Who waits for what.
+    pub(crate) fn who_waits(&self) -> Vec<String> {
+        self.engine.who_waits()
+    }
+
+    /// A client that waits goes away.
+    pub(crate) fn abandon(&mut self, ticket: u64) {
+        self.engine.handle_abandoned(self.now, ticket);
+    }
+
+    /// A client has waited as long as it may.
+    pub(crate) fn expire(&mut self, ticket: u64) {
+        self.engine.handle_expired(self.now, ticket);
+    }
+
     fn collect(&mut self) {
         while let Some((ticket, answer)) = self.engine.poll_output() {
             self.answers.insert(ticket, answer);
