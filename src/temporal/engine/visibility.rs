@@ -45,7 +45,7 @@ fn record_of(run: &Run, custom: &CustomAttributes) -> Record {
         }),
         parent: info.parent_execution,
         root: info.root_execution.unwrap_or_default(),
-        memo: info.memo.unwrap_or_default(),
+        memo: Some(info.memo.unwrap_or_default()),
         attributes: record::kept_attributes(info.search_attributes.as_ref(), custom)
             .into_iter()
             .collect(),

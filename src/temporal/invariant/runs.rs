@@ -20,9 +20,11 @@ pub(super) fn check(engine: &Engine, violations: &mut Violations) {
             let is_open = engine.visibility.status(&namespace.name, run_id) == Some(Status::Running);
             let mut schedules = engine.schedules.iter();
             let mut activities = engine.standalones.iter();
+            let mut operations = engine.nexus.operations.iter();
             let exists = engine.runs.by_run_id(run_id).is_some()
                 || schedules.any(|schedule| schedule.run_id == run_id)
-                || activities.any(|activity| activity.run_id() == run_id);
+                || activities.any(|activity| activity.run_id() == run_id)
+                || operations.any(|operation| operation.start().run_id == run_id);
             violations.unless(exists || !is_open, || {
                 format!("lists show run {run_id}, which isn't there")
             });

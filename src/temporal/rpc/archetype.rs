@@ -39,7 +39,7 @@ impl Archetype {
             token,
             query,
         } = *page;
-        let query = self.understand(engine, namespace, query, "ListExecutions")?;
+        let query = self.understand(engine, namespace, query, "ListChasmExecutions")?;
         let after = Page::decode(token).map_err(Reject::Unknown)?;
         let size = match size {
             1..=MAX_PAGE => usize::try_from(size).unwrap_or(1),
@@ -54,7 +54,7 @@ impl Archetype {
 
     /// How many executions a query means, in groups if it asks for them.
     pub(super) fn count(&self, engine: &Engine, namespace: &str, query: &str) -> Result<(i64, Vec<Group>), Reject> {
-        let query = self.understand(engine, namespace, query, "CountExecutions")?;
+        let query = self.understand(engine, namespace, query, "CountChasmExecutions")?;
         let Some(column) = &query.group_by else {
             return Ok((engine.visibility.count(namespace, &query.filter), Vec::new()));
         };

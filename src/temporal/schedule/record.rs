@@ -57,7 +57,7 @@ impl Schedule {
             }),
             parent: None,
             root: execution,
-            memo: self.whole_memo(),
+            memo: Some(self.whole_memo()),
             attributes: attributes.into_iter().collect(),
         }
     }

@@ -1,7 +1,7 @@
 //! A standalone activity as lists know it, in a division of its own.
 
 use temporalio_protos::temporal::api::activity::v1::ActivityExecutionListInfo;
-use temporalio_protos::temporal::api::common::v1::{Memo, SearchAttributes, WorkflowExecution};
+use temporalio_protos::temporal::api::common::v1::{SearchAttributes, WorkflowExecution};
 use temporalio_protos::temporal::api::enums::v1::{
     ActivityExecutionStatus, IndexedValueType as Type, WorkflowExecutionStatus,
 };
@@ -73,7 +73,7 @@ impl StandaloneActivity {
             }),
             parent: None,
             root: execution,
-            memo: Memo::default(),
+            memo: None,
             attributes: attributes.into_iter().collect(),
         }
     }

@@ -29,7 +29,8 @@ pub(crate) struct Record {
     pub(crate) closed: Option<Closed>,
     pub(crate) parent: Option<common::WorkflowExecution>,
     pub(crate) root: common::WorkflowExecution,
-    pub(crate) memo: common::Memo,
+    /// None where the kind of execution has no such thing.
+    pub(crate) memo: Option<common::Memo>,
     /// By predefined name, or by a custom attribute's place.
     /// They are few, and a map of any size takes room for eleven.
     pub(crate) attributes: Box<[(String, Value)]>,
@@ -70,7 +71,7 @@ impl Record {
             status: self.status as i32,
             parent_execution: self.parent.clone(),
             root_execution: Some(self.root.clone()),
-            memo: Some(self.memo.clone()),
+            memo: self.memo.clone(),
             search_attributes: Some(self.shown_attributes(custom)),
             task_queue: self.task_queue.clone(),
             ..Default::default()

@@ -21,8 +21,12 @@ use crate::temporal::visibility::{CustomAttributes, Record, attributes};
 /// name, `nexusoperation.operation`.
 pub(crate) const NAMESPACE_DIVISION_OF_OPERATIONS: &str = "131748067";
 
-/// The field in which lists keep an operation's own status.
-pub(crate) const STATUS_FIELD: &str = "TemporalLowCardinalityKeyword01";
+/// The fields in which lists keep what only operations have.
+pub(crate) const ENDPOINT: &str = "TemporalKeyword01";
+pub(crate) const SERVICE: &str = "TemporalKeyword02";
+pub(crate) const OPERATION: &str = "TemporalKeyword03";
+pub(crate) const REQUEST_ID: &str = "TemporalKeyword04";
+pub(crate) const STATUS: &str = "TemporalLowCardinalityKeyword01";
 
 impl StandaloneNexusOperation {
     /// The answer to `DescribeNexusOperationExecution`.
@@ -89,11 +93,11 @@ impl StandaloneNexusOperation {
         let text = |name: &str, value: &str| (name.to_owned(), Value::Text(value.to_owned()));
         let own = [
             text(attributes::NAMESPACE_DIVISION, NAMESPACE_DIVISION_OF_OPERATIONS),
-            text("Endpoint", &start.endpoint),
-            text("Service", &start.service),
-            text("Operation", &start.operation),
-            text("RequestId", &self.request_id),
-            text(STATUS_FIELD, status_name(self.status())),
+            text(ENDPOINT, &start.endpoint),
+            text(SERVICE, &start.service),
+            text(OPERATION, &start.operation),
+            text(REQUEST_ID, &self.request_id),
+            text(STATUS, status_name(self.status())),
         ];
         let mut kept = record::kept_attributes(start.search_attributes.as_ref(), custom);
         // Of what a client gave, Temporal's lists keep only custom attributes.
@@ -121,7 +125,7 @@ impl StandaloneNexusOperation {
             }),
             parent: None,
             root: Default::default(),
-            memo: Default::default(),
+            memo: None,
             attributes: kept.into_iter().collect(),
         }
     }
@@ -184,7 +188,7 @@ impl StandaloneNexusOperation {
 
 /// The status of an operation by its record.
 pub(crate) fn listed_status(record: &Record) -> Status {
-    let Some(Value::Text(name)) = record.attribute(STATUS_FIELD) else {
+    let Some(Value::Text(name)) = record.attribute(STATUS) else {
         return Status::Unspecified;
     };
     let all = [

@@ -15,7 +15,9 @@ use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 
 use attempts::CLOCKS;
 use cancellation::Cancellation;
-pub(crate) use describe::{NAMESPACE_DIVISION_OF_OPERATIONS, STATUS_FIELD, listed_status};
+pub(crate) use describe::{
+    ENDPOINT, NAMESPACE_DIVISION_OF_OPERATIONS, OPERATION, REQUEST_ID, SERVICE, STATUS, listed_status,
+};
 
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;

@@ -7,13 +7,14 @@ use wire::count_nexus_operation_executions_response::AggregationGroup;
 
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::machine::standalone_nexus_operation::{
-    NAMESPACE_DIVISION_OF_OPERATIONS, STATUS_FIELD, listed_status,
+    ENDPOINT, NAMESPACE_DIVISION_OF_OPERATIONS, OPERATION, REQUEST_ID, SERVICE, STATUS, listed_status,
 };
 use crate::temporal::proto::{proto_duration, timestamp};
 use crate::temporal::reject::Reject;
 use crate::temporal::rpc::Answer;
 use crate::temporal::rpc::archetype::{Archetype, PageWanted};
 use crate::temporal::visibility::query::Extra;
+use crate::temporal::visibility::store::Group;
 use crate::temporal::visibility::value::Value;
 use crate::temporal::visibility::{CustomAttributes, Record};
 
@@ -23,11 +24,11 @@ const OPERATIONS: Archetype = Archetype {
     names: &[
         name("OperationId", "WorkflowId"),
         name("TemporalOperationId", "WorkflowId"),
-        name("Endpoint", "Endpoint"),
-        name("Service", "Service"),
-        name("Operation", "Operation"),
-        name("RequestId", "RequestId"),
-        name("ExecutionStatus", STATUS_FIELD),
+        name("Endpoint", ENDPOINT),
+        name("Service", SERVICE),
+        name("Operation", OPERATION),
+        name("RequestId", REQUEST_ID),
+        name("ExecutionStatus", STATUS),
     ],
 };
 
@@ -65,7 +66,7 @@ pub(in crate::temporal::rpc) fn count(
 ) -> Result<Answer<wire::CountNexusOperationExecutionsResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
     let (count, groups) = OPERATIONS.count(engine, &request.namespace, &request.query)?;
-    let group = |group: crate::temporal::visibility::store::Group| AggregationGroup {
+    let group = |group: Group| AggregationGroup {
         group_values: vec![group.value],
         count: group.count,
     };
@@ -83,9 +84,9 @@ fn info(record: &Record, custom: &CustomAttributes) -> NexusOperationExecutionLi
     NexusOperationExecutionListInfo {
         operation_id: record.workflow_id.clone(),
         run_id: record.run_id.clone(),
-        endpoint: text("Endpoint"),
-        service: text("Service"),
-        operation: text("Operation"),
+        endpoint: text(ENDPOINT),
+        service: text(SERVICE),
+        operation: text(OPERATION),
         schedule_time: Some(timestamp(record.started_at)),
         close_time: record.closed.map(|closed| timestamp(closed.at)),
         status: listed_status(record) as i32,
