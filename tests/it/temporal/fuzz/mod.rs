@@ -452,7 +452,7 @@ proptest! {
 fn most_rpcs_take_some_of_the_random_requests() {
     let mut taken = BTreeSet::new();
     let mut steps = Dice::new(1);
-    for _ in 0..150 {
+    for _ in 0..300 {
         let mut fuzz = Fuzz::new(HandOut::Parallel);
         for _ in 0..100 {
             fuzz.step(steps.number()).expect("the server is sound");
