@@ -12,6 +12,7 @@ mod reset;
 mod schedule;
 mod standalone_activity;
 mod standalone_nexus_operation;
+mod standalone_nexus_operation_lists;
 mod versioning;
 mod workers;
 mod workflow_task;

@@ -73,7 +73,6 @@ pub(super) fn kind_of(name: &str) -> &str {
     match name {
         _ if name.ends_with("run_id") => "run_id",
         "protocol_instance_id" => "update_id",
-        "operation_id" | "operation_token" => "operation_token",
         "endpoint_id" => "id",
         _ => name,
     }
