@@ -23,6 +23,7 @@ mod proto;
 mod reject;
 mod retry;
 mod rpc;
+mod rule;
 mod run;
 mod schedule;
 mod standalone;

@@ -10,6 +10,7 @@ use super::history::{Log, NewEvent};
 use super::matching::Task;
 use super::nexus::OperationId;
 use super::reject::Reject;
+use super::rule::RulesOfRun;
 use super::run::{ParentLink, RunRef, StartRun};
 use super::timer::Timer;
 use crate::clock::Timestamp;
@@ -191,6 +192,8 @@ pub(crate) struct Txn<'a> {
     pub(crate) effects: &'a mut Effects,
     /// Where ids come from.
     pub(crate) entropy: &'a mut Entropy,
+    /// The rules of the run's namespace.
+    pub(crate) rules: Option<RulesOfRun<'a>>,
     pub(super) log: &'a mut Log,
 }
 

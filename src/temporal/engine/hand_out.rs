@@ -189,6 +189,7 @@ impl Engine {
             let wanted = (wanted.0.as_ref(), wanted.1);
             run.is_running()
                 && run.has_scheduled_activity(scheduled_event_id, attempt)
+                && !run.is_stopped_by_rule(context, scheduled_event_id)
                 && run.prepare_activity_task(context, taking(found), wanted)
                 && run.start_activity(context, scheduled_event_id, attempt, &poller.identity)
         })?;

@@ -9,6 +9,7 @@ use temporalio_protos::temporal::api::namespace::v1::BadBinaryInfo;
 
 use crate::entropy::Entropy;
 use crate::temporal::reject::Reject;
+use crate::temporal::rule::Rules;
 use crate::temporal::visibility::CustomAttributes;
 use crate::temporal::visibility::validate::validate;
 
@@ -34,6 +35,7 @@ pub(crate) struct Namespace {
     pub(crate) search_attributes: CustomAttributes,
     /// By checksum.
     pub(crate) bad_binaries: BTreeMap<String, BadBinaryInfo>,
+    pub(crate) rules: Rules,
 }
 
 impl Namespace {
@@ -49,6 +51,7 @@ impl Namespace {
             state: State::Registered,
             search_attributes: CustomAttributes::default(),
             bad_binaries: BTreeMap::new(),
+            rules: Rules::default(),
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) fn pause(
         identity: request.identity,
         reason: request.reason,
         request_id: request.request_id,
+        rule_id: None,
     };
     let target = target(engine, &request.namespace, request.execution.as_ref(), which)?;
     operate(engine, call, &target, |run, context| {

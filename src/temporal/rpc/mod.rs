@@ -35,6 +35,7 @@ mod visibility;
 mod worker;
 mod worker_registry;
 mod workflow;
+mod workflow_rule;
 mod workflow_task;
 
 use prost::Message;

@@ -6,7 +6,7 @@ use super::{
     standalone_nexus_operation, start, system, test_service, typed, update, visibility, worker, worker_registry,
     workflow,
 };
-use super::{options, pause, time_skipping, workflow_task};
+use super::{options, pause, time_skipping, workflow_rule, workflow_task};
 use crate::temporal::reject::Reject;
 
 /// One RPC of the table.
@@ -198,10 +198,10 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, PauseActivity => activity_operations::pause),
     rpc!(WORKFLOW, UnpauseActivity => activity_operations::unpause),
     rpc!(WORKFLOW, ResetActivity => activity_operations::reset),
-    rpc!(WORKFLOW, CreateWorkflowRule => unsupported "workflow rules come with the complete API"),
-    rpc!(WORKFLOW, DescribeWorkflowRule => unsupported "workflow rules come with the complete API"),
-    rpc!(WORKFLOW, DeleteWorkflowRule => unsupported "workflow rules come with the complete API"),
-    rpc!(WORKFLOW, ListWorkflowRules => unsupported "workflow rules come with the complete API"),
+    rpc!(WORKFLOW, CreateWorkflowRule => workflow_rule::create),
+    rpc!(WORKFLOW, DescribeWorkflowRule => workflow_rule::describe),
+    rpc!(WORKFLOW, DeleteWorkflowRule => workflow_rule::delete),
+    rpc!(WORKFLOW, ListWorkflowRules => workflow_rule::list),
     rpc!(WORKFLOW, TriggerWorkflowRule => refused "method TriggerWorkflowRule not supported"),
     rpc!(WORKFLOW, RecordWorkerHeartbeat => worker_registry::record_heartbeat),
     rpc!(WORKFLOW, ListWorkers => worker_registry::list),

@@ -1,9 +1,10 @@
 //! A workflow as a whole: describe and terminate.
 
+use temporalio_protos::temporal::api::workflow::v1::pending_activity_info::pause_info::PausedBy;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::{Answer, check_execution};
-use crate::temporal::engine::{Call, Engine};
+use crate::temporal::engine::{Call, Engine, Namespace};
 use crate::temporal::link;
 use crate::temporal::reject::Reject;
 
@@ -12,9 +13,24 @@ pub(super) fn describe(
     call: &Call<'_>,
     request: wire::DescribeWorkflowExecutionRequest,
 ) -> Result<Answer<wire::DescribeWorkflowExecutionResponse>, Reject> {
-    engine.namespaces.require(&request.namespace)?;
+    let namespace = engine.namespaces.require(&request.namespace)?;
     let run = engine.runs.find(&request.namespace, request.execution.as_ref())?;
-    Ok(Answer::Now(run.describe(call.now)))
+    let mut described = run.describe(call.now);
+    name_pausing_rules(namespace, &mut described);
+    Ok(Answer::Now(described))
+}
+
+/// Says who made the rules that have activities paused, and why, as long as there are these rules.
+fn name_pausing_rules(namespace: &Namespace, described: &mut wire::DescribeWorkflowExecutionResponse) {
+    let pauses = described.pending_activities.iter_mut();
+    for pause in pauses.filter_map(|activity| activity.pause_info.as_mut()) {
+        if let Some(PausedBy::Rule(by)) = &mut pause.paused_by
+            && let Some(rule) = namespace.rules.get(&by.rule_id)
+        {
+            by.identity.clone_from(&rule.created_by_identity);
+            by.reason.clone_from(&rule.description);
+        }
+    }
 }
 
 pub(super) fn terminate(

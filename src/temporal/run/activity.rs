@@ -35,6 +35,17 @@ impl Run {
             .is_some_and(|activity| activity.start(&mut txn, attempt, identity))
     }
 
+    /// Whether a rule has an activity paused that a worker is about to take.
+    pub(crate) fn is_stopped_by_rule(&mut self, context: &mut Context<'_>, scheduled_event_id: i64) -> bool {
+        let (machines, mut txn) = self.open(context);
+        let activity = machines.activities.get_mut(&scheduled_event_id);
+        let is_stopped = activity.is_some_and(|activity| activity.is_stopped_by_rule(&mut txn));
+        if is_stopped {
+            self.note_paused_activities();
+        }
+        is_stopped
+    }
+
     /// Whether this attempt of an activity waits for a worker.
     pub(crate) fn has_scheduled_activity(&self, scheduled_event_id: i64, attempt: i32) -> bool {
         let activity = self.machines.activities.get(&scheduled_event_id);
@@ -73,7 +84,11 @@ impl Run {
                 "unable to mark activity as canceled without activity being request canceled first".to_owned(),
             ));
         }
+        let was_paused = activity.is_paused();
         let closed = activity.report(&mut txn, report, reporter);
+        if !closed && activity.is_paused() != was_paused {
+            self.note_paused_activities();
+        }
         self.after_activity(context, scheduled_event_id, closed);
         Ok(())
     }
@@ -103,7 +118,11 @@ impl Run {
     ) {
         let (machines, mut txn) = self.open(context);
         if let Some(activity) = machines.activities.get_mut(&scheduled_event_id) {
+            let was_paused = activity.is_paused();
             let closed = activity.time_out(&mut txn, clock);
+            if !closed && activity.is_paused() != was_paused {
+                self.note_paused_activities();
+            }
             self.after_activity(context, scheduled_event_id, closed);
         }
     }

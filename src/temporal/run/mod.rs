@@ -55,6 +55,7 @@ use super::machine::timer::UserTimer;
 use super::machine::update::Update;
 use super::machine::workflow_task::{Kind, WorkflowTask};
 use super::nexus::Endpoints;
+use super::rule::{RulesOfRun, WorkflowFacts};
 use super::time_skipping::{Inherited, TimeSkipping};
 use super::txn::{Effects, Ticket, Txn};
 use super::versioning::{RunVersioning, StartVersioning};
@@ -271,11 +272,24 @@ impl Run {
 
     /// Splits the run into its machines and the place where they write.
     pub(crate) fn open<'a>(&'a mut self, context: &'a mut Context<'_>) -> (&'a mut Machines, Txn<'a>) {
+        let rules = context
+            .namespaces
+            .get(&self.start.namespace)
+            .map(|namespace| RulesOfRun {
+                rules: &namespace.rules,
+                workflow: WorkflowFacts {
+                    workflow_id: &self.start.workflow_id,
+                    workflow_type: &self.start.workflow_type,
+                    status: self.status,
+                    started_at: self.started_at,
+                },
+            });
         let txn = Txn {
             now: context.now,
             run: self.run,
             effects: context.effects,
             entropy: context.entropy,
+            rules,
             log: &mut self.log,
         };
         (&mut self.machines, txn)

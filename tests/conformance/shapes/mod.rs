@@ -15,4 +15,5 @@ mod standalone_nexus_operation;
 mod standalone_nexus_operation_lists;
 mod versioning;
 mod workers;
+mod workflow_rule;
 mod workflow_task;

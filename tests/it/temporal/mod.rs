@@ -35,6 +35,7 @@ mod timer;
 mod update;
 mod visibility;
 mod workflow;
+mod workflow_rule;
 mod workflow_task;
 
 use std::time::Duration;

@@ -50,11 +50,12 @@ impl Activity {
         if !retry::is_retryable(failure, &policy.non_retryable_error_types) {
             return Some(RetryState::NonRetryableFailure);
         }
-        if self.is_paused() {
+        if self.is_paused() || self.obey_rules(txn) {
             // However many attempts there were: the next one comes when a client lets it go on.
             self.fail_while_paused(txn, failure);
             return None;
         }
+        let policy = self.policy()?;
         match retry::next_of_activity(policy, self.attempt, failure, txn.now, self.retry_expiration) {
             Next::Stop(retry_state) => Some(retry_state),
             Next::Retry(wait) => {

@@ -100,10 +100,17 @@ impl Activity {
     fn pause_info(&self) -> Option<info::PauseInfo> {
         self.pause.as_ref().map(|pause| info::PauseInfo {
             pause_time: Some(timestamp(pause.at)),
-            paused_by: Some(info::pause_info::PausedBy::Manual(info::pause_info::Manual {
-                identity: pause.identity.clone(),
-                reason: pause.reason.clone(),
-            })),
+            paused_by: Some(match &pause.rule_id {
+                // Who made the rule and why is the namespace's to say.
+                Some(rule_id) => info::pause_info::PausedBy::Rule(info::pause_info::Rule {
+                    rule_id: rule_id.clone(),
+                    ..Default::default()
+                }),
+                None => info::pause_info::PausedBy::Manual(info::pause_info::Manual {
+                    identity: pause.identity.clone(),
+                    reason: pause.reason.clone(),
+                }),
+            }),
         })
     }
 

@@ -7,6 +7,7 @@ mod attempts;
 mod describe;
 mod operate;
 mod pause;
+mod rules;
 
 use temporalio_protos::temporal::api::activity::v1::ActivityOptions;
 use temporalio_protos::temporal::api::common::v1::{Payloads, WorkerVersionStamp};
@@ -302,7 +303,9 @@ impl Activity {
             ActivityTimer::StartToClose => TimeoutType::StartToClose,
             ActivityTimer::Heartbeat => TimeoutType::Heartbeat,
             ActivityTimer::Retry => {
-                self.reschedule(txn);
+                if !self.obey_rules(txn) {
+                    self.reschedule(txn);
+                }
                 return false;
             }
         };

@@ -21,6 +21,8 @@ pub(crate) struct Pause {
     pub(crate) identity: String,
     pub(crate) reason: String,
     pub(crate) request_id: String,
+    /// The rule that did it, if it wasn't a client.
+    pub(crate) rule_id: Option<String>,
 }
 
 /// How a paused activity goes on.
@@ -169,6 +171,9 @@ impl Activity {
         self.withdraw(txn);
         self.state = next;
         self.plan_attempt(None, at);
+        if at <= txn.now && self.obey_rules(txn) {
+            return;
+        }
         match self.state == State::Backoff && at <= txn.now {
             true => self.reschedule(txn),
             false => self.wind_clocks(txn),

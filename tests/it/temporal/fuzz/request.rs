@@ -24,6 +24,11 @@ const ESSENTIAL: &[&str] = &[
     "operation_id",
     "name",
     "schedule_id",
+    "rule_id",
+    "id",
+    "predicate",
+    "activity_start",
+    "actions",
     "schedule",
     "spec",
     "action",
@@ -291,7 +296,7 @@ impl Maker<'_> {
             "workflow_id" | "business_id" => &["w1", "w2", "w3", "w4"],
             "activity_id" => &["a1", "a2", "a3"],
             "operation_id" => &["o1", "o2", "o3"],
-            "id" => &["a1", "a2", "a3", "q1"],
+            "id" | "rule_id" => &["a1", "a2", "a3", "q1"],
             "timer_id" => &["t1", "t2", "t3"],
             "name" => &["q1", "q2", "name", "CustomKeyword"],
             "task_queue" | "normal_name" => &["q1", "q2"],
@@ -319,6 +324,13 @@ impl Maker<'_> {
             "second" | "minute" | "hour" | "day_of_month" | "month" | "year" | "day_of_week" => {
                 &["*", "0", "1-5/2", "*/3", "60", "MON", "2026-2030"]
             }
+            "predicate" => &[
+                "ActivityId = 'a1'",
+                "ActivityState = 'Started'",
+                "Attempts > 1 OR BackoffInterval >= 1",
+                "StartedTime BETWEEN 0 AND '2026-01-01T00:00:00Z'",
+                "((((",
+            ],
             "query" | "visibility_query" => &[
                 "WorkflowId = 'w1'",
                 "ExecutionStatus = 'Running' AND WorkflowType IN ('name', 'q1')",
