@@ -23,11 +23,11 @@ fn may_skip(world: &World) -> bool {
         // awaithumans looks at its tasks again and again, which alone is no reason to go on.
         Skipping::Unlocked => temporal.has_waiting_client() || temporal.poll_timeout().is_some(),
     };
-    // A workflow task that keeps failing would be tried again without end, as fast as the worker can.
-    wanted
-        && temporal.failing_workflow().is_none()
-        // Nor would a schedule ever end.
-        && !world.is_endless(temporal.firings_during_wait())
+    // Who sleeps knows when it ends. Else a workflow task that keeps failing would be tried again without end, as fast as the
+    // worker can; nor would a schedule ever end.
+    let is_bounded = temporal.time_skipping() == Skipping::Unlocked && temporal.has_sleeper();
+    let may_be_endless = || temporal.failing_workflow().is_some() || world.is_endless(temporal.firings_during_wait());
+    wanted && (is_bounded || !may_be_endless())
 }
 
 /// Lets things happen when they are due by the wall clock, and jumps to the next one where that may be.
