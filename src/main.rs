@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use awaithumans_temporal::PAYLOAD_KEY_VARIABLE;
 use awaithumans_testkit::SearchAttributeType;
-use awaithumans_testkit::serve::{ADMIN_TOKEN_VARIABLE, Options, Server, Time};
+use awaithumans_testkit::serve::{ADMIN_TOKEN_VARIABLE, Options, Server, Time, Verdicts};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -43,6 +43,9 @@ struct Serve {
     /// The seed of every id and token.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// What awaithumans' verifier says of people's answers, for tasks that have one.
+    #[arg(long, value_enum, default_value_t)]
+    verifier: Verdicts,
     /// A search attribute that the namespace `default` has from the start, as often as needed: `CustomerId=Keyword`.
     #[arg(long, value_name = "NAME=TYPE", value_parser = search_attribute)]
     search_attribute: Vec<(String, SearchAttributeType)>,
@@ -99,6 +102,7 @@ fn options(serve: Serve) -> Options {
         ui_port: serve.ui_port,
         time: serve.time,
         seed: serve.seed,
+        verifier: serve.verifier,
         search_attributes: serve.search_attribute,
         ..Options::default()
     };

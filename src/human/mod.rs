@@ -33,6 +33,8 @@ pub use people::{Matcher, On, People, SOMEBODY};
 pub use profile::Profile;
 pub(crate) use send::{Unsendable, request as callback_request};
 pub use task::{Status, Task};
+#[cfg(all(test, feature = "serve"))]
+pub(crate) use verifier::Config as VerifierConfig;
 pub use verifier::{DEFAULT_MAX_ATTEMPTS, MAX_MAX_ATTEMPTS, Verdict, Verifier, VerifierResult};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -271,7 +271,15 @@ impl Driver {
     }
 
     fn carry_out(&self, state: &mut State) {
+        self.send_outputs(state);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Gives whether there was anything to send.
+    fn send_outputs(&self, state: &mut State) -> bool {
+        let mut any = false;
         while let Some(output) = state.world.poll_output() {
+            any = true;
             match output {
                 Output::Rpc((ticket, answer)) => {
                     if let Some(sender) = state.rpc.remove(&ticket) {
@@ -296,7 +304,7 @@ impl Driver {
                 }
             }
         }
-        self.shared.changed.notify_waiters();
+        any
     }
 
     fn abandon(&self, ticket: Ticket, kind: Kind) {

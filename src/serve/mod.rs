@@ -15,6 +15,7 @@ mod grpc;
 mod health;
 mod page;
 mod reflection;
+mod verdicts;
 
 use std::fmt;
 use std::io;
@@ -32,6 +33,8 @@ use crate::io::{Delivery, Driver, Grace, Network, router, time_of_day};
 use crate::temporal::{HandOut, SearchAttributeType};
 use crate::testkit::{NAMESPACE, TEST_ADMIN_TOKEN, TEST_PAYLOAD_KEY};
 use crate::world::World;
+
+pub use verdicts::Verdicts;
 
 /// The environment variable of the token that the fake awaithumans takes.
 pub const ADMIN_TOKEN_VARIABLE: &str = "AWAITHUMANS_ADMIN_API_TOKEN";
@@ -73,6 +76,8 @@ pub struct Options {
     pub payload_key: String,
     /// The token that awaithumans takes.
     pub admin_token: String,
+    /// What the verifier says of answers, for tasks that have one.
+    pub verifier: Verdicts,
     /// Search attributes that the namespace `default` has from the start.
     pub search_attributes: Vec<(String, SearchAttributeType)>,
 }
@@ -87,6 +92,7 @@ impl Default for Options {
             seed: 0,
             payload_key: STANDARD.encode(TEST_PAYLOAD_KEY),
             admin_token: TEST_ADMIN_TOKEN.to_owned(),
+            verifier: Verdicts::default(),
             search_attributes: Vec::new(),
         }
     }
@@ -167,6 +173,7 @@ impl Server {
             seed: options.seed,
         };
         let mut world = world(&ready, &key, options.time);
+        options.verifier.instruct(world.human_mut().0.verifier());
         for (name, kind) in &options.search_attributes {
             if !world.add_search_attribute(NAMESPACE, name, *kind) {
                 let why = format!("there is no room for search attribute {name} of type {kind}");

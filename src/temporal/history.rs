@@ -17,6 +17,10 @@ use stored::Stored;
 /// The id of an event that has none yet since it is held back. Temporal's `common.BufferedEventID`.
 pub(crate) const BUFFERED_EVENT_ID: i64 = -123;
 
+/// What events' task ids begin with. A server has its first range of 2^20 of them behind it when it can write one; they rise
+/// along each history, and nobody may conclude more from them.
+const FIRST_TASK_ID: i64 = 1 << 20;
+
 /// The history of one run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
@@ -56,6 +60,11 @@ impl Log {
     /// As [`Self::size_bytes`], without what the step of now has written.
     pub(crate) fn committed_size_bytes(&self) -> i64 {
         self.committed_size_bytes
+    }
+
+    /// The step of now belongs to the one before, after which the history had this size: Temporal writes both at once.
+    pub(crate) fn rejoin(&mut self, committed_size_bytes: i64) {
+        self.committed_size_bytes = committed_size_bytes;
     }
 
     fn end_batch(&mut self) {
@@ -231,8 +240,9 @@ impl Log {
         &self.events[first..last]
     }
 
-    fn append(&mut self, event: HistoryEvent) -> i64 {
+    fn append(&mut self, mut event: HistoryEvent) -> i64 {
         let event_id = event.event_id;
+        event.task_id = FIRST_TASK_ID + event_id;
         // Temporal's own rule: what follows a started workflow task is never in one batch with it.
         let ends_batch = event.event_type() == EventType::WorkflowTaskStarted;
         let stored = Stored::new(event);

@@ -65,6 +65,10 @@ impl Driver {
     /// Jumps to the next deadline and fires what is due first there, if nothing moves by itself and `may` agrees. Gives whether it did.
     pub(crate) fn skip(&self, may: impl FnOnce(&World) -> bool) -> bool {
         let mut state = self.enter();
+        // What has just become due by the wall clock may be a webhook, which is on its way only when it has been sent.
+        if self.send_outputs(&mut state) {
+            self.shared.changed.notify_waiters();
+        }
         let Some(deadline) = state.world.poll_timeout() else {
             return false;
         };
@@ -81,5 +85,59 @@ impl Driver {
     /// The next change of the world. Enable it before looking at the world, so that no change falls between the two.
     pub(crate) fn changed(&self) -> tokio::sync::futures::Notified<'_> {
         self.shared.changed.notified()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::human::{Config, Delivery};
+    use crate::io::{Grace, driver};
+    use crate::temporal::HandOut;
+
+    /// A world on real time in which nobody moves by himself.
+    fn driver() -> (Driver, mpsc::UnboundedReceiver<driver::Delivery>) {
+        let config = Config::new(Box::new(|_| "sha256=00".to_owned()));
+        let world = World::new(0, HandOut::Parallel, config);
+        let (driver, outgoing) = Driver::new(world, Grace(Duration::from_secs(3)));
+        driver.follow_wall_clock();
+        (driver, outgoing)
+    }
+
+    async fn create_task(driver: &Driver, key: &str, timeout_seconds: u64) {
+        let body = serde_json::json!({
+            "task": key,
+            "payload": {},
+            "payload_schema": {},
+            "response_schema": {},
+            "timeout_seconds": timeout_seconds,
+            "idempotency_key": key,
+            "callback_url": "http://127.0.0.1:9/callback",
+        });
+        let request = http::Request::post("/api/tasks")
+            .header("authorization", "Bearer testkit-admin-token")
+            .header("content-type", "application/json")
+            .body(Bytes::from(body.to_string()))
+            .expect("it is a request");
+        let response = driver.http(request).await.expect("the server is up");
+        assert_eq!(response.status(), 201, "{:?}", response.body());
+    }
+
+    #[tokio::test]
+    async fn time_waits_for_the_webhook_of_a_task_that_has_just_expired() {
+        let (driver, mut outgoing) = driver();
+        create_task(&driver, "soon", 60).await;
+        create_task(&driver, "late", 3_600).await;
+
+        while driver.skip(|_| true) {}
+
+        let deliveries: Vec<Delivery> = driver.read(|world| world.human().deliveries().cloned().collect());
+        assert_eq!(deliveries.len(), 1, "{deliveries:?}");
+        assert!(outgoing.try_recv().is_ok(), "its webhook is on its way");
+        let waited = driver.read(World::now).since(deliveries[0].created_at);
+        assert!(waited < Duration::from_secs(60), "{waited:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! An event as it is kept: encoded. A decoded one takes some kilobytes, whatever is in it, and workflows that wait have
 //! nothing else that is big.
 
-use prost::Message;
+use prost::{Message, length_delimiter_len};
 use temporalio_protos::temporal::api::history::v1::HistoryEvent;
 
 /// A shorter event can't have so many messages inside one another that it isn't decoded again: each takes two bytes, and
@@ -33,13 +33,14 @@ impl Stored {
         }
     }
 
-    /// As the size of a history counts it.
+    /// As the size of a history counts it: Temporal keeps each batch of events as one message, in which an event has a tag of
+    /// a byte and its length.
     pub(super) fn size_bytes(&self) -> i64 {
         let bytes = match self {
             Self::Encoded(bytes) => bytes.len(),
             Self::Deep(event) => event.encoded_len(),
         };
-        i64::try_from(bytes).unwrap_or(i64::MAX)
+        i64::try_from(1 + length_delimiter_len(bytes) + bytes).unwrap_or(i64::MAX)
     }
 }
 
@@ -47,8 +48,8 @@ impl Stored {
 mod tests {
     use super::*;
     use temporalio_protos::temporal::api::failure::v1::Failure;
-    use temporalio_protos::temporal::api::history::v1::ActivityTaskFailedEventAttributes;
     use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
+    use temporalio_protos::temporal::api::history::v1::{ActivityTaskFailedEventAttributes, History};
 
     fn failed(causes: usize) -> HistoryEvent {
         let failure = (0..causes).fold(Failure::default(), |cause, _| Failure {
@@ -73,7 +74,8 @@ mod tests {
             let event = failed(causes);
             let stored = Stored::new(event.clone());
             assert_eq!(stored.event(), event, "{causes}");
-            assert_eq!(stored.size_bytes(), event.encoded_len() as i64);
+            let batch = History { events: vec![event] };
+            assert_eq!(stored.size_bytes(), batch.encoded_len() as i64);
         }
     }
 }

@@ -95,7 +95,11 @@ fn page(run: &Run, token: Option<HistoryToken>, size: i32) -> wire::GetWorkflowE
     };
     // Temporal shows clients a task that isn't written yet. Workers, who come with a token, have it from their poll.
     if from_the_start && next_page_token.is_empty() && run.is_running() && !run.log.has_held_back() {
-        events.extend(run.machines.workflow_task.events_outside_history(&run.start.task_queue));
+        events.extend(
+            run.machines
+                .workflow_task
+                .events_outside_history(&run.start.task_queue, ""),
+        );
     }
     wire::GetWorkflowExecutionHistoryResponse {
         history: Some(History { events }),

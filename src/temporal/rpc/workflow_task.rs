@@ -85,6 +85,7 @@ pub(super) fn completed(
     }
     let hand = engine.hands.remove(&HandKey::Workflow(run));
     let (speculative, seen_before) = last_completed(engine, run);
+    let size_before = engine.runs.get(run).map_or(0, |run| run.log.committed_size_bytes());
     let completion = engine
         .with_run(call.now, run, |run, context| {
             run.complete_workflow_task(context, request)
@@ -100,6 +101,7 @@ pub(super) fn completed(
             let scheduled_event_id = run.machines.workflow_task.scheduled_event_id();
             let request_id = Some(INLINE_REQUEST_ID.to_owned());
             run.learn_target(None, INLINE_REVISION);
+            run.log.rejoin(size_before);
             run.start_workflow_task(context, scheduled_event_id, &identity, request_id, worker_version)
         });
         if started == Some(true) {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use awaithumans_testkit::Reject;
+use prost::Message as _;
 use temporalio_common::protos::temporal::api::command::v1 as commands;
 use temporalio_common::protos::temporal::api::command::v1::Command;
 use temporalio_common::protos::temporal::api::command::v1::command::Attributes as Do;
@@ -13,8 +14,8 @@ use temporalio_common::protos::temporal::api::enums::v1::{
 };
 use temporalio_common::protos::temporal::api::failure::v1::ServerFailureInfo;
 use temporalio_common::protos::temporal::api::failure::v1::failure::FailureInfo;
-use temporalio_common::protos::temporal::api::history::v1::HistoryEvent;
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
+use temporalio_common::protos::temporal::api::history::v1::{HistoryEvent, WorkflowTaskStartedEventAttributes};
 use temporalio_common::protos::temporal::api::taskqueue::v1::StickyExecutionAttributes;
 use temporalio_common::protos::temporal::api::update::v1 as update;
 use temporalio_common::protos::temporal::api::workflowservice::v1 as wire;
@@ -404,4 +405,71 @@ fn a_long_history_is_a_reason_to_continue_as_new() {
         ]
     );
     assert!(started[0].1.is_empty());
+}
+
+fn history(raw: &mut Raw, id: &str) -> Vec<HistoryEvent> {
+    let request = wire::GetWorkflowExecutionHistoryRequest {
+        namespace: "default".to_owned(),
+        execution: execution(id),
+        ..Default::default()
+    };
+    let answer: wire::GetWorkflowExecutionHistoryResponse = raw.call("GetWorkflowExecutionHistory", &request).unwrap();
+    answer.history.unwrap_or_default().events
+}
+
+fn started(event: Option<&HistoryEvent>) -> WorkflowTaskStartedEventAttributes {
+    match event.and_then(|event| event.attributes.clone()) {
+        Some(Attributes::WorkflowTaskStartedEventAttributes(started)) => started,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Source: `GetTransientWorkflowTaskInfo`; recorded with the flow "uncaught cancelled, default worker".
+#[test]
+fn a_task_that_is_not_written_is_shown_without_its_worker() {
+    let mut raw = Raw::new();
+    raw.start("w", |_| {});
+    let task = raw.poll().unwrap();
+    let failed = wire::RespondWorkflowTaskFailedRequest {
+        namespace: "default".to_owned(),
+        task_token: task.task_token,
+        ..Default::default()
+    };
+    raw.call::<wire::RespondWorkflowTaskFailedResponse>("RespondWorkflowTaskFailed", &failed)
+        .unwrap();
+    let task = raw.poll().unwrap();
+    assert_eq!(task.attempt, 2);
+
+    let seen_by_the_worker = started(task.history.unwrap_or_default().events.last());
+    let seen_by_others = started(history(&mut raw, "w").last());
+
+    assert_eq!(seen_by_the_worker.identity, "worker");
+    assert_eq!(seen_by_others.identity, "");
+    assert_eq!(seen_by_others.request_id, seen_by_the_worker.request_id);
+}
+
+/// Source: `getHistorySizeInfo`; recorded with the flow "concurrent two keys".
+#[test]
+fn a_task_that_comes_with_an_answer_counts_the_history_without_that_answer() {
+    let mut raw = Raw::new();
+    raw.start("w", |_| {});
+    let task = raw.poll().unwrap();
+    let first = started(raw.events("w").last()).history_size_bytes;
+    raw.signal("w");
+    let request = wire::RespondWorkflowTaskCompletedRequest {
+        namespace: "default".to_owned(),
+        task_token: task.task_token,
+        commands: vec![timer("t", 1)],
+        return_new_workflow_task: true,
+        ..Default::default()
+    };
+    let answer: wire::RespondWorkflowTaskCompletedResponse =
+        raw.call("RespondWorkflowTaskCompleted", &request).unwrap();
+    assert!(answer.workflow_task.is_some());
+
+    let events = raw.events("w");
+    let added = started(events.last()).history_size_bytes - first;
+
+    // The first started event, which is kept with a tag and its length.
+    assert_eq!(added, events[2].encoded_len() as i64 + 2);
 }

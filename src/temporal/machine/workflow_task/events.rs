@@ -54,13 +54,14 @@ impl WorkflowTask {
     /// The events that a worker must see though they aren't written.
     pub(crate) fn unwritten_events(&self, normal_queue: &str) -> Vec<HistoryEvent> {
         match self.state {
-            State::Started => self.events_outside_history(normal_queue),
+            State::Started => self.events_outside_history(normal_queue, &self.identity),
             State::None | State::Scheduled => Vec::new(),
         }
     }
 
-    /// The events of a task that the history doesn't have, as far as they have happened.
-    pub(crate) fn events_outside_history(&self, normal_queue: &str) -> Vec<HistoryEvent> {
+    /// The events of a task that the history doesn't have, as far as they have happened. `identity`: of the worker that has
+    /// the task, as far as the reader may know; Temporal tells only that worker, and nobody its build.
+    pub(crate) fn events_outside_history(&self, normal_queue: &str, identity: &str) -> Vec<HistoryEvent> {
         if self.is_in_history() || self.state == State::None {
             return Vec::new();
         }
@@ -74,11 +75,12 @@ impl WorkflowTask {
         let scheduled = self.scheduled_attributes(self.task_queue(normal_queue));
         let mut events = vec![event(self.scheduled_event_id, self.scheduled_at, scheduled.into())];
         if self.state == State::Started {
-            events.push(event(
-                self.started_event_id,
-                self.started_at,
-                self.started_attributes().into(),
-            ));
+            let mut started = self.started_attributes();
+            identity.clone_into(&mut started.identity);
+            #[expect(deprecated, reason = "it is what is left out")]
+            let no_version = &mut started.worker_version;
+            *no_version = None;
+            events.push(event(self.started_event_id, self.started_at, started.into()));
         }
         events
     }
