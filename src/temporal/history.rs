@@ -32,8 +32,16 @@ pub(crate) struct Log {
     batch_ends: Vec<i64>,
 }
 
-/// The ids that held-back events got: (id of the event that started the thing, id of its started event).
-pub(crate) type StartedIds = BTreeMap<i64, i64>;
+/// From the id of the event that started a thing to that of its started event.
+type StartedIds = BTreeMap<i64, i64>;
+
+/// The ids that held-back events got, as far as others must know them (Temporal: `event_store.wireEventIDs`).
+#[derive(Debug, Default)]
+pub(crate) struct Flushed {
+    pub(crate) started_ids: StartedIds,
+    /// Request ids that came with an event, and the event's id.
+    pub(crate) request_ids: Vec<(String, i64)>,
+}
 
 impl Log {
     /// The beginning of another history, up to and with this event.
@@ -155,27 +163,33 @@ impl Log {
     }
 
     /// Gives the events that were held back their ids and places: results last, else in order of arrival.
-    pub(crate) fn flush(&mut self) -> StartedIds {
+    pub(crate) fn flush(&mut self) -> Flushed {
         let (results, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held_back)
             .into_iter()
             .partition(|event| is_result(event.event_type()));
-        let mut started_ids = StartedIds::new();
+        let mut flushed = Flushed::default();
         for mut event in others.into_iter().chain(results) {
             event.event_id = self.next_event_id();
             let event_id = event.event_id;
             match event.attributes.as_mut() {
                 Some(Attributes::ActivityTaskStartedEventAttributes(started)) => {
-                    started_ids.insert(started.scheduled_event_id, event_id);
+                    flushed.started_ids.insert(started.scheduled_event_id, event_id);
                 }
                 Some(Attributes::ChildWorkflowExecutionStartedEventAttributes(started)) => {
-                    started_ids.insert(started.initiated_event_id, event_id);
+                    flushed.started_ids.insert(started.initiated_event_id, event_id);
                 }
-                Some(attributes) => link_to_started(attributes, &started_ids),
+                Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated)) => {
+                    flushed.note_request(&updated.attached_request_id, event_id);
+                }
+                Some(Attributes::WorkflowExecutionSignaledEventAttributes(signaled)) => {
+                    flushed.note_request(&signaled.request_id, event_id);
+                }
+                Some(attributes) => link_to_started(attributes, &flushed.started_ids),
                 None => {}
             }
             self.append(event);
         }
-        started_ids
+        flushed
     }
 
     /// Takes back a timer's fired event that is held back: the workflow has cancelled the timer meanwhile.
@@ -252,6 +266,14 @@ impl Log {
             self.end_batch();
         }
         event_id
+    }
+}
+
+impl Flushed {
+    fn note_request(&mut self, request_id: &str, event_id: i64) {
+        if !request_id.is_empty() {
+            self.request_ids.push((request_id.to_owned(), event_id));
+        }
     }
 }
 
@@ -368,7 +390,7 @@ mod tests {
         log.emit(now, history::WorkflowExecutionSignaledEventAttributes::default().into());
         assert_eq!(log.last_event_id(), 1);
 
-        let started = log.flush();
+        let started = log.flush().started_ids;
 
         assert_eq!(
             types(&log),

@@ -313,10 +313,9 @@ impl Run {
         if !self.log.has_held_back() {
             return false;
         }
-        let before = self.log.next_event_id();
-        let started_ids = self.log.flush();
-        self.place_attached(before);
-        for (initiated_event_id, event_id) in started_ids {
+        let flushed = self.log.flush();
+        self.place_requests(flushed.request_ids);
+        for (initiated_event_id, event_id) in flushed.started_ids {
             if let Some(child) = self.machines.children.get_mut(&initiated_event_id) {
                 child.set_started_event_id(event_id);
             }
@@ -325,19 +324,13 @@ impl Run {
     }
 
     /// The events of the request ids that are known have their ids now. A signal's counts too, if it came with the start's
-    /// own (Temporal: `event_store.wireEventIDs`).
-    fn place_attached(&mut self, first_event_id: i64) {
-        use temporalio_protos::temporal::api::history::v1::history_event::Attributes as A;
-        for event in self.log.page(first_event_id, usize::MAX).0 {
-            let request_id = match &event.attributes {
-                Some(A::WorkflowExecutionOptionsUpdatedEventAttributes(updated)) => &updated.attached_request_id,
-                Some(A::WorkflowExecutionSignaledEventAttributes(signaled)) => &signaled.request_id,
-                _ => continue,
-            };
-            if let Some(event_id) = self.attached_request_ids.get_mut(request_id) {
-                *event_id = event.event_id;
-            } else if !request_id.is_empty() && *request_id == self.start.request_id {
-                self.start_request_event_id = event.event_id;
+    /// own.
+    fn place_requests(&mut self, request_ids: Vec<(String, i64)>) {
+        for (request_id, event_id) in request_ids {
+            if let Some(attached) = self.attached_request_ids.get_mut(&request_id) {
+                *attached = event_id;
+            } else if request_id == self.start.request_id {
+                self.start_request_event_id = event_id;
             }
         }
     }
