@@ -1,19 +1,32 @@
-//! Lists and counts of executions that aren't workflows: activities and nexus operations on their own, for example.
+//! Lists and counts of one kind of execution: workflows, schedules, activities and nexus operations on their own.
 
 use crate::temporal::engine::Engine;
 use crate::temporal::reject::Reject;
-use crate::temporal::rpc::visibility::MAX_PAGE;
 use crate::temporal::visibility::query::{self, Extra, Names, Query, Unsupported};
 use crate::temporal::visibility::store::Group;
 use crate::temporal::visibility::{Page, Record};
 
+/// Executions in one page (dynamic config `frontend.visibilityMaxPageSize`).
+const MAX_PAGE: i32 = 1_000;
+
 /// A kind of execution.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Archetype {
-    /// The division that its records are in.
-    pub(super) division: &'static str,
+    /// The division that its records are in; workflows are in none.
+    pub(super) division: Option<&'static str>,
     /// The names that its queries may use beside those of all executions.
     pub(super) names: &'static [Extra],
+    /// What the database's refusals call a list, and a count.
+    pub(super) list_operation: &'static str,
+    pub(super) count_operation: &'static str,
+}
+
+/// How many executions a page has, if this many are asked for.
+pub(super) fn page_size(asked: i32) -> usize {
+    match asked {
+        1..=MAX_PAGE => usize::try_from(asked).unwrap_or(1),
+        _ => MAX_PAGE as usize,
+    }
 }
 
 /// What a client asks of a list.
@@ -39,13 +52,11 @@ impl Archetype {
             token,
             query,
         } = *page;
-        let query = self.understand(engine, namespace, query, "ListChasmExecutions")?;
+        let query = self.understand(engine, namespace, query, self.list_operation)?;
         let after = Page::decode(token).map_err(Reject::Unknown)?;
-        let size = match size {
-            1..=MAX_PAGE => usize::try_from(size).unwrap_or(1),
-            _ => MAX_PAGE as usize,
-        };
-        let (records, next) = engine.visibility.list(namespace, &query.filter, size, after.as_ref());
+        let (records, next) = engine
+            .visibility
+            .list(namespace, &query.filter, page_size(size), after.as_ref());
         Ok((
             records.into_iter().map(show).collect(),
             next.map(|next| next.encode()).unwrap_or_default(),
@@ -54,7 +65,7 @@ impl Archetype {
 
     /// How many executions a query means, in groups if it asks for them.
     pub(super) fn count(&self, engine: &Engine, namespace: &str, query: &str) -> Result<(i64, Vec<Group>), Reject> {
-        let query = self.understand(engine, namespace, query, "CountChasmExecutions")?;
+        let query = self.understand(engine, namespace, query, self.count_operation)?;
         let Some(column) = &query.group_by else {
             return Ok((engine.visibility.count(namespace, &query.filter), Vec::new()));
         };
@@ -62,11 +73,18 @@ impl Archetype {
         Ok((groups.iter().map(|group| group.count).sum(), groups))
     }
 
-    fn understand(&self, engine: &Engine, namespace: &str, query: &str, operation: &str) -> Result<Query, Reject> {
+    /// What a query means for executions of this kind.
+    pub(super) fn understand(
+        &self,
+        engine: &Engine,
+        namespace: &str,
+        query: &str,
+        operation: &str,
+    ) -> Result<Query, Reject> {
         let names = Names {
             custom: &engine.namespaces.require(namespace)?.search_attributes,
             extra: self.names,
-            division: Some(self.division),
+            division: self.division,
         };
         query::convert(query, &names).map_err(|unsupported| match unsupported {
             Unsupported::Invalid(why) => Reject::InvalidArgument(format!("invalid query: {why}")),

@@ -12,7 +12,9 @@ use crate::temporal::visibility::store::Group;
 
 /// What lists and counts of activities are about.
 const ACTIVITIES: Archetype = Archetype {
-    division: NAMESPACE_DIVISION_OF_ACTIVITIES,
+    division: Some(NAMESPACE_DIVISION_OF_ACTIVITIES),
+    list_operation: "ListChasmExecutions",
+    count_operation: "CountChasmExecutions",
     names: &NAMES,
 };
 

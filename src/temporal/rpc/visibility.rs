@@ -8,15 +8,20 @@ use wire::list_closed_workflow_executions_request::Filters as ClosedFilters;
 use wire::list_open_workflow_executions_request::Filters as OpenFilters;
 
 use super::Answer;
+use super::archetype::{Archetype, PageWanted};
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::reject::Reject;
-use crate::temporal::visibility::Page;
 use crate::temporal::visibility::attributes;
 use crate::temporal::visibility::civil::Moment;
-use crate::temporal::visibility::query::{self, Names, Query, Unsupported, status_name};
+use crate::temporal::visibility::query::status_name;
 
-/// Executions in one page (dynamic config `frontend.visibilityMaxPageSize`).
-pub(super) const MAX_PAGE: i32 = 1_000;
+/// What lists and counts of workflows are about.
+const WORKFLOWS: Archetype = Archetype {
+    division: None,
+    names: &[],
+    list_operation: "ListWorkflowExecutions",
+    count_operation: "CountWorkflowExecutions",
+};
 
 /// Executions in one page from the archive (dynamic config `frontend.visibilityArchivalQueryMaxPageSize`).
 const MAX_ARCHIVED_PAGE: i32 = 10_000;
@@ -141,16 +146,9 @@ pub(super) fn count(
     request: wire::CountWorkflowExecutionsRequest,
 ) -> Result<Answer<wire::CountWorkflowExecutionsResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    let query = workflows(engine, &request.namespace, &request.query, "CountWorkflowExecutions")?;
-    let Some(column) = &query.group_by else {
-        return Ok(Answer::Now(wire::CountWorkflowExecutionsResponse {
-            count: count_of(engine, &request.namespace, &request.query)?,
-            ..Default::default()
-        }));
-    };
-    let groups = engine.visibility.groups(&request.namespace, &query, column);
+    let (count, groups) = WORKFLOWS.count(engine, &request.namespace, &request.query)?;
     Ok(Answer::Now(wire::CountWorkflowExecutionsResponse {
-        count: groups.iter().map(|group| group.count).sum(),
+        count,
         groups: groups
             .into_iter()
             .map(|group| wire::count_workflow_executions_response::AggregationGroup {
@@ -182,36 +180,19 @@ pub(crate) fn page(
     token: &[u8],
     query: &str,
 ) -> Result<(Vec<WorkflowExecutionInfo>, Vec<u8>), Reject> {
-    let query = workflows(engine, namespace, query, "ListWorkflowExecutions")?;
-    let after = Page::decode(token).map_err(Reject::Unknown)?;
-    let size = match size {
-        1..=MAX_PAGE => usize::try_from(size).unwrap_or(1),
-        _ => MAX_PAGE as usize,
-    };
     let custom = &engine.namespaces.require(namespace)?.search_attributes;
-    let (records, next) = engine.visibility.list(namespace, &query.filter, size, after.as_ref());
-    let executions = records.into_iter().map(|record| record.info(custom)).collect();
-    Ok((executions, next.map(|next| next.encode()).unwrap_or_default()))
+    let page = PageWanted {
+        namespace,
+        size,
+        token,
+        query,
+    };
+    WORKFLOWS.list(engine, &page, |record| record.info(custom))
 }
 
 /// How many workflow executions a query means.
 pub(crate) fn count_of(engine: &Engine, namespace: &str, query: &str) -> Result<i64, Reject> {
-    let query = workflows(engine, namespace, query, "CountWorkflowExecutions")?;
-    Ok(engine.visibility.count(namespace, &query.filter))
-}
-
-/// Understands a query for workflows.
-fn workflows(engine: &Engine, namespace: &str, query: &str, operation: &str) -> Result<Query, Reject> {
-    let custom = &engine.namespaces.require(namespace)?.search_attributes;
-    let names = Names {
-        custom,
-        extra: &[],
-        division: None,
-    };
-    query::convert(query, &names).map_err(|unsupported| match unsupported {
-        Unsupported::Invalid(why) => Reject::InvalidArgument(format!("invalid query: {why}")),
-        Unsupported::Database(why) => Reject::Unavailable(format!("{operation} operation failed.: {why}")),
-    })
+    Ok(WORKFLOWS.count(engine, namespace, query)?.0)
 }
 
 /// A value as Temporal puts it into a query: as it is, so that a quote in it ends it.

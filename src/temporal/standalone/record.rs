@@ -1,7 +1,7 @@
 //! A standalone activity as lists know it, in a division of its own.
 
 use temporalio_protos::temporal::api::activity::v1::ActivityExecutionListInfo;
-use temporalio_protos::temporal::api::common::v1::{SearchAttributes, WorkflowExecution};
+use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 use temporalio_protos::temporal::api::enums::v1::{
     ActivityExecutionStatus, IndexedValueType as Type, WorkflowExecutionStatus,
 };
@@ -85,7 +85,7 @@ pub(crate) fn list_info(record: &Record, custom: &CustomAttributes) -> ActivityE
         Some(Value::Text(text)) => text.as_str(),
         _ => "",
     };
-    let mut attributes: SearchAttributes = record.info(custom).search_attributes.unwrap_or_default();
+    let mut attributes = record.shown_attributes(custom);
     // The client's own attributes, and the division.
     let is_shown = |name: &str| custom.place(name).is_some() || name == NAMESPACE_DIVISION;
     attributes.indexed_fields.retain(|name, _| is_shown(name));

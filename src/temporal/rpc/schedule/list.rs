@@ -10,14 +10,20 @@ use crate::temporal::engine::{Call, Engine};
 use crate::temporal::proto::{moment, timestamp};
 use crate::temporal::reject::Reject;
 use crate::temporal::rpc::Answer;
+use crate::temporal::rpc::archetype::{Archetype, page_size};
 use crate::temporal::schedule::{NAMESPACE_DIVISION_OF_SCHEDULES, SCHEDULE_ID, Schedule};
 use crate::temporal::visibility::Page;
 use crate::temporal::visibility::attributes;
-use crate::temporal::visibility::query::{self, Extra, Names, Query, Unsupported};
+use crate::temporal::visibility::query::{Extra, Query};
 use crate::temporal::visibility::value::Value;
 
-/// The most entries of one page (dynamic config `frontend.visibilityMaxPageSize`).
-const MAX_PAGE_SIZE: usize = 1_000;
+/// What lists and counts of schedules are about. They are workflows, for the database.
+const SCHEDULES: Archetype = Archetype {
+    division: Some(NAMESPACE_DIVISION_OF_SCHEDULES),
+    names: &NAMES,
+    list_operation: "ListWorkflowExecutions",
+    count_operation: "CountWorkflowExecutions",
+};
 
 /// The condition on schedules that are there.
 const OPEN: &str = "ExecutionStatus = 'Running'";
@@ -48,11 +54,8 @@ pub(in crate::temporal::rpc) fn list(
     _: &Call<'_>,
     request: wire::ListSchedulesRequest,
 ) -> Result<Answer<wire::ListSchedulesResponse>, Reject> {
-    let query = open_schedules(engine, &request.namespace, &request.query, "ListWorkflowExecutions")?;
-    let size = usize::try_from(request.maximum_page_size)
-        .ok()
-        .filter(|size| (1..=MAX_PAGE_SIZE).contains(size))
-        .unwrap_or(MAX_PAGE_SIZE);
+    let query = open_schedules(engine, &request.namespace, &request.query, SCHEDULES.list_operation)?;
+    let size = page_size(request.maximum_page_size);
     let after = Page::decode(&request.next_page_token).map_err(Reject::Unknown)?;
     let (records, next) = engine
         .visibility
@@ -74,7 +77,7 @@ pub(in crate::temporal::rpc) fn count(
     _: &Call<'_>,
     request: wire::CountSchedulesRequest,
 ) -> Result<Answer<wire::CountSchedulesResponse>, Reject> {
-    let query = open_schedules(engine, &request.namespace, &request.query, "CountWorkflowExecutions")?;
+    let query = open_schedules(engine, &request.namespace, &request.query, SCHEDULES.count_operation)?;
     Ok(Answer::Now(wire::CountSchedulesResponse {
         count: engine.visibility.count(&request.namespace, &query.filter),
         ..Default::default()
@@ -83,18 +86,7 @@ pub(in crate::temporal::rpc) fn count(
 
 /// Understands a query for schedules: it means open ones, and may name few of Temporal's own attributes.
 fn open_schedules(engine: &Engine, namespace: &str, query: &str, operation: &str) -> Result<Query, Reject> {
-    let custom = &engine.namespaces.require(namespace)?.search_attributes;
-    let names = Names {
-        custom,
-        extra: &NAMES,
-        division: Some(NAMESPACE_DIVISION_OF_SCHEDULES),
-    };
-    let understand = |query: &str| {
-        query::convert(query, &names).map_err(|unsupported| match unsupported {
-            Unsupported::Invalid(why) => Reject::InvalidArgument(format!("invalid query: {why}")),
-            Unsupported::Database(why) => Reject::Unavailable(format!("{operation} operation failed.: {why}")),
-        })
-    };
+    let understand = |query: &str| SCHEDULES.understand(engine, namespace, query, operation);
     if query.trim().is_empty() {
         return understand(OPEN);
     }

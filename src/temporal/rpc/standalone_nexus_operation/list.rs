@@ -20,7 +20,9 @@ use crate::temporal::visibility::{CustomAttributes, Record};
 
 /// What lists and counts of operations are about.
 const OPERATIONS: Archetype = Archetype {
-    division: NAMESPACE_DIVISION_OF_OPERATIONS,
+    division: Some(NAMESPACE_DIVISION_OF_OPERATIONS),
+    list_operation: "ListChasmExecutions",
+    count_operation: "CountChasmExecutions",
     names: &[
         name("OperationId", "WorkflowId"),
         name("TemporalOperationId", "WorkflowId"),
