@@ -132,7 +132,7 @@ pub use clock::{HoldId, Timestamp};
 pub use entropy::Entropy;
 pub use journal::{Entry, Journal, Party};
 pub use temporal::{
-    Answer, Call, Engine, HandOut, Note, Patience, Polls, Reject, Rpc, SearchAttributeType, Skipping, Support, Ticket,
+    Answer, Call, DynamicConfigError, Engine, HandOut, Note, Patience, Polls, Reject, Rpc, SearchAttributeType, Skipping, Support, Ticket,
     table,
 };
 pub use testkit::{Builder, Error, Hold, Humans, Moment, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker, play};

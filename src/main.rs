@@ -49,6 +49,9 @@ struct Serve {
     /// A search attribute that the namespace `default` has from the start, as often as needed: `CustomerId=Keyword`.
     #[arg(long, value_name = "NAME=TYPE", value_parser = search_attribute)]
     search_attribute: Vec<(String, SearchAttributeType)>,
+    /// A setting of Temporal's dynamic configuration, the value as JSON, as often as needed: `frontend.workerVersioningRuleAPIs=true`.
+    #[arg(long, value_name = "KEY=JSON", value_parser = setting)]
+    dynamic_config_value: Vec<(String, serde_json::Value)>,
     /// What to log to stderr: off, error, warn, info, debug or trace.
     #[arg(long, default_value_t = LevelFilter::WARN)]
     log: LevelFilter,
@@ -104,6 +107,7 @@ fn options(serve: Serve) -> Options {
         seed: serve.seed,
         verifier: serve.verifier,
         search_attributes: serve.search_attribute,
+        dynamic_config: serve.dynamic_config_value,
         ..Options::default()
     };
     if let Ok(key) = std::env::var(PAYLOAD_KEY_VARIABLE) {
@@ -118,6 +122,12 @@ fn options(serve: Serve) -> Options {
 fn search_attribute(text: &str) -> Result<(String, SearchAttributeType), String> {
     let (name, kind) = text.split_once('=').ok_or("it must be NAME=TYPE")?;
     Ok((name.to_owned(), kind.parse()?))
+}
+
+fn setting(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (name, value) = text.split_once('=').ok_or("it must be KEY=JSON")?;
+    let value = serde_json::from_str(value).map_err(|error| format!("the value isn't JSON: {error}"))?;
+    Ok((name.to_owned(), value))
 }
 
 /// Ends when the process is told to: by SIGINT or SIGTERM.

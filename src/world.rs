@@ -12,7 +12,7 @@ use crate::clock::{HoldId, Holds, Timestamp};
 use crate::entropy::Entropy;
 use crate::human::{self, AttemptId, DeliveryOutcome, Human};
 use crate::journal::{Journal, Party};
-use crate::temporal::{Answer, Call, Engine, HandOut, SearchAttributeType, Skipping, Ticket};
+use crate::temporal::{Answer, Call, DynamicConfigError, Engine, HandOut, SearchAttributeType, Skipping, Ticket};
 
 /// Something that comes from outside.
 #[derive(Debug)]
@@ -276,6 +276,14 @@ impl World {
     /// Lets time go on, as far as this hold is concerned.
     pub fn release(&mut self, hold: HoldId) -> bool {
         self.holds.release(hold)
+    }
+
+    /// Sets one setting of Temporal's dynamic configuration.
+    ///
+    /// # Errors
+    /// If nothing here goes by that setting, or the value is of another type.
+    pub fn set_dynamic_config(&mut self, name: &str, value: &serde_json::Value) -> Result<(), DynamicConfigError> {
+        self.temporal.set_dynamic_config(name, value)
     }
 
     /// A worker is starting: no task goes out until [`Self::end_worker_start`].

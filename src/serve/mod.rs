@@ -80,6 +80,8 @@ pub struct Options {
     pub verifier: Verdicts,
     /// Search attributes that the namespace `default` has from the start.
     pub search_attributes: Vec<(String, SearchAttributeType)>,
+    /// Settings of Temporal's dynamic configuration.
+    pub dynamic_config: Vec<(String, serde_json::Value)>,
 }
 
 impl Default for Options {
@@ -94,6 +96,7 @@ impl Default for Options {
             admin_token: TEST_ADMIN_TOKEN.to_owned(),
             verifier: Verdicts::default(),
             search_attributes: Vec::new(),
+            dynamic_config: Vec::new(),
         }
     }
 }
@@ -158,7 +161,7 @@ impl Server {
     /// Takes the ports and makes the world. Clients may connect from now on; they are answered by [`Self::run`].
     ///
     /// # Errors
-    /// If a port can't be taken, or the payload key isn't one.
+    /// If a port can't be taken, the payload key isn't one, or a setting can't be set.
     pub async fn bind(options: Options) -> io::Result<Self> {
         let key = PayloadKey::from_base64(&options.payload_key).map_err(invalid_key)?;
         let temporal = listen("Temporal", options.temporal_port).await?;
@@ -179,6 +182,10 @@ impl Server {
                 let why = format!("there is no room for search attribute {name} of type {kind}");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
+        }
+        for (name, value) in &options.dynamic_config {
+            let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+            world.set_dynamic_config(name, value).map_err(invalid)?;
         }
         let (driver, outgoing) = Driver::new(world, Grace(GRACE));
         if options.time != Time::Manual {

@@ -7,6 +7,7 @@
 mod activity_options;
 mod batch;
 mod command;
+mod config;
 mod cron;
 mod engine;
 mod event;
@@ -36,6 +37,7 @@ mod versioning;
 mod visibility;
 mod worker;
 
+pub use config::DynamicConfigError;
 pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
 pub use reject::Reject;
 pub use rpc::{Rpc, Support, table};

@@ -54,6 +54,7 @@ pub struct Builder {
     admin_token: String,
     grace: Duration,
     search_attributes: Vec<(String, SearchAttributeType)>,
+    dynamic_config: Vec<(String, serde_json::Value)>,
 }
 
 impl Default for Builder {
@@ -66,6 +67,7 @@ impl Default for Builder {
             admin_token: TEST_ADMIN_TOKEN.to_owned(),
             grace: Duration::from_secs(3),
             search_attributes: Vec::new(),
+            dynamic_config: Vec::new(),
         }
     }
 }
@@ -113,6 +115,13 @@ impl Builder {
         self
     }
 
+    /// A setting of Temporal's dynamic configuration, by its name there; `frontend.workerVersioningRuleAPIs`, for example.
+    #[must_use]
+    pub fn dynamic_config(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+        self.dynamic_config.push((name.into(), value.into()));
+        self
+    }
+
     /// How long, in real time, an activity may block on something outside the world before the world goes on without
     /// it; 3 s by default. A run in which that happened is marked as not reproducible.
     #[must_use]
@@ -124,8 +133,8 @@ impl Builder {
     /// Starts a testkit on the current Tokio runtime.
     ///
     /// # Panics
-    /// Outside a Tokio runtime, if `AWAITHUMANS_TESTKIT_SEED` is set and isn't a number, or if there are more search
-    /// attributes of a type than Temporal has room for.
+    /// Outside a Tokio runtime, if `AWAITHUMANS_TESTKIT_SEED` is set and isn't a number, if there are more search
+    /// attributes of a type than Temporal has room for, or if a setting can't be set.
     pub async fn start(&self) -> Testkit {
         Testkit::build(self.clone()).await
     }
@@ -158,6 +167,11 @@ pub(super) async fn build(builder: Builder) -> Testkit {
             world.add_search_attribute(super::NAMESPACE, &name, kind),
             "there is no room for search attribute {name} of type {kind:?}"
         );
+    }
+    for (name, value) in builder.dynamic_config {
+        if let Err(error) = world.set_dynamic_config(&name, &value) {
+            panic!("{error}");
+        }
     }
     let (driver, outgoing) = Driver::new(world, Grace(builder.grace));
     let client = connect(&Connection::new(driver.clone()), "test").await;

@@ -40,6 +40,7 @@ pub(crate) use step::{history_answer, wants_close_event};
 pub(crate) use update_with_start::UpdateWithStart;
 
 use super::batch::Batch;
+use super::config::{DynamicConfig, DynamicConfigError};
 use super::matching::{Matching, Task};
 use super::nexus::{Nexus, OperationRef};
 use super::reject::Reject;
@@ -99,6 +100,7 @@ pub type Answer = (Ticket, Result<Vec<u8>, Reject>);
 /// The in-memory Temporal server, as a value.
 #[derive(Debug)]
 pub struct Engine {
+    pub(crate) config: DynamicConfig,
     pub(crate) namespaces: Namespaces,
     pub(crate) runs: Runs,
     pub(crate) standalones: Standalones,
@@ -195,6 +197,7 @@ impl Engine {
     /// A server with the namespace `default` and nothing in it.
     pub fn new(mut entropy: Entropy, hand_out: HandOut) -> Self {
         Self {
+            config: DynamicConfig::default(),
             namespaces: Namespaces::with_default(&mut entropy),
             runs: Runs::default(),
             standalones: Standalones::default(),
@@ -220,6 +223,14 @@ impl Engine {
             answers: VecDeque::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// Sets one setting of Temporal's dynamic configuration, by its name there.
+    ///
+    /// # Errors
+    /// If nothing here goes by that setting, or the value is of another type.
+    pub fn set_dynamic_config(&mut self, name: &str, value: &serde_json::Value) -> Result<(), DynamicConfigError> {
+        self.config.set(name, value)
     }
 
     /// Carries out one RPC. The answer leaves by [`Self::poll_output`], at once or when there is one.

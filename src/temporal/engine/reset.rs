@@ -64,6 +64,7 @@ impl Engine {
             namespaces: &self.namespaces,
             entropy: &mut self.entropy,
             endpoints: &self.nexus.endpoints,
+            config: &self.config,
         };
         let runs = &self.runs;
         run.reset(&mut context, &base_run_id, reset, &cut_off, &|id| runs.by_run_id(id));

@@ -78,6 +78,7 @@ impl Engine {
             namespaces: &self.namespaces,
             entropy: &mut self.entropy,
             endpoints: &self.nexus.endpoints,
+            config: &self.config,
         };
         let mut run = Run::start(run_ref, start, &mut context);
         let ahead = run.skipped();

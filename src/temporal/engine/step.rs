@@ -36,6 +36,7 @@ impl Engine {
             namespaces: &self.namespaces,
             entropy: &mut self.entropy,
             endpoints: &self.nexus.endpoints,
+            config: &self.config,
         };
         let was_running = run.is_running();
         let given = body(run, &mut context);

@@ -44,6 +44,7 @@ pub(crate) use update::update_with_start_answer;
 pub(crate) use versioning::Taking;
 pub(crate) use workflow_task::{Completion, INLINE_REQUEST_ID};
 
+use super::config::DynamicConfig;
 use super::engine::Namespaces;
 use super::history::Log;
 use super::machine::activity::Activity;
@@ -238,6 +239,8 @@ pub(crate) struct Context<'a> {
     pub(crate) entropy: &'a mut Entropy,
     /// The nexus endpoints that commands may name.
     pub(crate) endpoints: &'a Endpoints,
+    /// The settings in force.
+    pub(crate) config: &'a DynamicConfig,
 }
 
 impl Run {
