@@ -22,8 +22,8 @@ impl Matching {
         let mut polls = 0;
         let (mut ready, mut starved) = (BTreeSet::new(), BTreeSet::new());
         for (key, queue) in &self.queues {
-            for (version, lane) in queue.lanes_by_version() {
-                let lane_key: LaneKey = (key.clone(), version.clone());
+            for (group, lane) in queue.lanes_by_group() {
+                let lane_key: LaneKey = (key.clone(), group.clone());
                 for poller in lane.pollers() {
                     polls += 1;
                     violations.unless(self.polls.get(&poller.ticket) == Some(&lane_key), || {

@@ -19,7 +19,7 @@ use super::priority;
 use super::run::RunRef;
 use super::standalone::ActivityRef;
 use super::txn::Ticket;
-use super::versioning::{Directive, QueueRouting, Route, Routing, Version};
+use super::versioning::{Directive, QueueRouting, Route, Routing, Version, WorkerGroup};
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 
@@ -136,8 +136,8 @@ pub(crate) struct QueueKey {
     pub(crate) name: String,
 }
 
-/// Names one version's part of a queue.
-type LaneKey = (QueueKey, Option<Version>);
+/// Names one group of workers' part of a queue.
+type LaneKey = (QueueKey, WorkerGroup);
 
 /// All queues.
 #[derive(Clone, Debug, Default)]
@@ -187,7 +187,7 @@ impl Matching {
         let normal = key(queued.task.normal_queue());
         let own = key(queued.task.queue());
         let (key, lane) = match own != normal && self.is_served(now, &own) && self.stays_sticky(&normal, &queued) {
-            true => (own, None),
+            true => (own, WorkerGroup::Unversioned),
             false => {
                 let lane = self.route(&normal, &queued).lane;
                 (normal, lane)
@@ -381,7 +381,7 @@ impl Matching {
         let lane = self
             .queues
             .get(key)
-            .and_then(|queue| queue.lane(&Some(version.clone())));
+            .and_then(|queue| queue.lane(&WorkerGroup::Version(version.clone())));
         lane.is_some_and(|lane| lane.has_recent_poller(now))
     }
 
@@ -390,7 +390,7 @@ impl Matching {
         let Some(queue) = self.queues.get(key) else {
             return false;
         };
-        [None, Some(version.clone())]
+        [WorkerGroup::Unversioned, WorkerGroup::Version(version.clone())]
             .iter()
             .filter_map(|lane| queue.lane(lane))
             .any(|lane| lane.is_in_use(now))
@@ -405,7 +405,10 @@ impl Matching {
     ) -> BTreeMap<i32, TaskQueueStats> {
         let mut stats = BTreeMap::from([(priority::DEFAULT, queue::no_stats())]);
         let lanes = self.queues.get(key).into_iter().flat_map(|queue| match version {
-            Some(version) => queue.lane(&Some(version.clone())).into_iter().collect::<Vec<_>>(),
+            Some(version) => {
+                let group = WorkerGroup::Version(version.clone());
+                queue.lane(&group).into_iter().collect::<Vec<_>>()
+            }
             None => queue.lanes().collect(),
         });
         lanes.for_each(|lane| lane.add_stats(now, &mut stats));
@@ -594,6 +597,6 @@ mod tests {
         matching.update_routing(&key("q"), &version, &routing);
         let found = matching.take_match(now, &mut Entropy::new(0)).unwrap();
         assert_eq!(found.poller.ticket, 7);
-        assert_eq!((found.route.lane, found.route.revision), (Some(version), 1));
+        assert_eq!((found.route.lane, found.route.revision), (WorkerGroup::Version(version), 1));
     }
 }

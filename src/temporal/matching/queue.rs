@@ -1,4 +1,4 @@
-//! One task queue: a lane for each version of its workers, and one for workers without a version.
+//! One task queue: a lane for each group of its workers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{Dispatch, Task};
 use crate::clock::Timestamp;
 use crate::temporal::proto::{duration, proto_duration};
 use crate::temporal::txn::Ticket;
-use crate::temporal::versioning::Version;
+use crate::temporal::versioning::{Version, WorkerGroup};
 
 /// How long a worker counts as polling after its last poll (Temporal: `pollerHistoryTTL`).
 const POLLER_REMEMBERED: Duration = Duration::from_secs(5 * 60);
@@ -43,8 +43,11 @@ pub(crate) struct Poller {
 
 impl Poller {
     /// The lane where it waits.
-    pub(super) fn lane(&self) -> Option<Version> {
-        self.version.clone().filter(|_| !self.is_sticky)
+    pub(super) fn lane(&self) -> WorkerGroup {
+        match &self.version {
+            Some(version) if !self.is_sticky => WorkerGroup::Version(version.clone()),
+            _ => WorkerGroup::Unversioned,
+        }
     }
 }
 
@@ -59,7 +62,7 @@ pub(super) struct Queued {
 /// The place of a task in its lane: the urgent ones first, then first in, first out.
 type Place = (i32, u64);
 
-/// The tasks for one version's workers, and the workers that wait.
+/// The tasks for one group of workers, and the workers that wait.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lane {
     tasks: BTreeMap<Place, Queued>,
@@ -150,14 +153,14 @@ impl Lane {
 /// The lanes of one queue.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
-    lanes: BTreeMap<Option<Version>, Lane>,
+    lanes: BTreeMap<WorkerGroup, Lane>,
     next_place: u64,
     last_poll_ended: Option<Timestamp>,
     abandoned: bool,
 }
 
 impl Queue {
-    pub(super) fn add(&mut self, now: Timestamp, lane: Option<Version>, queued: Queued) {
+    pub(super) fn add(&mut self, now: Timestamp, lane: WorkerGroup, queued: Queued) {
         let place = (queued.dispatch.priority, self.next_place);
         self.next_place += 1;
         let lane = self.lanes.entry(lane).or_default();
@@ -167,8 +170,8 @@ impl Queue {
     }
 
     /// Sorts the tasks into lanes anew. Gives the lanes that have changed.
-    pub(super) fn sort(&mut self, route: impl Fn(&Queued) -> Option<Version>) -> Vec<Option<Version>> {
-        let mut moved: Vec<(Option<Version>, Option<Version>, Place)> = Vec::new();
+    pub(super) fn sort(&mut self, route: impl Fn(&Queued) -> WorkerGroup) -> Vec<WorkerGroup> {
+        let mut moved: Vec<(WorkerGroup, WorkerGroup, Place)> = Vec::new();
         for (lane, content) in &self.lanes {
             for (place, queued) in &content.tasks {
                 let wanted = route(queued);
@@ -189,13 +192,13 @@ impl Queue {
     }
 
     /// Drops the tasks for which `is_meant` holds. Gives the lanes that have changed.
-    pub(super) fn withdraw(&mut self, is_meant: impl Fn(&Task) -> bool) -> Vec<Option<Version>> {
+    pub(super) fn withdraw(&mut self, is_meant: impl Fn(&Task) -> bool) -> Vec<WorkerGroup> {
         let mut changed = Vec::new();
-        for (version, lane) in &mut self.lanes {
+        for (group, lane) in &mut self.lanes {
             let before = lane.tasks.len();
             lane.tasks.retain(|_, queued| !is_meant(&queued.task));
             if lane.tasks.len() != before {
-                changed.push(version.clone());
+                changed.push(group.clone());
             }
         }
         changed
@@ -216,7 +219,7 @@ impl Queue {
         lane.pollers.push_front(poller);
     }
 
-    pub(super) fn unpark(&mut self, now: Timestamp, lane: &Option<Version>, ticket: Ticket) {
+    pub(super) fn unpark(&mut self, now: Timestamp, lane: &WorkerGroup, ticket: Ticket) {
         self.last_poll_ended = Some(now);
         if let Some(lane) = self.lanes.get_mut(lane) {
             let place = lane.pollers.iter().position(|poller| poller.ticket == ticket);
@@ -231,7 +234,7 @@ impl Queue {
         self.lanes.values_mut().for_each(|lane| lane.forget_worker(identity));
     }
 
-    pub(super) fn take_match(&mut self, now: Timestamp, lane: &Option<Version>) -> Option<(Queued, Poller)> {
+    pub(super) fn take_match(&mut self, now: Timestamp, lane: &WorkerGroup) -> Option<(Queued, Poller)> {
         let lane = self.lanes.get_mut(lane).filter(|lane| lane.has_match())?;
         self.last_poll_ended = Some(now);
         let ((priority, _), queued) = lane.tasks.pop_first()?;
@@ -241,16 +244,16 @@ impl Queue {
         Some((queued, poller))
     }
 
-    pub(super) fn lane(&self, version: &Option<Version>) -> Option<&Lane> {
-        self.lanes.get(version)
+    pub(super) fn lane(&self, group: &WorkerGroup) -> Option<&Lane> {
+        self.lanes.get(group)
     }
 
     pub(super) fn lanes(&self) -> impl Iterator<Item = &Lane> {
         self.lanes.values()
     }
 
-    /// Each lane with the version that it is for.
-    pub(super) fn lanes_by_version(&self) -> impl Iterator<Item = (&Option<Version>, &Lane)> {
+    /// Each lane with the workers that it is for.
+    pub(super) fn lanes_by_group(&self) -> impl Iterator<Item = (&WorkerGroup, &Lane)> {
         self.lanes.iter()
     }
 

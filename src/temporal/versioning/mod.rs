@@ -4,6 +4,7 @@
 mod deployment;
 mod drainage;
 mod fingerprint;
+mod group;
 mod inherit;
 mod over;
 mod registry;
@@ -16,6 +17,7 @@ mod version_state;
 pub(crate) use deployment::{Deployment, Queues, SetCurrent, SetRamping};
 pub(crate) use drainage::PinnedRuns;
 pub(crate) use fingerprint::fingerprint32;
+pub(crate) use group::WorkerGroup;
 pub(crate) use inherit::{AutoUpgrade, StartVersioning};
 pub(crate) use over::{Override, invalid_version};
 pub(crate) use registry::{Deployments, Registration};

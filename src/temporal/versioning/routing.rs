@@ -8,6 +8,7 @@ use temporalio_protos::temporal::api::enums::v1::VersioningBehavior;
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueueVersioningInfo;
 
 use super::fingerprint::fingerprint32;
+use super::group::WorkerGroup;
 use super::version::{UNVERSIONED, Version, dotted};
 use crate::clock::Timestamp;
 use crate::temporal::proto::timestamp;
@@ -95,8 +96,8 @@ pub(crate) struct Directive {
 /// Where a task goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Route {
-    /// The version whose workers get it; `None` for workers without one.
-    pub(crate) lane: Option<Version>,
+    /// The workers that get it.
+    pub(crate) lane: WorkerGroup,
     /// The version that the routing wants for its workflow.
     pub(crate) target: Option<Version>,
     /// The revision of the routing that decided.
@@ -185,7 +186,7 @@ impl QueueRouting {
             && (!is_activity || self.has(pinned))
         {
             return Route {
-                lane: Some(pinned.clone()),
+                lane: WorkerGroup::Version(pinned.clone()),
                 target: target.cloned(),
                 revision: target_revision,
             };
@@ -195,13 +196,13 @@ impl QueueRouting {
         };
         let known_deployment = directive.version.as_ref().map(|version| version.deployment.as_str());
         let is_fresh = known_deployment != Some(&target.deployment) || target_revision >= directive.revision;
-        let (lane, revision) = match is_fresh {
+        let (target, revision) = match is_fresh {
             true => (Some(target.clone()), target_revision),
             false => (directive.version.clone(), directive.revision),
         };
         Route {
-            target: lane.clone(),
-            lane,
+            lane: WorkerGroup::of(target.clone()),
+            target,
             revision,
         }
     }
@@ -214,7 +215,7 @@ impl QueueRouting {
             return None;
         }
         Some(Route {
-            lane: None,
+            lane: WorkerGroup::Unversioned,
             target: target.cloned(),
             revision: if pinned { revision } else { 0 },
         })
@@ -307,17 +308,17 @@ mod tests {
     fn a_pinned_task_stays_and_one_that_upgrades_goes_to_the_current_version() {
         let queue = queue(&routing("2", 5, 3));
         let pinned = queue.route(&on(VersioningBehavior::Pinned, "1", 1), "w", false);
-        assert_eq!(pinned.lane, Some(version("1")));
+        assert_eq!(pinned.lane, WorkerGroup::Version(version("1")));
         assert_eq!((pinned.target, pinned.revision), (Some(version("2")), 3));
         let upgrading = queue.route(&on(VersioningBehavior::AutoUpgrade, "1", 1), "w", false);
-        assert_eq!((upgrading.lane, upgrading.revision), (Some(version("2")), 3));
+        assert_eq!((upgrading.lane, upgrading.revision), (WorkerGroup::Version(version("2")), 3));
     }
 
     #[test]
     fn a_run_that_has_seen_a_newer_routing_isnt_sent_back() {
         let queue = queue(&routing("1", 5, 3));
         let route = queue.route(&on(VersioningBehavior::AutoUpgrade, "2", 4), "w", false);
-        assert_eq!((route.lane, route.revision), (Some(version("2")), 4));
+        assert_eq!((route.lane, route.revision), (WorkerGroup::Version(version("2")), 4));
     }
 
     #[test]
@@ -331,8 +332,8 @@ mod tests {
     fn an_activity_whose_queue_doesnt_know_the_pinned_version_goes_where_the_queue_says() {
         let queue = queue(&routing("2", 5, 3));
         let elsewhere = on(VersioningBehavior::Pinned, "9", 1);
-        assert_eq!(queue.route(&elsewhere, "w", true).lane, Some(version("2")));
-        assert_eq!(queue.route(&elsewhere, "w", false).lane, Some(version("9")));
+        assert_eq!(queue.route(&elsewhere, "w", true).lane, WorkerGroup::Version(version("2")));
+        assert_eq!(queue.route(&elsewhere, "w", false).lane, WorkerGroup::Version(version("9")));
     }
 
     #[test]
@@ -373,7 +374,7 @@ mod tests {
             .unwrap();
         assert_eq!(
             (stays.lane, stays.target, stays.revision),
-            (None, Some(version("2")), 3)
+            (WorkerGroup::Unversioned, Some(version("2")), 3)
         );
     }
 }
