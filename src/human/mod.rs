@@ -51,7 +51,7 @@ use crate::journal::{Journal, Party};
 use outbox::Outbox;
 use people::Act;
 use reject::Reject;
-use schedule::{ParkedPoll, Timer};
+use schedule::{ParkedPoll, Ticks, Timer};
 use store::Store;
 use task::{Event, Submission};
 
@@ -144,6 +144,7 @@ pub struct Human {
     /// The timer of each open task's timeout.
     expiries: BTreeMap<String, TimerKey>,
     webhook_tick: Option<TimerKey>,
+    ticks: Ticks,
     polls: BTreeMap<u64, ParkedPoll>,
     /// Open tasks for which no behaviour has been found yet.
     unplanned: BTreeSet<String>,
@@ -158,6 +159,7 @@ impl Human {
         Self {
             request_ids: Entropy::new(entropy.next_u64()),
             outbox: Outbox::new(config.profile),
+            ticks: Ticks::from(config.started_at),
             config,
             entropy,
             store: Store::default(),

@@ -265,6 +265,35 @@ impl Outbox {
     }
 }
 
+/// What the recordings need: their tests wrote into the database.
+#[cfg(test)]
+impl Outbox {
+    /// Gives a callback another id.
+    pub(crate) fn rename(&mut self, id: &str, new_id: &str) {
+        if let Some(sequence) = self.by_id.remove(id) {
+            self.by_id.insert(new_id.to_owned(), sequence);
+            if let Some(row) = self.rows.get_mut(&sequence) {
+                new_id.clone_into(&mut row.id);
+            }
+        }
+    }
+
+    /// Deletes callbacks.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Delivery) -> bool) {
+        self.rows.retain(|_, row| keep(row));
+        self.due.retain(|(_, sequence)| self.rows.contains_key(sequence));
+        self.by_id.retain(|_, sequence| self.rows.contains_key(sequence));
+        self.batch.retain(|sequence| self.rows.contains_key(sequence));
+    }
+
+    /// Changes the age of a task's callback.
+    pub(crate) fn set_created(&mut self, task_id: &str, created_at: Timestamp) {
+        for row in self.rows.values_mut().filter(|row| row.task_id == task_id) {
+            row.created_at = created_at;
+        }
+    }
+}
+
 /// How long to wait after the attempt of this number, counted from 1.
 fn backoff(attempt_count: u32) -> Duration {
     let place = (attempt_count.max(1) - 1) as usize;

@@ -54,7 +54,7 @@ impl Human {
 
     /// Sets the timer of an open task's timeout: the scheduler sees it at a tick.
     pub(super) fn set_expiry(&mut self, now: Timestamp, task: &Task) {
-        let tick = self.tick_from(task.timeout_at().max(now));
+        let tick = tick_from(self.ticks.timeouts, task.timeout_at().max(now));
         let task_id = task.id.clone();
         let timer = self.timers.set(
             tick,
@@ -73,14 +73,19 @@ impl Human {
             self.timers.cancel(before);
         }
         if let Some(due) = self.outbox.next_due() {
-            let tick = self.tick_from(due.max(now));
+            let tick = tick_from(self.ticks.webhooks, due.max(now));
             self.webhook_tick = Some(self.timers.set(tick, Timer::WebhookTick));
         }
     }
 
     /// The schedulers of a new process tick from its start on.
     pub(super) fn resume_schedulers(&mut self, now: Timestamp) {
-        self.config.started_at = now;
+        self.ticks = Ticks::from(now);
+        self.reset_ticks(now);
+    }
+
+    /// Sets all timers that wait for a tick.
+    fn reset_ticks(&mut self, now: Timestamp) {
         let open: Vec<Task> = self
             .expiries
             .keys()
@@ -92,15 +97,69 @@ impl Human {
         }
         self.set_webhook_tick(now);
     }
+}
 
-    /// The first tick of the schedulers at a time or after it.
-    fn tick_from(&self, time: Timestamp) -> Timestamp {
-        let since_start = time.since(self.config.started_at).as_nanos();
-        let step = Profile::TICK.as_nanos();
-        let past = since_start % step;
-        let rest = if past == 0 { 0 } else { step - past };
-        time.max(self.config.started_at) + Duration::from_nanos(u64::try_from(rest).unwrap_or(u64::MAX))
+/// What the recordings need: the real schedulers drift, and their tests wrote into the database.
+#[cfg(test)]
+impl Human {
+    /// Lets each scheduler tick at a time of which it is known.
+    pub(super) fn set_tick_phases(&mut self, now: Timestamp, timeouts: Option<Timestamp>, webhooks: Option<Timestamp>) {
+        let phase = |at: Timestamp| {
+            let ticks = u32::try_from(at.since(now).as_nanos().div_ceil(Profile::TICK.as_nanos())).unwrap_or(u32::MAX);
+            at - Profile::TICK * ticks
+        };
+        let ticks = Ticks {
+            timeouts: timeouts.map_or(self.ticks.timeouts, phase),
+            webhooks: webhooks.map_or(self.ticks.webhooks, phase),
+        };
+        let is_new = |of: fn(&Ticks) -> Timestamp| {
+            let (before, after) = (of(&self.ticks), of(&ticks));
+            !(after.since(before).max(before.since(after)).as_nanos()).is_multiple_of(Profile::TICK.as_nanos())
+        };
+        if is_new(|ticks| ticks.timeouts) || is_new(|ticks| ticks.webhooks) {
+            self.ticks = ticks;
+            self.reset_ticks(now);
+        }
     }
+
+    /// A task's timeout passes now, as if it had been created earlier.
+    pub(super) fn expire_at_next_tick(&mut self, now: Timestamp, task_id: &str) {
+        let tick = tick_from(self.ticks.timeouts, now);
+        let task_id = task_id.to_owned();
+        let timer = self.timers.set(
+            tick,
+            Timer::Expire {
+                task_id: task_id.clone(),
+            },
+        );
+        if let Some(before) = self.expiries.insert(task_id, timer) {
+            self.timers.cancel(before);
+        }
+    }
+}
+
+/// Since when each of the two schedulers ticks, every [`Profile::TICK`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticks {
+    timeouts: Timestamp,
+    webhooks: Timestamp,
+}
+
+impl Ticks {
+    /// Both tick from the server's start on.
+    pub(super) fn from(start: Timestamp) -> Self {
+        Self {
+            timeouts: start,
+            webhooks: start,
+        }
+    }
+}
+
+/// The first tick at a time or after it, of a scheduler that ticks since `start`.
+fn tick_from(start: Timestamp, time: Timestamp) -> Timestamp {
+    let past = time.since(start).as_nanos() % Profile::TICK.as_nanos();
+    let rest = if past == 0 { 0 } else { Profile::TICK.as_nanos() - past };
+    time.max(start) + Duration::from_nanos(u64::try_from(rest).unwrap_or(u64::MAX))
 }
 
 /// Long polls.
