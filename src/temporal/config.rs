@@ -47,6 +47,67 @@ settings! {
     versioning_rules: bool = false, "frontend.workerVersioningRuleAPIs";
     /// Whether workers and workflow commands may name build ids of the first two generations.
     versioning_workflow: bool = false, "frontend.workerVersioningWorkflowAPIs";
+    /// The largest value in an event or request, in bytes: see [`DynamicConfig::blob_limit`].
+    blob_error_bytes: usize = 2 * 1024 * 1024, "limit.blobSize.error";
+    /// What is left of a failure that is larger, in bytes.
+    blob_warn_bytes: usize = 512 * 1024, "limit.blobSize.warn";
+    /// The largest memo, in bytes: see [`DynamicConfig::memo_limit`].
+    memo_error_bytes: usize = 2 * 1024 * 1024, "limit.memoSize.error";
+    /// The memo of which a real server's log warns, in bytes.
+    memo_warn_bytes: usize = 2 * 1024, "limit.memoSize.warn";
+    /// Activities that a run may have pending.
+    pending_activities: usize = 2_000, "limit.numPendingActivities.error";
+    /// Children that a run may have pending.
+    pending_children: usize = 2_000, "limit.numPendingChildExecutions.error";
+    /// Signals to other workflows that a run may have pending.
+    pending_signals: usize = 2_000, "limit.numPendingSignals.error";
+    /// Requests to cancel other workflows that a run may have pending.
+    pending_cancels: usize = 2_000, "limit.numPendingCancelRequests.error";
+    /// A run whose history is larger is terminated when it goes on, in bytes.
+    history_bytes: i64 = 50 * 1024 * 1024, "limit.historySize.error";
+    /// From this size of its history on a run is told to continue as new, in bytes.
+    suggest_history_bytes: i64 = 4 * 1024 * 1024, "limit.historySize.suggestContinueAsNew";
+    /// A run that would have more events is terminated.
+    history_events: i64 = 50 * 1024, "limit.historyCount.error";
+    /// From this event on a run is told to continue as new.
+    suggest_history_events: i64 = 4 * 1024, "limit.historyCount.suggestContinueAsNew";
+    /// Events that may be held back while a workflow task is started: with one more it fails.
+    held_back_events: usize = 100, "history.maximumBufferedEventsBatch";
+    /// As [`Self::held_back_events`], of their sizes in bytes.
+    held_back_bytes: usize = 2 * 1024 * 1024, "history.maximumBufferedEventsSizeInBytes";
+    /// The most that a run may write to its history at once, in bytes.
+    transaction_bytes: usize = 4 * 1024 * 1024, "system.transactionSizeLimit";
+    /// Signals that a run may have in all.
+    signals: u64 = 10_000, "history.maximumSignalsPerExecution";
+    /// Updates that a run may have in flight; 0: as many as come.
+    updates_in_flight: usize = 10, "history.maxInFlightUpdates";
+    /// The size of the updates that a run may have in flight, in bytes; 0: whatever comes.
+    updates_in_flight_bytes: usize = 20 * 1024 * 1024, "history.maxInFlightUpdatePayloads";
+    /// Updates that a run may have in all; 0: as many as come.
+    updates: usize = 2_000, "history.maxTotalUpdates";
+    /// The share of these from which on a run is told to continue as new.
+    suggest_updates: f64 = 0.9, "history.maxTotalUpdates.suggestContinueAsNewThreshold";
+    /// Search attributes that an execution may have.
+    search_attributes: usize = 100, "frontend.searchAttributesNumberOfKeysLimit";
+    /// The largest value of a search attribute, in bytes.
+    search_attribute_bytes: usize = 2 * 1024, "frontend.searchAttributesSizeOfValueLimit";
+    /// The size of all search attributes of an execution, in bytes.
+    search_attributes_bytes: usize = 40 * 1024, "frontend.searchAttributesTotalSizeLimit";
+    /// Nexus operations that a run may have pending.
+    nexus_operations: usize = 30, "component.nexusoperations.limit.operation.concurrency";
+}
+
+impl DynamicConfig {
+    /// The largest value in an event or request, in bytes. As in Temporal, nothing is refused that isn't worth a warning
+    /// (`CheckEventBlobSizeLimit`).
+    pub(crate) fn blob_limit(&self) -> usize {
+        self.blob_error_bytes.max(self.blob_warn_bytes)
+    }
+
+    /// The largest memo, in bytes; likewise.
+    pub(crate) fn memo_limit(&self) -> usize {
+        self.memo_error_bytes.max(self.memo_warn_bytes)
+    }
 }
 
 /// Why a setting can't be set.
@@ -93,6 +154,31 @@ trait Setting: Sized {
 impl Setting for bool {
     fn read(value: &Value) -> Result<Self, &'static str> {
         value.as_bool().ok_or("true or false")
+    }
+}
+
+impl Setting for usize {
+    fn read(value: &Value) -> Result<Self, &'static str> {
+        let number = value.as_u64().and_then(|number| Self::try_from(number).ok());
+        number.ok_or("a whole number, 0 or more")
+    }
+}
+
+impl Setting for u64 {
+    fn read(value: &Value) -> Result<Self, &'static str> {
+        value.as_u64().ok_or("a whole number, 0 or more")
+    }
+}
+
+impl Setting for i64 {
+    fn read(value: &Value) -> Result<Self, &'static str> {
+        value.as_i64().ok_or("a whole number")
+    }
+}
+
+impl Setting for f64 {
+    fn read(value: &Value) -> Result<Self, &'static str> {
+        value.as_f64().ok_or("a number")
     }
 }
 

@@ -30,6 +30,30 @@ pub(crate) struct Log {
     committed_size_bytes: i64,
     /// The last event of each batch that was written at once, in order: a reset can only cut between two of them.
     batch_ends: Vec<i64>,
+    /// The last event before those that the step of now wrote at its very end, if it did.
+    before_late_flush: Option<i64>,
+}
+
+/// A moment of a history, to go back to.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    events: usize,
+    held_back: Vec<HistoryEvent>,
+    size_bytes: i64,
+    committed_size_bytes: i64,
+    batch_ends: usize,
+}
+
+impl Mark {
+    /// The size that the history had, in bytes.
+    pub(crate) fn size_bytes(&self) -> i64 {
+        self.size_bytes
+    }
+
+    /// The events that there were, and those that waited.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.events, self.held_back.len())
+    }
 }
 
 /// From the id of the event that started a thing to that of its started event.
@@ -56,6 +80,7 @@ impl Log {
             size_bytes,
             committed_size_bytes: size_bytes,
             batch_ends: ends.take_while(|end| *end <= last_event_id).collect(),
+            before_late_flush: None,
         }
     }
 
@@ -63,6 +88,17 @@ impl Log {
     pub(crate) fn commit(&mut self) {
         self.end_batch();
         self.committed_size_bytes = self.size_bytes;
+        self.before_late_flush = None;
+    }
+
+    /// What is flushed from now on is written at the very end of the step, when Temporal has counted its events already.
+    pub(crate) fn note_late_flush(&mut self) {
+        self.before_late_flush = Some(self.last_event_id());
+    }
+
+    /// The number of events, without those of [`Self::note_late_flush`].
+    pub(crate) fn events_before_late_flush(&self) -> i64 {
+        self.before_late_flush.unwrap_or_else(|| self.last_event_id())
     }
 
     /// As [`Self::size_bytes`], without what the step of now has written.
@@ -73,6 +109,44 @@ impl Log {
     /// The step of now belongs to the one before, after which the history had this size: Temporal writes both at once.
     pub(crate) fn rejoin(&mut self, committed_size_bytes: i64) {
         self.committed_size_bytes = committed_size_bytes;
+    }
+
+    /// The largest part of what the step of now has written that would be written at once, in bytes.
+    pub(crate) fn largest_batch_bytes(&self, since: &Mark) -> usize {
+        let mut begin = since.events;
+        let ends = self
+            .batch_ends
+            .iter()
+            .map(|end| usize::try_from(*end).unwrap_or_default());
+        let ends = ends.filter(|end| *end > since.events).chain([self.events.len()]);
+        let mut largest = 0;
+        for end in ends {
+            let batch = self.events.get(begin..end).unwrap_or_default();
+            largest = largest.max(batch.iter().map(Stored::size_bytes).sum());
+            begin = end;
+        }
+        usize::try_from(largest).unwrap_or_default()
+    }
+
+    /// Where the history stands.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            events: self.events.len(),
+            held_back: self.held_back.clone(),
+            size_bytes: self.size_bytes,
+            committed_size_bytes: self.committed_size_bytes,
+            batch_ends: self.batch_ends.len(),
+        }
+    }
+
+    /// Takes back what was written since.
+    pub(crate) fn go_back(&mut self, mark: Mark) {
+        self.events.truncate(mark.events);
+        self.batch_ends.truncate(mark.batch_ends);
+        self.before_late_flush = None;
+        self.held_back = mark.held_back;
+        self.size_bytes = mark.size_bytes;
+        self.committed_size_bytes = mark.committed_size_bytes;
     }
 
     fn end_batch(&mut self) {
@@ -112,9 +186,19 @@ impl Log {
         self.size_bytes
     }
 
+    /// The events that there are, and those that wait.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.events.len(), self.held_back.len())
+    }
+
     /// Whether events wait for the started workflow task to end.
     pub(crate) fn has_held_back(&self) -> bool {
         !self.held_back.is_empty()
+    }
+
+    /// The sum of their encoded sizes, in bytes.
+    pub(crate) fn held_back_bytes(&self) -> usize {
+        self.held_back.iter().map(prost::Message::encoded_len).sum()
     }
 
     /// The events that wait.

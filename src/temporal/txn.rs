@@ -6,6 +6,7 @@ use temporalio_protos::temporal::api::common::v1::Payloads;
 use temporalio_protos::temporal::api::failure::v1::Failure;
 use temporalio_protos::temporal::api::history::v1 as history;
 
+use super::config::DynamicConfig;
 use super::history::{Log, NewEvent};
 use super::matching::Task;
 use super::nexus::OperationId;
@@ -192,6 +193,8 @@ pub(crate) struct Txn<'a> {
     pub(crate) effects: &'a mut Effects,
     /// Where ids come from.
     pub(crate) entropy: &'a mut Entropy,
+    /// The settings in force.
+    pub(crate) config: &'a DynamicConfig,
     /// The rules of the run's namespace.
     pub(crate) rules: Option<RulesOfRun<'a>>,
     pub(super) log: &'a mut Log,

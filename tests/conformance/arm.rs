@@ -44,9 +44,17 @@ pub(crate) struct Sim {
 }
 
 impl Sim {
-    pub(crate) fn new() -> Self {
+    /// With settings of Temporal's dynamic configuration: names, and values as JSON.
+    pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
+        let mut engine = Engine::new(Entropy::stream(0, 1), HandOut::Parallel);
+        for (name, value) in settings {
+            let value = serde_json::from_str(value).expect("a setting's value is JSON");
+            engine
+                .set_dynamic_config(name, &value)
+                .expect("there is such a setting");
+        }
         Self {
-            engine: Engine::new(Entropy::stream(0, 1), HandOut::Parallel),
+            engine,
             now: Timestamp::EPOCH_OF_TESTS,
             last_call: 0,
             answers: BTreeMap::new(),

@@ -33,11 +33,11 @@ fn recorded(name: &str) -> PathBuf {
 
 /// Our engine does what the real server was recorded to do.
 #[track_caller]
-fn sim_agrees(name: &str, shape: Shape) {
+fn sim_agrees(name: &str, shape: Shape, settings: &[(&str, &str)]) {
     let path = recorded(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let expected: Value = serde_json::from_str(&text).expect("a recording is JSON");
-    let got = play(name, shape, &mut Sim::new());
+    let got = play(name, shape, &mut Sim::new(settings));
     if let Some(difference) = difference::first(&expected, &got) {
         panic!("{name}: {difference}\n(first: the real server; then: ours)");
     }
@@ -63,12 +63,13 @@ fn real_agrees(name: &str, shape: Shape) {
     }
 }
 
-/// The tests of a file of shapes: each body on both arms. `name` alone agrees; `name differs "why"` is known not to yet.
+/// The tests of a file of shapes: each body on both arms. `name` alone agrees; `name differs "why"` is known not to yet. `with SETTINGS;`
+/// before them: our engine has these settings of Temporal's dynamic configuration, and the real server must be started with them.
 macro_rules! on_both_arms {
-    ($($name:ident $(differs $why:literal)?),* $(,)?) => {
+    (with $settings:ident; $($name:ident $(differs $why:literal)?),* $(,)?) => {
         mod sim {
             $(#[test] $(#[ignore = $why])? fn $name() {
-                crate::conformance::sim_agrees(stringify!($name), super::$name);
+                crate::conformance::sim_agrees(stringify!($name), super::$name, super::$settings);
             })*
         }
         mod real {
@@ -76,6 +77,10 @@ macro_rules! on_both_arms {
                 crate::conformance::real_agrees(stringify!($name), super::$name);
             })*
         }
+    };
+    ($($names:tt)*) => {
+        const NO_SETTINGS: &[(&str, &str)] = &[];
+        crate::conformance::on_both_arms![with NO_SETTINGS; $($names)*];
     };
 }
 use on_both_arms;

@@ -119,6 +119,15 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Calls what is refused with a text that differs from run to run, which isn't written down.
+    pub(crate) fn refused(&mut self, method: &'static str, request: &impl Message) -> String {
+        let call = self.arm.begin(WORKFLOW, method, request.encode_to_vec());
+        match self.arm.finish(call) {
+            Ok(_) => panic!("{method} isn't refused"),
+            Err(refusal) => refusal.message,
+        }
+    }
+
     // What most bodies do.
 
     /// A plain start, to be changed and sent.

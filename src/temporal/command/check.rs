@@ -2,32 +2,36 @@
 
 use std::collections::BTreeSet;
 
+use prost::Message as _;
+use temporalio_protos::temporal::api::common::v1::{Memo, SearchAttributes};
 use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Cause;
 
-use super::{Annotated, BadCommand, Close, Command, continue_as_new};
+use super::{Annotated, BadCommand, Close, Command, continue_as_new, size};
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::machine::update::State as UpdateState;
+use crate::temporal::payload::upsert;
 use crate::temporal::run::Run;
-
-/// Activities, children, signals and cancellations that a run may have pending (dynamic config `limit.numPending*`).
-pub(crate) const MAX_PENDING: usize = 2_000;
-
-/// Nexus operations that a run may have pending (dynamic config `component.nexusoperations.limit.operation.concurrency`).
-pub(crate) const MAX_NEXUS_OPERATIONS: usize = 30;
+use crate::temporal::visibility::validate::check_sizes;
 
 /// Checks the whole batch; nothing is changed.
-pub(crate) fn check(commands: &[Annotated], run: &Run) -> Result<(), BadCommand> {
-    let mut batch = Batch::new(run);
+pub(crate) fn check(commands: &[Annotated], run: &Run, config: &DynamicConfig) -> Result<(), BadCommand> {
+    let mut batch = Batch::new(run, config);
     commands.iter().try_for_each(|it| batch.admit(&it.command))
 }
 
 /// The run as it will be after the commands so far.
 struct Batch<'a> {
     run: &'a Run,
+    config: &'a DynamicConfig,
     new_timers: BTreeSet<&'a str>,
     gone_timers: BTreeSet<&'a str>,
     new_activities: BTreeSet<&'a str>,
     new_children: usize,
-    new_externals: usize,
+    new_signals: usize,
+    new_cancels: usize,
+    /// Memo and search attributes as they will be; `None` as long as they are the run's.
+    memo: Option<Memo>,
+    search_attributes: Option<SearchAttributes>,
     new_nexus_operations: usize,
     cancelled_nexus_operations: BTreeSet<i64>,
     accepted_updates: BTreeSet<&'a str>,
@@ -37,14 +41,18 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(run: &'a Run) -> Self {
+    fn new(run: &'a Run, config: &'a DynamicConfig) -> Self {
         Self {
             run,
+            config,
             new_timers: BTreeSet::new(),
             gone_timers: BTreeSet::new(),
             new_activities: BTreeSet::new(),
             new_children: 0,
-            new_externals: 0,
+            new_signals: 0,
+            new_cancels: 0,
+            memo: None,
+            search_attributes: None,
             new_nexus_operations: 0,
             cancelled_nexus_operations: BTreeSet::new(),
             accepted_updates: BTreeSet::new(),
@@ -54,27 +62,35 @@ impl<'a> Batch<'a> {
     }
 
     fn admit(&mut self, command: &'a Command) -> Result<(), BadCommand> {
+        let counted_first = matches!(command, Command::SignalExternal(_) | Command::Close(_));
+        if !counted_first {
+            size::check(command, self.config)?;
+        }
+        self.admit_sized(command)?;
+        match counted_first {
+            true => size::check(command, self.config),
+            false => Ok(()),
+        }
+    }
+
+    fn admit_sized(&mut self, command: &'a Command) -> Result<(), BadCommand> {
         match command {
             Command::StartTimer { timer_id, .. } => self.start_timer(timer_id),
             Command::CancelTimer { timer_id } => self.cancel_timer(timer_id),
             Command::ScheduleActivity(schedule) => self.schedule_activity(&schedule.attributes.activity_id),
             Command::RequestCancelActivity { scheduled_event_id } => self.cancel_activity(*scheduled_event_id),
             Command::StartChild(attributes) => self.start_child(&attributes.workflow_id),
-            Command::SignalExternal(_) => self.external(
-                Cause::PendingSignalsLimitExceeded,
-                "pending signals to external workflows",
-            ),
-            Command::CancelExternal(_) => self.external(
-                Cause::PendingRequestCancelLimitExceeded,
-                "pending requests to cancel external workflows",
-            ),
+            Command::SignalExternal(_) => self.signal_external(),
+            Command::CancelExternal(_) => self.cancel_external(),
             Command::ScheduleNexusOperation(..) => self.schedule_nexus_operation(),
             Command::CancelNexusOperation { scheduled_event_id } => self.cancel_nexus_operation(*scheduled_event_id),
             Command::AcceptUpdate(update_id, _) => self.accept_update(update_id),
             Command::RejectUpdate(update_id, _) => self.reject_update(update_id),
             Command::CompleteUpdate(update_id, _) => self.complete_update(update_id),
             Command::Close(close) => self.close(close),
-            Command::RecordMarker(_) | Command::UpsertSearchAttributes(_) | Command::ModifyMemo(_) => Ok(()),
+            Command::UpsertSearchAttributes(attributes) => self.upsert_search_attributes(attributes),
+            Command::ModifyMemo(memo) => self.modify_memo(memo),
+            Command::RecordMarker(_) => Ok(()),
         }
     }
 
@@ -108,16 +124,13 @@ impl<'a> Batch<'a> {
 
     fn schedule_activity(&mut self, activity_id: &'a str) -> Result<(), BadCommand> {
         let machines = &self.run.machines;
+        let pending = machines.activities.len() + self.new_activities.len();
+        let cause = Cause::PendingActivitiesLimitExceeded;
+        within(pending, self.config.pending_activities, cause, "pending activities")?;
         if machines.activity_ids.contains_key(activity_id) || !self.new_activities.insert(activity_id) {
             return Err(BadCommand::new(
                 Cause::ScheduleActivityDuplicateId,
                 invalid("add-activitytask-scheduled-event", format!("ActivityID: {activity_id}")),
-            ));
-        }
-        if machines.activities.len() + self.new_activities.len() > MAX_PENDING {
-            return Err(BadCommand::new(
-                Cause::PendingActivitiesLimitExceeded,
-                too_many("pending activities"),
             ));
         }
         Ok(())
@@ -142,30 +155,58 @@ impl<'a> Batch<'a> {
     }
 
     fn start_child(&mut self, _workflow_id: &str) -> Result<(), BadCommand> {
+        let pending = self.run.machines.children.len() + self.new_children;
         self.new_children += 1;
-        if self.run.machines.children.len() + self.new_children > MAX_PENDING {
-            return Err(BadCommand::new(
-                Cause::PendingChildWorkflowsLimitExceeded,
-                too_many("pending child workflow executions"),
-            ));
-        }
-        Ok(())
+        let cause = Cause::PendingChildWorkflowsLimitExceeded;
+        let what = "pending child workflow executions";
+        within(pending, self.config.pending_children, cause, what)
     }
 
-    fn external(&mut self, cause: Cause, what: &str) -> Result<(), BadCommand> {
-        self.new_externals += 1;
-        if self.run.machines.externals.len() + self.new_externals > MAX_PENDING {
-            return Err(BadCommand::new(cause, too_many(what)));
+    fn signal_external(&mut self) -> Result<(), BadCommand> {
+        let externals = self.run.machines.externals.values();
+        let pending = externals.filter(|it| it.is_signal()).count() + self.new_signals;
+        self.new_signals += 1;
+        let cause = Cause::PendingSignalsLimitExceeded;
+        let what = "pending signals to external workflows";
+        within(pending, self.config.pending_signals, cause, what)
+    }
+
+    fn cancel_external(&mut self) -> Result<(), BadCommand> {
+        let externals = self.run.machines.externals.values();
+        let pending = externals.filter(|it| !it.is_signal()).count() + self.new_cancels;
+        self.new_cancels += 1;
+        let cause = Cause::PendingRequestCancelLimitExceeded;
+        let what = "pending requests to cancel external workflows";
+        within(pending, self.config.pending_cancels, cause, what)
+    }
+
+    fn upsert_search_attributes(&mut self, news: &SearchAttributes) -> Result<(), BadCommand> {
+        let current = || self.run.start.search_attributes.clone().unwrap_or_default();
+        let merged = self.search_attributes.get_or_insert_with(current);
+        upsert(&mut merged.indexed_fields, &news.indexed_fields);
+        check_sizes(merged, self.config).map_err(|why| BadCommand::too_large(Cause::BadSearchAttributes, why))
+    }
+
+    fn modify_memo(&mut self, news: &Memo) -> Result<(), BadCommand> {
+        let current = || self.run.start.memo.clone().unwrap_or_default();
+        let merged = self.memo.get_or_insert_with(current);
+        upsert(&mut merged.fields, &news.fields);
+        match merged.encoded_len() > self.config.memo_limit() {
+            true => Err(BadCommand::too_large(
+                Cause::BadModifyWorkflowPropertiesAttributes,
+                "ModifyWorkflowPropertiesCommandAttributes. Memo exceeds size limit.",
+            )),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     fn schedule_nexus_operation(&mut self) -> Result<(), BadCommand> {
-        if self.run.machines.nexus_operations.len() + self.new_nexus_operations >= MAX_NEXUS_OPERATIONS {
+        if self.run.machines.nexus_operations.len() + self.new_nexus_operations >= self.config.nexus_operations {
             return Err(BadCommand::new(
                 Cause::PendingNexusOperationsLimitExceeded,
                 format!(
-                    "workflow has reached the pending nexus operation limit of {MAX_NEXUS_OPERATIONS} for this namespace"
+                    "workflow has reached the pending nexus operation limit of {} for this namespace",
+                    self.config.nexus_operations
                 ),
             ));
         }
@@ -246,8 +287,15 @@ fn invalid(action: &str, what: String) -> String {
     format!("invalid history builder state for action: {action}, {what}")
 }
 
-fn too_many(what: &str) -> String {
-    format!("the number of {what}, {MAX_PENDING}, has reached the per-workflow limit of {MAX_PENDING}")
+/// Whether there may be one more; a limit of 0 is none.
+fn within(pending: usize, limit: usize, cause: Cause, what: &str) -> Result<(), BadCommand> {
+    match limit == 0 || pending < limit {
+        true => Ok(()),
+        false => Err(BadCommand::new(
+            cause,
+            format!("the number of {what}, {pending}, has reached the per-workflow limit of {limit}"),
+        )),
+    }
 }
 
 fn bad_update(update_id: &str, why: &str) -> BadCommand {

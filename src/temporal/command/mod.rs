@@ -10,6 +10,7 @@ mod nexus;
 mod parse;
 mod search_attributes;
 mod sequence;
+mod size;
 
 use temporalio_protos::temporal::api::command::v1 as wire;
 use temporalio_protos::temporal::api::common::v1 as common;
@@ -103,13 +104,18 @@ impl BadCommand {
         }
     }
 
+    /// As [`Self::new`], of what is too large: the workflow is terminated.
+    fn too_large(cause: Cause, why: impl std::fmt::Display) -> Self {
+        Self {
+            terminates_workflow: true,
+            ..Self::new(cause, why)
+        }
+    }
+
     /// The pages of the answer are too large together.
     pub(crate) fn too_many_pages() -> Self {
         let why = "workflow task completion buffer size exceeds the per-workflow limit";
-        Self {
-            terminates_workflow: true,
-            ..Self::new(Cause::RequestTooLarge, why)
-        }
+        Self::too_large(Cause::RequestTooLarge, why)
     }
 
     /// The workflow wants to close, but there is news that it hasn't seen.

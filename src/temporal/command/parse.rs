@@ -12,8 +12,9 @@ use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::protocol::v1::Message;
 use temporalio_protos::temporal::api::update::v1 as update;
 
-use super::{Annotated, Annotation, BadCommand, Close, Command, ScheduleActivity, nexus};
+use super::{Annotated, Annotation, BadCommand, Close, Command, ScheduleActivity, nexus, size};
 use crate::clock::Timestamp;
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::is_uuid;
 use crate::temporal::nexus::Endpoints;
 use crate::temporal::proto::{duration, is_negative};
@@ -31,6 +32,8 @@ pub(crate) struct Limits<'a> {
     pub(crate) run_timeout: Duration,
     pub(crate) task_queue: &'a str,
     pub(crate) namespace: &'a str,
+    /// The settings in force.
+    pub(crate) config: &'a DynamicConfig,
 }
 
 /// The longest duration that a command may ask for: a hundred years of 365 days.
@@ -58,7 +61,7 @@ pub(crate) fn parse(
     for id in order {
         if let Some(message) = messages.remove(&id) {
             parsed.push(Annotated {
-                command: parse_message(message)?,
+                command: parse_message(message, limits.config)?,
                 annotation: Annotation::default(),
             });
         }
@@ -135,7 +138,7 @@ fn parse_one(
             Command::ModifyMemo(memo)
         }
         A::ProtocolMessageCommandAttributes(a) => match messages.remove(&a.message_id) {
-            Some(message) => parse_message(message)?,
+            Some(message) => parse_message(message, limits.config)?,
             None => {
                 return Err(BadCommand::new(
                     Cause::BadUpdateWorkflowExecutionMessage,
@@ -385,13 +388,14 @@ fn cancel_external(
     Ok(Command::CancelExternal(Box::new(command)))
 }
 
-fn parse_message(message: Message) -> Result<Command, BadCommand> {
+fn parse_message(message: Message, config: &DynamicConfig) -> Result<Command, BadCommand> {
     let bad = |why: String| BadCommand::new(Cause::BadUpdateWorkflowExecutionMessage, why);
     let Some(body) = message.body else {
         return Err(bad(format!("message {} has no body", message.id)));
     };
     let update_id = message.protocol_instance_id;
     let type_name = body.type_url.rsplit('/').next().unwrap_or_default();
+    size::message(type_name, &body, config)?;
     let undecodable = |error: prost::DecodeError| bad(format!("message {}: {error}", message.id));
     match type_name {
         "temporal.api.update.v1.Acceptance" => update::Acceptance::decode(body.value.as_slice())

@@ -45,7 +45,7 @@ use super::matching::{Matching, Task};
 use super::nexus::{Nexus, OperationRef};
 use super::reject::Reject;
 use super::rpc;
-use super::run::{Run, RunRef};
+use super::run::{Exceeded, Run, RunRef};
 use super::schedule::Schedules;
 use super::standalone::{ActivityRef, Standalones};
 use super::time_locks::TimeLocks;
@@ -121,6 +121,8 @@ pub struct Engine {
     /// Updates-with-start that wait for a run that was there already: they are tried once more if it closes.
     pub(crate) retryable: BTreeMap<Ticket, Box<UpdateWithStart>>,
     pub(crate) time_locks: TimeLocks,
+    /// The limit by which the step of now has ended its run, for the answer to the RPC that it belongs to.
+    pub(crate) exceeded: Option<Exceeded>,
     hand_out: HandOut,
     /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
     starting_workers: usize,
@@ -215,6 +217,7 @@ impl Engine {
             batches: BTreeMap::new(),
             retryable: BTreeMap::new(),
             time_locks: TimeLocks::default(),
+            exceeded: None,
             hand_out,
             starting_workers: 0,
             ignore_expected_polls: false,
@@ -236,7 +239,9 @@ impl Engine {
     /// Carries out one RPC. The answer leaves by [`Self::poll_output`], at once or when there is one.
     pub fn handle_rpc(&mut self, call: Call<'_>, request: &[u8]) {
         self.ignore_expected_polls = false;
-        match rpc::serve(self, call, request) {
+        self.exceeded = None;
+        let answer = rpc::serve(self, call, request);
+        match self.exceeded.take().map_or(answer, |exceeded| Err(exceeded.into())) {
             Ok(Some(answer)) => self.answers.push_back((call.ticket, Ok(answer))),
             Ok(None) => {}
             Err(reject) => {

@@ -8,10 +8,11 @@ use temporalio_protos::temporal::api::enums::v1::NamespaceState as State;
 use temporalio_protos::temporal::api::namespace::v1::BadBinaryInfo;
 
 use crate::entropy::Entropy;
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::reject::Reject;
 use crate::temporal::rule::Rules;
 use crate::temporal::visibility::CustomAttributes;
-use crate::temporal::visibility::validate::validate;
+use crate::temporal::visibility::validate::{check_sizes, mark_types, validate};
 
 /// The name of the one cluster that this server is.
 pub(crate) const CLUSTER: &str = "active";
@@ -56,11 +57,16 @@ impl Namespace {
     }
 
     /// Checks what a client gives an execution, and writes each attribute's type beside its value.
-    pub(crate) fn check_search_attributes(&self, attributes: Option<&mut SearchAttributes>) -> Result<(), Reject> {
+    pub(crate) fn check_search_attributes(
+        &self,
+        config: &DynamicConfig,
+        attributes: Option<&mut SearchAttributes>,
+    ) -> Result<(), Reject> {
         match attributes {
-            Some(attributes) => {
-                validate(attributes, &self.name, &self.search_attributes).map_err(Reject::InvalidArgument)
-            }
+            Some(attributes) => validate(attributes, &self.name, &self.search_attributes, config)
+                .and_then(|()| check_sizes(attributes, config))
+                .map(|()| mark_types(attributes, &self.search_attributes))
+                .map_err(Reject::InvalidArgument),
             None => Ok(()),
         }
     }

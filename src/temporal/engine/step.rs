@@ -20,7 +20,8 @@ impl Engine {
         }
     }
 
-    /// Runs `body` on a run, open or not, applies its effects, and gives what it gives.
+    /// Runs `body` on a run, open or not, applies its effects, and gives what it gives; nothing if there is no such run, or
+    /// if the step would make it too large: then it is terminated instead.
     pub(crate) fn with_run<T>(
         &mut self,
         now: Timestamp,
@@ -30,6 +31,7 @@ impl Engine {
         let mut effects = Effects::default();
         let run = self.runs.get_mut(run_ref)?;
         let ahead = run.skipped();
+        let before = run.snapshot_near_limits(&self.config);
         let mut context = Context {
             now: now + ahead,
             effects: &mut effects,
@@ -39,7 +41,13 @@ impl Engine {
             config: &self.config,
         };
         let was_running = run.is_running();
-        let given = body(run, &mut context);
+        let mut given = Some(body(run, &mut context));
+        if let Some(exceeded) = run.exceeds_limits(&context, before.as_ref()) {
+            run.end_instead(&mut context, before, exceeded);
+            self.exceeded = Some(exceeded);
+            given = None;
+        }
+        run.limit_held_back(&mut context);
         if was_running && !run.is_running() {
             run.after_updates(&mut context);
         }
@@ -47,7 +55,7 @@ impl Engine {
         effects.ahead = ahead;
         run.log.commit();
         self.apply_effects(now, run_ref, effects);
-        Some(given)
+        given
     }
 
     /// A run that has ended holds no timers, and no worker is busy for it.

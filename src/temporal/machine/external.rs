@@ -69,6 +69,11 @@ enum What {
 }
 
 impl External {
+    /// Whether it is a signal; else it is the wish that the other cancels.
+    pub(crate) fn is_signal(&self) -> bool {
+        matches!(self.what, What::Signal(_))
+    }
+
     /// The command `SignalExternalWorkflowExecution`. Its event has the namespace as the command has it, which may be empty;
     /// the events that follow name it.
     pub(crate) fn signal(

@@ -144,6 +144,12 @@ impl Update {
         self.outcome = outcome;
     }
 
+    /// What it counts for among the updates in flight, in bytes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        let request = self.request.as_deref().map_or(0, prost::Message::encoded_len);
+        2 * self.update_id.len() + request
+    }
+
     /// The message for the worker, if one must go out with this workflow task.
     pub(crate) fn send(&mut self, started_event_id: i64) -> Option<Message> {
         self.state = step(self.state, Input::Send)?;

@@ -82,12 +82,6 @@ pub(crate) fn step(state: State, input: Input) -> Option<State> {
     }
 }
 
-/// Events after which Temporal suggests to continue as new (dynamic config `limit.historyCount.suggestContinueAsNew`).
-pub(crate) const SUGGEST_CONTINUE_AS_NEW_EVENTS: i64 = 4 * 1024;
-
-/// History size after which Temporal suggests to continue as new, in bytes.
-pub(crate) const SUGGEST_CONTINUE_AS_NEW_BYTES: i64 = 4 * 1024 * 1024;
-
 /// How long a speculative task waits for a worker before it becomes a normal one.
 pub(crate) const SPECULATIVE_SCHEDULE_TO_START: Duration = Duration::from_secs(5);
 
@@ -360,6 +354,11 @@ impl WorkflowTask {
     /// An answered heartbeat: the next task continues this one.
     pub(crate) fn carry_original_schedule(&mut self, original_scheduled_at: Timestamp) {
         self.original_scheduled_at = original_scheduled_at;
+    }
+
+    /// Which of the kinds it is, or was.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     pub(crate) fn state(&self) -> State {

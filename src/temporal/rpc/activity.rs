@@ -9,6 +9,7 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 use super::deployment::check_identity;
 use super::workflow_task::polling_worker;
 use super::{Answer, MAX_ID_LENGTH, check_length};
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::{Call, Engine, HandKey};
 use crate::temporal::failure::{server_failure, too_large};
 use crate::temporal::machine::activity::{HeartbeatAnswer, Report, Reporter};
@@ -17,12 +18,6 @@ use crate::temporal::reject::Reject;
 use crate::temporal::run::{ActivityName, RunRef, activity_task_not_found};
 use crate::temporal::standalone::ActivityRef;
 use crate::temporal::token::TaskToken;
-
-/// The largest payloads and failure that an event may have, in bytes (dynamic config `limit.blobSize.error`).
-const MAX_BLOB_BYTES: usize = 2 * 1024 * 1024;
-
-/// What is left of a failure that is larger, in bytes (dynamic config `limit.blobSize.warn`).
-const CUT_BLOB_BYTES: usize = 512 * 1024;
 
 const HEARTBEAT_TOO_LARGE: &str = "Heartbeat details exceed size limit.";
 const RESULT_TOO_LARGE: &str = "Complete result exceeds size limit.";
@@ -108,7 +103,13 @@ pub(super) fn completed(
     let target = by_token(engine, &request.namespace, &request.task_token)?;
     #[allow(deprecated)]
     let reporter = reporter(request.identity, request.worker_version)?;
-    report(engine, call, &target, completion(request.result), &reporter)?;
+    report(
+        engine,
+        call,
+        &target,
+        completion(&engine.config, request.result),
+        &reporter,
+    )?;
     Ok(Answer::Now(wire::RespondActivityTaskCompletedResponse {}))
 }
 
@@ -125,7 +126,13 @@ pub(super) fn completed_by_id(
         request.run_id,
         request.activity_id,
     )?;
-    report(engine, call, &target, completion(request.result), &reporter)?;
+    report(
+        engine,
+        call,
+        &target,
+        completion(&engine.config, request.result),
+        &reporter,
+    )?;
     Ok(Answer::Now(wire::RespondActivityTaskCompletedByIdResponse {}))
 }
 
@@ -144,7 +151,7 @@ pub(super) fn failed(
     }
     #[allow(deprecated)]
     let reporter = reporter(request.identity, request.worker_version)?;
-    let (failure, failures) = failure(request.failure, request.last_heartbeat_details);
+    let (failure, failures) = failure(&engine.config, request.failure, request.last_heartbeat_details);
     report(engine, call, &target, failure, &reporter)?;
     Ok(Answer::Now(wire::RespondActivityTaskFailedResponse { failures }))
 }
@@ -162,7 +169,7 @@ pub(super) fn failed_by_id(
         request.run_id,
         request.activity_id,
     )?;
-    let (failure, failures) = failure(request.failure, request.last_heartbeat_details);
+    let (failure, failures) = failure(&engine.config, request.failure, request.last_heartbeat_details);
     report(engine, call, &target, failure, &reporter)?;
     Ok(Answer::Now(wire::RespondActivityTaskFailedByIdResponse { failures }))
 }
@@ -175,7 +182,13 @@ pub(super) fn canceled(
     let target = by_token(engine, &request.namespace, &request.task_token)?;
     #[allow(deprecated)]
     let reporter = reporter(request.identity, request.worker_version)?;
-    report(engine, call, &target, cancellation(request.details), &reporter)?;
+    report(
+        engine,
+        call,
+        &target,
+        cancellation(&engine.config, request.details),
+        &reporter,
+    )?;
     Ok(Answer::Now(wire::RespondActivityTaskCanceledResponse {}))
 }
 
@@ -192,36 +205,46 @@ pub(super) fn canceled_by_id(
         request.run_id,
         request.activity_id,
     )?;
-    report(engine, call, &target, cancellation(request.details), &reporter)?;
+    report(
+        engine,
+        call,
+        &target,
+        cancellation(&engine.config, request.details),
+        &reporter,
+    )?;
     Ok(Answer::Now(wire::RespondActivityTaskCanceledByIdResponse {}))
 }
 
 /// A result, or the failure that takes the place of one that is too large.
-fn completion(result: Option<Payloads>) -> Report {
-    match is_too_large(result.as_ref()) {
+fn completion(config: &DynamicConfig, result: Option<Payloads>) -> Report {
+    match is_too_large(config, result.as_ref()) {
         true => failed_for_good(RESULT_TOO_LARGE),
         false => Report::Completed(result),
     }
 }
 
 /// Details of a cancellation, or the failure that takes the place of those that are too large.
-fn cancellation(details: Option<Payloads>) -> Report {
-    match is_too_large(details.as_ref()) {
+fn cancellation(config: &DynamicConfig, details: Option<Payloads>) -> Report {
+    match is_too_large(config, details.as_ref()) {
         true => failed_for_good(CANCEL_DETAILS_TOO_LARGE),
         false => Report::Canceled(details),
     }
 }
 
 /// A failed attempt, and what the worker is told about the parts of it that are too large.
-fn failure(failure: Option<Failure>, heartbeat_details: Option<Payloads>) -> (Report, Vec<Failure>) {
+fn failure(
+    config: &DynamicConfig,
+    failure: Option<Failure>,
+    heartbeat_details: Option<Payloads>,
+) -> (Report, Vec<Failure>) {
     let mut complaints = Vec::new();
-    let heartbeat_too_large = is_too_large(heartbeat_details.as_ref());
+    let heartbeat_too_large = is_too_large(config, heartbeat_details.as_ref());
     if heartbeat_too_large {
         complaints.push(server_failure(HEARTBEAT_TOO_LARGE, true));
     }
     let failure = match failure {
-        Some(failure) if failure.encoded_len() > MAX_BLOB_BYTES => {
-            let cut = too_large(&failure, CUT_BLOB_BYTES, true);
+        Some(failure) if failure.encoded_len() > config.blob_limit() => {
+            let cut = too_large(&failure, config.blob_warn_bytes, true);
             complaints.push(cut.clone());
             Some(cut)
         }
@@ -241,8 +264,8 @@ fn failed_for_good(why: &str) -> Report {
     }
 }
 
-fn is_too_large(payloads: Option<&Payloads>) -> bool {
-    payloads.is_some_and(|payloads| payloads.encoded_len() > MAX_BLOB_BYTES)
+fn is_too_large(config: &DynamicConfig, payloads: Option<&Payloads>) -> bool {
+    payloads.is_some_and(|payloads| payloads.encoded_len() > config.blob_limit())
 }
 
 /// A heartbeat. One that is too large ends the activity, and its worker hears that it should stop.
@@ -253,7 +276,7 @@ fn beat(
     details: Option<Payloads>,
     identity: &str,
 ) -> Result<HeartbeatAnswer, Reject> {
-    if is_too_large(details.as_ref()) {
+    if is_too_large(&engine.config, details.as_ref()) {
         let reporter = Reporter {
             identity: identity.to_owned(),
             worker_version: None,

@@ -123,15 +123,12 @@ fn check_execution(execution: Option<&WorkflowExecution>) -> Result<(), Reject> 
 }
 
 /// Refuses an input or another value of a request that is too large for Temporal.
-fn check_blob<M: Message>(blob: Option<&M>) -> Result<(), Reject> {
-    match blob.map_or(0, Message::encoded_len) > MAX_BLOB_BYTES {
+fn check_blob<M: Message>(engine: &Engine, blob: Option<&M>) -> Result<(), Reject> {
+    match blob.map_or(0, Message::encoded_len) > engine.config.blob_limit() {
         true => Err(Reject::InvalidArgument("Blob data size exceeds limit.".to_owned())),
         false => Ok(()),
     }
 }
-
-/// The largest value in an event (dynamic config `limit.blobSize.error`; `limit.memoSize.error` is the same).
-const MAX_BLOB_BYTES: usize = 2 * 1024 * 1024;
 
 /// The longest id (dynamic config `limit.maxIDLength`), in bytes.
 pub(crate) const MAX_ID_LENGTH: usize = 1_000;

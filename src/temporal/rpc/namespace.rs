@@ -24,9 +24,6 @@ const MIN_RETENTION: Duration = Duration::from_secs(60 * 60);
 /// Bad binaries of a namespace (dynamic config `frontend.maxBadBinaries`).
 const MAX_BAD_BINARIES: usize = 10;
 
-/// The largest payload, and the largest memo, in bytes (dynamic config `limit.blobSize.error`, `limit.memoSize.error`).
-const MAX_BLOB_BYTES: i64 = 2 * 1024 * 1024;
-
 pub(super) fn register(
     engine: &mut Engine,
     _: &Call<'_>,
@@ -287,8 +284,8 @@ fn described(engine: &Engine, namespace: &Namespace) -> wire::DescribeNamespaceR
                 ..Default::default()
             }),
             limits: Some(ns::namespace_info::Limits {
-                blob_size_limit_error: MAX_BLOB_BYTES,
-                memo_size_limit_error: MAX_BLOB_BYTES,
+                blob_size_limit_error: engine.config.blob_error_bytes as i64,
+                memo_size_limit_error: engine.config.memo_error_bytes as i64,
                 workflow_task_completion_size_limit_error: MAX_PAGES_BYTES as i64,
             }),
             ..Default::default()

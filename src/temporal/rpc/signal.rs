@@ -27,7 +27,7 @@ pub(super) fn signal(
         return refuse("RequestId length exceeds limit.");
     }
     link::validate(&request.links)?;
-    check_blob(request.input.as_ref())?;
+    check_blob(engine, request.input.as_ref())?;
     let found = engine
         .runs
         .find(&request.namespace, request.workflow_execution.as_ref())?;

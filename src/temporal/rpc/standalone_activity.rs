@@ -13,14 +13,12 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 
 use super::{Answer, MAX_ID_LENGTH, activity_operations};
 use crate::temporal::activity_options::{self, Fields};
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::{Call, Engine, IdPolicies};
 use crate::temporal::machine::standalone_activity::{CancelRequest, Parts, StartActivity, Wait};
 use crate::temporal::reject::Reject;
 use crate::temporal::standalone::ActivityRef;
 use crate::temporal::token::ChangeToken;
-
-/// The largest input and reason, in bytes (dynamic config `limit.blobSize.error`).
-const MAX_BLOB_BYTES: usize = 2 * 1024 * 1024;
 
 /// The largest summary, in bytes (dynamic config `limit.userMetadataSummarySize`).
 const MAX_SUMMARY_BYTES: usize = 400;
@@ -44,7 +42,7 @@ pub(super) fn start(
         request.request_id = engine.entropy.uuid();
     }
     let options = options(&mut request)?;
-    let policies = check_start(&request)?;
+    let policies = check_start(&engine.config, &request)?;
     let namespace = request.namespace.clone();
     let activity_id = request.activity_id.clone();
     let attach_links = request.on_conflict_options.is_some_and(|options| options.attach_links);
@@ -147,7 +145,7 @@ pub(super) fn request_cancel(
     check_id(&request.activity_id)?;
     check_by(&request.request_id, &request.identity)?;
     check_run_id(&request.run_id)?;
-    check_reason(&request.reason)?;
+    check_reason(&engine.config, &request.reason)?;
     let activity = find(engine, &request.namespace, &request.activity_id, &request.run_id)?;
     let cancel = CancelRequest {
         identity: request.identity,
@@ -171,7 +169,7 @@ pub(super) fn terminate(
     check_id(&request.activity_id)?;
     check_by(&request.request_id, &request.identity)?;
     check_run_id(&request.run_id)?;
-    check_reason(&request.reason)?;
+    check_reason(&engine.config, &request.reason)?;
     let activity = find(engine, &request.namespace, &request.activity_id, &request.run_id)?;
     let request_id = given_or_new(engine, request.request_id);
     engine
@@ -208,7 +206,7 @@ pub(super) fn pause(
         &request.identity,
     )?;
     check_run_id(&request.run_id)?;
-    check_reason(&request.reason)?;
+    check_reason(&engine.config, &request.reason)?;
     let forwarded = wire::PauseActivityRequest {
         namespace: request.namespace,
         execution: execution(request.workflow_id, request.run_id),
@@ -334,12 +332,12 @@ fn options(request: &mut wire::StartActivityExecutionRequest) -> Result<Activity
 }
 
 /// What can be refused about a start beside its options (Temporal: `validateAndNormalizeStartRequest`).
-fn check_start(request: &wire::StartActivityExecutionRequest) -> Result<IdPolicies, Reject> {
+fn check_start(config: &DynamicConfig, request: &wire::StartActivityExecutionRequest) -> Result<IdPolicies, Reject> {
     check_by(&request.request_id, &request.identity)?;
     if request
         .input
         .as_ref()
-        .is_some_and(|input| input.encoded_len() > MAX_BLOB_BYTES)
+        .is_some_and(|input| input.encoded_len() > config.blob_limit())
     {
         return invalid("input exceeds length limit");
     }
@@ -451,8 +449,8 @@ fn check_run_id(run_id: &str) -> Result<(), Reject> {
     }
 }
 
-fn check_reason(reason: &str) -> Result<(), Reject> {
-    match reason.len() > MAX_BLOB_BYTES {
+fn check_reason(config: &DynamicConfig, reason: &str) -> Result<(), Reject> {
+    match reason.len() > config.blob_limit() {
         true => invalid("reason exceeds length limit"),
         false => Ok(()),
     }

@@ -82,7 +82,7 @@ pub(super) fn signal_with_start(
     let start_decides = [Conflict::TerminateExisting as i32, Conflict::Fail as i32]
         .contains(&request.workflow_id_conflict_policy)
         || terminates_if_running(request.workflow_id_reuse_policy);
-    check_blob(signal.input.as_ref())?;
+    check_blob(engine, signal.input.as_ref())?;
     let signal_request_id = signal.request_id.clone();
     let fails = request.workflow_id_conflict_policy == Conflict::Fail as i32;
     let mut start = parse(engine, call.now, as_start(request))?;
@@ -154,10 +154,10 @@ pub(crate) fn parse(
     check_fields(&request, now)?;
     check_policies(&request)?;
     let mut search_attributes = request.search_attributes;
-    namespace.check_search_attributes(search_attributes.as_mut())?;
+    namespace.check_search_attributes(&engine.config, search_attributes.as_mut())?;
     link::validate(&request.links)?;
-    check_blob(request.input.as_ref())?;
-    if check_blob(request.memo.as_ref()).is_err() {
+    check_blob(engine, request.input.as_ref())?;
+    if request.memo.as_ref().map_or(0, prost::Message::encoded_len) > engine.config.memo_limit() {
         return refuse("Memo size exceeds limit.");
     }
     if request.request_id.is_empty() {

@@ -7,9 +7,6 @@ use super::{Context, Run};
 use crate::temporal::history::NewEvent;
 use crate::temporal::reject::Reject;
 
-/// The most signals that one run takes (dynamic config `history.maximumSignalsPerExecution`).
-pub(crate) const MAX_SIGNALS: u64 = 10_000;
-
 /// A signal, from a client or from a workflow.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signal {
@@ -41,7 +38,7 @@ impl Run {
         if !self.is_running() {
             return Err(Reject::workflow_completed());
         }
-        if self.signal_count >= MAX_SIGNALS {
+        if context.config.signals > 0 && self.signal_count >= context.config.signals {
             return Err(Reject::InvalidArgument(
                 "exceeded workflow execution limit for signal events".to_owned(),
             ));

@@ -6,6 +6,7 @@ mod close;
 mod describe;
 mod external;
 mod invariant;
+mod limits;
 mod message;
 mod nexus;
 mod options;
@@ -33,6 +34,7 @@ use temporalio_protos::temporal::api::workflow::v1::ResetPointInfo;
 
 pub(crate) use activity::{ActivityName, activity_task_not_found};
 pub(crate) use activity_operations::Which;
+pub(crate) use limits::Exceeded;
 pub(crate) use message::{CancelRequest, Signal};
 pub(crate) use options::Mask;
 pub(crate) use pause::{Pause, PauseRequest};
@@ -292,6 +294,7 @@ impl Run {
             run: self.run,
             effects: context.effects,
             entropy: context.entropy,
+            config: context.config,
             rules,
             log: &mut self.log,
         };
@@ -307,6 +310,7 @@ impl Run {
         if wake && !pending && !self.in_first_task_backoff {
             self.schedule_workflow_task(context, Kind::Normal);
         } else if !self.machines.workflow_task.is_started() {
+            self.log.note_late_flush();
             self.flush();
         }
     }

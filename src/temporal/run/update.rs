@@ -12,21 +12,12 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 
 use super::query::FAILING_ATTEMPTS;
 use super::{Context, Run};
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::link;
 use crate::temporal::machine::update::{State, Update, UpdateRpc, Waiter, WithStart};
 use crate::temporal::machine::workflow_task::Kind;
 use crate::temporal::reject::Reject;
 use crate::temporal::txn::{Letter, Ticket};
-
-/// Updates that one run may have in flight (dynamic config `history.maxInFlightUpdates`).
-pub(crate) const MAX_IN_FLIGHT: usize = 10;
-
-/// Updates that one run may have in all (dynamic config `history.maxTotalUpdates`).
-pub(crate) const MAX_TOTAL: usize = 2_000;
-
-/// Updates after which Temporal suggests to continue as new: nine tenths of [`MAX_TOTAL`] (dynamic config
-/// `history.maxTotalUpdates.suggestContinueAsNewThreshold`).
-const MANY: usize = 1_800;
 
 impl Run {
     /// Takes an update, or finds the one with this id.
@@ -102,9 +93,12 @@ impl Run {
     }
 
     /// Whether the run has had nearly as many updates as it may: time to continue as new.
-    pub(super) fn has_many_updates(&self) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "as Temporal counts: the numbers are small")]
+    pub(super) fn has_many_updates(&self, config: &DynamicConfig) -> bool {
         let counted = |update: &&Update| update.state() != State::Rejected;
-        self.machines.updates.values().filter(counted).count() >= MANY
+        let count = self.machines.updates.values().filter(counted).count();
+        let many = (config.updates as f64 * config.suggest_updates).ceil();
+        many > 0.0 && count as f64 >= many
     }
 
     /// A client went away.
@@ -140,24 +134,43 @@ impl Run {
                 "Unable to perform workflow execution update due to Workflow Task in failed state.".to_owned(),
             ));
         }
-        let in_flight = |update: &&Update| update.outcome().is_none();
-        if self.machines.updates.values().filter(in_flight).count() >= MAX_IN_FLIGHT {
-            return Err(Reject::ResourceExhausted(format!(
-                "limit on number of concurrent in-flight updates has been reached ({MAX_IN_FLIGHT})"
-            )));
-        }
-        if self.machines.updates.len() >= MAX_TOTAL {
-            return Err(Reject::FailedPrecondition(format!(
-                "The limit on the total number of distinct updates in this workflow has been reached ({MAX_TOTAL}). \
-                 Make sure any duplicate updates share an Update ID so the server can deduplicate them, and consider \
-                 rejecting updates that you aren't going to process"
-            )));
-        }
+        self.check_update_limits(context.config, &request)?;
         let update = Update::admit(update_id.to_owned(), request);
         self.machines.updates.insert(update_id.to_owned(), update);
         self.machines.update_order.push(update_id.to_owned());
         if !self.machines.workflow_task.is_pending() && !self.in_first_task_backoff {
             self.schedule_workflow_task(context, Kind::Speculative);
+        }
+        Ok(())
+    }
+
+    /// Refuses an update that would be one too many, in flight or in all, or too large beside the others.
+    fn check_update_limits(&self, config: &DynamicConfig, request: &Request) -> Result<(), Reject> {
+        let updates = self.machines.updates.values();
+        let in_flight = updates.filter(|update| update.outcome().is_none());
+        let (count, bytes) = in_flight.fold((0, 0), |(count, bytes), update| {
+            (count + 1, bytes + update.size_bytes())
+        });
+        let limit = config.updates_in_flight;
+        if limit > 0 && count >= limit {
+            return Err(Reject::ConcurrentLimit(format!(
+                "limit on number of concurrent in-flight updates has been reached ({limit})"
+            )));
+        }
+        let limit = config.updates;
+        if limit > 0 && self.machines.updates.len() >= limit {
+            return Err(Reject::FailedPrecondition(format!(
+                "The limit on the total number of distinct updates in this workflow has been reached ({limit}). \
+                 Make sure any duplicate updates share an Update ID so the server can deduplicate them, and consider \
+                 rejecting updates that you aren't going to process. You can also Continue-as-New to avoid this; we \
+                 recommend you check Continue-as-New Suggested in your Workflow."
+            )));
+        }
+        let limit = config.updates_in_flight_bytes;
+        if limit > 0 && bytes + request.encoded_len() >= limit {
+            return Err(Reject::ConcurrentLimit(format!(
+                "limit on total payload size of in-flight updates has been reached ({limit} bytes)"
+            )));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prost::Message as _;
 use temporalio_protos::temporal::api::command::v1 as wire;
 use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
 use temporalio_protos::temporal::api::enums::v1::{TimeoutType, VersioningBehavior, WorkflowTaskFailedCause as Cause};
@@ -23,8 +24,8 @@ use crate::temporal::versioning::{Completed, versioned};
 /// The request id of a task that goes out with the answer to the one before it.
 pub(crate) const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
 
-/// Who terminates a workflow whose worker asks for what can't be.
-const HISTORY_SERVICE: &str = "history-service";
+/// Who terminates a workflow that is too large, or whose worker asks for what can't be.
+pub(super) const HISTORY_SERVICE: &str = "history-service";
 
 /// How long a worker may keep a workflow task alive by heartbeats alone.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -56,7 +57,7 @@ impl Run {
         }
         let request_id = request_id.unwrap_or_else(|| context.entropy.uuid());
         let queue = self.start.task_queue.clone();
-        let many_updates = self.has_many_updates();
+        let many_updates = self.has_many_updates(context.config);
         let (machines, mut txn) = self.open(context);
         machines
             .workflow_task
@@ -102,6 +103,8 @@ impl Run {
     ) -> Result<Completion, Reject> {
         self.check_answer(&request)?;
         let commands = self.all_commands(&mut request)?;
+        let sent_bytes = commands.iter().map(prost::Message::encoded_len).sum::<usize>() + request.encoded_len();
+        let before = self.snapshot_before_answer(context, commands.len(), sent_bytes);
         let messages = std::mem::take(&mut request.messages);
         let discard = self.may_discard(&request, commands.len(), &messages);
         let heartbeat = request.force_create_new_workflow_task && commands.is_empty() && messages.is_empty();
@@ -112,16 +115,20 @@ impl Run {
             run_timeout: duration(self.start.run_timeout.as_ref()).unwrap_or_default(),
             task_queue: &self.start.task_queue,
             namespace: &self.start.namespace,
+            config: context.config,
         };
         command::check_sequence(&commands)?;
         let checked = command::parse(commands, messages, &limits, context.endpoints)
             .and_then(|mut commands| {
-                command::check_search_attributes(&mut commands, &self.start, context.namespaces)?;
-                command::check(&commands, self).map(|()| commands)
+                command::check_search_attributes(&mut commands, &self.start, context.namespaces, context.config)?;
+                command::check(&commands, self, context.config).map(|()| commands)
             })
             .map(|commands| refuse_eager(commands, &request));
         match checked {
-            Ok(commands) => Ok(self.carry_out(context, request, commands, discard, heartbeat)),
+            Ok(commands) => {
+                let completion = self.carry_out(context, request, commands, discard, heartbeat);
+                self.limit_answer(context, before).map(|()| completion)
+            }
             Err(bad) => Err(self.refuse_commands(context, bad, &request.identity)),
         }
     }
@@ -392,7 +399,7 @@ impl Run {
             .any(|update| update.state() == UpdateState::Admitted)
     }
 
-    fn unsend_updates(&mut self) {
+    pub(super) fn unsend_updates(&mut self) {
         self.machines.updates.values_mut().for_each(|update| update.unsend());
     }
 }

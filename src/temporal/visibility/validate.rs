@@ -8,36 +8,32 @@ use temporalio_protos::temporal::api::enums::v1::IndexedValueType as Type;
 
 use super::attributes::{self, CustomAttributes, type_name};
 use super::value;
+use crate::temporal::config::DynamicConfig;
 
-/// Attributes of one execution (dynamic config `frontend.searchAttributesNumberOfKeysLimit`).
-const MAX_ATTRIBUTES: usize = 100;
-
-/// Bytes of one value (dynamic config `frontend.searchAttributesSizeOfValueLimit`).
-const MAX_VALUE_BYTES: usize = 2 * 1024;
-
-/// Bytes of all of them (dynamic config `frontend.searchAttributesTotalSizeLimit`).
-const MAX_TOTAL_BYTES: usize = 40 * 1024;
-
-/// Checks names and values, and writes each attribute's type beside its value. The error is Temporal's text.
+/// Checks number, names and values. The error is Temporal's text.
 pub(crate) fn validate(
-    attributes: &mut SearchAttributes,
+    attributes: &SearchAttributes,
     namespace: &str,
     custom: &CustomAttributes,
+    config: &DynamicConfig,
 ) -> Result<(), String> {
-    check_names_and_values(attributes, namespace, custom)?;
-    check_sizes(attributes)?;
+    check_names_and_values(attributes, namespace, custom, config.search_attributes)
+}
+
+/// Writes each attribute's type beside its value.
+pub(crate) fn mark_types(attributes: &mut SearchAttributes, custom: &CustomAttributes) {
     for (name, kind) in types(attributes, custom) {
         if let Some(payload) = attributes.indexed_fields.get_mut(&name) {
             value::mark_type(payload, kind);
         }
     }
-    Ok(())
 }
 
 fn check_names_and_values(
     attributes: &SearchAttributes,
     namespace: &str,
     custom: &CustomAttributes,
+    limit: usize,
 ) -> Result<(), String> {
     let fields = sorted(attributes);
     let unknown = fields
@@ -48,9 +44,9 @@ fn check_names_and_values(
             "Namespace {namespace} has no mapping defined for search attribute {name}"
         ));
     }
-    if fields.len() > MAX_ATTRIBUTES {
+    if fields.len() > limit {
         return Err(format!(
-            "number of search attributes {} exceeds limit {MAX_ATTRIBUTES}",
+            "number of search attributes {} exceeds limit {limit}",
             fields.len()
         ));
     }
@@ -74,18 +70,21 @@ fn check_one(name: &str, payload: &Payload, custom: &CustomAttributes) -> Result
     }
 }
 
-fn check_sizes(attributes: &SearchAttributes) -> Result<(), String> {
+/// Checks the size of each value and of all attributes together.
+pub(crate) fn check_sizes(attributes: &SearchAttributes, config: &DynamicConfig) -> Result<(), String> {
+    let limit = config.search_attribute_bytes;
     for (name, payload) in sorted(attributes) {
-        if payload.data.len() > MAX_VALUE_BYTES {
+        if payload.data.len() > limit {
             return Err(format!(
-                "search attribute {name} value size {} exceeds size limit {MAX_VALUE_BYTES}",
+                "search attribute {name} value size {} exceeds size limit {limit}",
                 payload.data.len()
             ));
         }
     }
+    let limit = config.search_attributes_bytes;
     match attributes.encoded_len() {
-        size if size > MAX_TOTAL_BYTES => Err(format!(
-            "total size of search attributes {size} exceeds size limit {MAX_TOTAL_BYTES}"
+        size if size > limit => Err(format!(
+            "total size of search attributes {size} exceeds size limit {limit}"
         )),
         _ => Ok(()),
     }
@@ -129,7 +128,10 @@ mod tests {
         let mut attributes = SearchAttributes {
             indexed_fields: fields.collect(),
         };
-        validate(&mut attributes, "default", &custom)?;
+        let config = DynamicConfig::default();
+        validate(&attributes, "default", &custom, &config)?;
+        check_sizes(&attributes, &config)?;
+        mark_types(&mut attributes, &custom);
         Ok(attributes)
     }
 

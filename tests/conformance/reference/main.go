@@ -85,6 +85,10 @@ func override(settings dynamicconfig.StaticClient, arguments []string) error {
 		if err := json.Unmarshal([]byte(text), &value); err != nil {
 			return fmt.Errorf("the value of %s is not JSON: %w", key, err)
 		}
+		// JSON has one kind of number. A setting that is a whole one takes no other, and the server says nothing and goes on with its default.
+		if number, ok := value.(float64); ok && number == float64(int(number)) {
+			value = int(number)
+		}
 		settings[dynamicconfig.MakeKey(key)] = []dynamicconfig.ConstrainedValue{{Value: value}}
 		arguments = arguments[2:]
 	}

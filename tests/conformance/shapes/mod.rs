@@ -5,6 +5,7 @@ mod batch;
 mod chain;
 mod cron;
 mod found;
+mod limits;
 mod multi_operation;
 mod nexus;
 mod pause;

@@ -19,6 +19,7 @@ mod external;
 mod fuzz;
 mod history;
 mod hostile;
+mod limits;
 mod local_activity;
 mod namespace;
 mod nexus;

@@ -6,7 +6,7 @@ use temporalio_protos::temporal::api::history::v1 as history;
 use temporalio_protos::temporal::api::history::v1::HistoryEvent;
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 
-use super::{Input, Kind, SUGGEST_CONTINUE_AS_NEW_BYTES, SUGGEST_CONTINUE_AS_NEW_EVENTS, State, WorkflowTask, step};
+use super::{Input, Kind, State, WorkflowTask, step};
 use crate::clock::Timestamp;
 use crate::temporal::event::event_type;
 use crate::temporal::proto::{proto_duration, timestamp};
@@ -113,11 +113,11 @@ impl WorkflowTask {
     pub(super) fn reasons_to_continue_as_new(&self, txn: &Txn<'_>, many_updates: bool) -> Vec<Reason> {
         let reasons = [
             (
-                self.history_size_bytes >= SUGGEST_CONTINUE_AS_NEW_BYTES,
+                self.history_size_bytes >= txn.config.suggest_history_bytes,
                 Reason::HistorySizeTooLarge,
             ),
             (
-                txn.log().next_event_id() >= SUGGEST_CONTINUE_AS_NEW_EVENTS,
+                txn.log().next_event_id() >= txn.config.suggest_history_events,
                 Reason::TooManyHistoryEvents,
             ),
             (many_updates, Reason::TooManyUpdates),

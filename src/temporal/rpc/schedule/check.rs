@@ -6,13 +6,11 @@ use temporalio_protos::temporal::api::schedule::v1::{Schedule, ScheduleSpec};
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflow::v1::NewWorkflowExecutionInfo;
 
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::Namespace;
 use crate::temporal::reject::Reject;
 use crate::temporal::rpc::MAX_ID_LENGTH;
 use crate::temporal::schedule::{Definition, Spec};
-
-/// The largest blob, in bytes (dynamic config `limit.blobSize.error`).
-const MAX_BLOB_BYTES: usize = 2 * 1024 * 1024;
 
 /// What is appended to the id of a workflow, for its length.
 const APPENDED_TIMESTAMP: &str = "-2009-11-10T23:00:00Z";
@@ -41,8 +39,8 @@ pub(super) fn request_id(id: &str) -> Result<(), Reject> {
     }
 }
 
-pub(super) fn blob_size(bytes: usize) -> Result<(), Reject> {
-    match bytes > MAX_BLOB_BYTES {
+pub(super) fn blob_size(config: &DynamicConfig, bytes: usize) -> Result<(), Reject> {
+    match bytes > config.blob_limit() {
         true => invalid("Blob data size exceeds limit."),
         false => Ok(()),
     }
@@ -62,7 +60,7 @@ pub(super) fn definition(spec: Spec, schedule: Schedule) -> Definition {
 }
 
 /// The workflow to start, if there is one; its defaults are filled in.
-pub(super) fn workflow(namespace: &Namespace, schedule: &mut Schedule) -> Result<(), Reject> {
+pub(super) fn workflow(config: &DynamicConfig, namespace: &Namespace, schedule: &mut Schedule) -> Result<(), Reject> {
     let action = schedule.action.as_mut().and_then(|action| action.action.as_mut());
     let Some(Action::StartWorkflow(workflow)) = action else {
         return Ok(());
@@ -78,7 +76,7 @@ pub(super) fn workflow(namespace: &Namespace, schedule: &mut Schedule) -> Result
     if !reuse.contains(&workflow.workflow_id_reuse_policy) {
         return invalid("Scheduled workflow must not contain WorkflowIDReusePolicy");
     }
-    namespace.check_search_attributes(workflow.search_attributes.as_mut())
+    namespace.check_search_attributes(config, workflow.search_attributes.as_mut())
 }
 
 fn workflow_type(workflow: &NewWorkflowExecutionInfo) -> Result<(), Reject> {

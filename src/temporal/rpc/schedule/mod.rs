@@ -29,11 +29,11 @@ pub(super) fn create(
         return Err(Reject::InvalidArgument("RequestId is not set on request.".to_owned()));
     }
     check::request_id(&request.request_id)?;
-    check::blob_size(request.encoded_len())?;
+    check::blob_size(&engine.config, request.encoded_len())?;
     let mut schedule = request.schedule.unwrap_or_default();
     let spec = check::spec(schedule.spec.take())?;
-    check::workflow(namespace, &mut schedule)?;
-    namespace.check_search_attributes(request.search_attributes.as_mut())?;
+    check::workflow(&engine.config, namespace, &mut schedule)?;
+    namespace.check_search_attributes(&engine.config, request.search_attributes.as_mut())?;
     let new = NewSchedule {
         namespace: namespace.name.clone(),
         namespace_id: namespace.id.clone(),
@@ -84,16 +84,16 @@ pub(super) fn update(
     check::request_id(&request.request_id)?;
     let size = request.encoded_len();
     let mut schedule = request.schedule.unwrap_or_default();
-    check::workflow(namespace, &mut schedule)?;
+    check::workflow(&engine.config, namespace, &mut schedule)?;
     let spec = check::spec(schedule.spec.take())?;
-    namespace.check_search_attributes(request.search_attributes.as_mut())?;
+    namespace.check_search_attributes(&engine.config, request.search_attributes.as_mut())?;
     let definition = check::definition(spec, schedule);
     if definition.workflow().is_none() {
         return Err(Reject::InvalidArgument(
             "Only StartWorkflow action is supported for schedules".to_owned(),
         ));
     }
-    check::blob_size(size)?;
+    check::blob_size(&engine.config, size)?;
     if request.memo.is_some() {
         return Err(Reject::FailedPrecondition(
             "memo updates are not supported on workflow-backed schedules".to_owned(),
@@ -125,7 +125,7 @@ pub(super) fn patch(
     if let Some(trigger) = &mut patch.trigger_immediately {
         trigger.scheduled_time.get_or_insert_with(|| timestamp(call.now));
     }
-    check::blob_size(patch.encoded_len())?;
+    check::blob_size(&engine.config, patch.encoded_len())?;
     let reference = engine.open_schedule(call.now, &request.namespace, &request.schedule_id)?;
     engine.wake_schedule(call.now, reference, Wake::Patch(Box::new(patch)));
     Ok(Answer::Now(wire::PatchScheduleResponse {}))

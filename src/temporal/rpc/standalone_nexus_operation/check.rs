@@ -4,6 +4,7 @@ use temporalio_protos::temporal::api::sdk::v1::UserMetadata;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use crate::temporal::activity_options::cap;
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::{OperationIdPolicies, is_uuid};
 use crate::temporal::machine::standalone_nexus_operation::StartOperation;
 use crate::temporal::nexus::MAX_NAME_LENGTH;
@@ -12,9 +13,6 @@ use crate::temporal::proto::duration;
 use crate::temporal::reject::Reject;
 use crate::temporal::rpc::MAX_ID_LENGTH;
 use crate::temporal::visibility::{CustomAttributes, validate};
-
-/// The largest input, in bytes (dynamic config `limit.blobSize.error`).
-const MAX_INPUT_BYTES: usize = 2 * 1024 * 1024;
 
 /// The longest reason, in bytes (dynamic config `nexusoperation.limit.reasonLength`).
 const MAX_REASON_LENGTH: usize = 1_000;
@@ -30,6 +28,7 @@ const MAX_DETAILS_BYTES: usize = 20_000;
 pub(super) fn start(
     mut request: wire::StartNexusOperationExecutionRequest,
     custom: &CustomAttributes,
+    config: &DynamicConfig,
 ) -> Result<StartOperation, Reject> {
     length("request_id", &request.request_id)?;
     operation_id(&request.operation_id)?;
@@ -37,10 +36,9 @@ pub(super) fn start(
     target(&request)?;
     timeouts(&mut request)?;
     let size = request.input.as_ref().map_or(0, prost::Message::encoded_len);
-    if size > MAX_INPUT_BYTES {
-        return invalid(format!(
-            "input exceeds size limit. Length={size} Limit={MAX_INPUT_BYTES}"
-        ));
+    let limit = config.blob_limit();
+    if size > limit {
+        return invalid(format!("input exceeds size limit. Length={size} Limit={limit}"));
     }
     user_metadata(request.user_metadata.as_ref())?;
     let nexus_header = header::normalize(request.nexus_header).map_err(|why| {
@@ -50,8 +48,9 @@ pub(super) fn start(
         })
     })?;
     if let Some(attributes) = &request.search_attributes {
-        // What is kept is what was given, without the types that this writes beside it.
-        validate::validate(&mut attributes.clone(), &request.namespace, custom).map_err(Reject::InvalidArgument)?;
+        validate::validate(attributes, &request.namespace, custom, config)
+            .and_then(|()| validate::check_sizes(attributes, config))
+            .map_err(Reject::InvalidArgument)?;
     }
     Ok(StartOperation {
         namespace: request.namespace,

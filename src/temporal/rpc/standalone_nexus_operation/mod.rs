@@ -26,7 +26,7 @@ pub(super) fn start(
     }
     let policies = check::policies(&request);
     let custom = &engine.namespaces.require(&request.namespace)?.search_attributes;
-    let mut start = check::start(request, custom)?;
+    let mut start = check::start(request, custom, &engine.config)?;
     let Some(endpoint) = engine.nexus.endpoints.by_name(&start.endpoint) else {
         return Err(Reject::NotFound(format!(
             "could not find Nexus endpoint by name: {}",
