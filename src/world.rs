@@ -167,14 +167,29 @@ impl World {
     /// What keeps time from moving, in plain words.
     pub fn busy_with(&self) -> Vec<String> {
         let holds = self.held_by().map(|reason| format!("a hold: {reason}"));
+        holds.chain(self.at_work()).collect()
+    }
+
+    /// Who is at work, in plain words.
+    pub fn at_work(&self) -> impl Iterator<Item = String> {
         let deliveries = self.deliveries.iter().map(|_| "a webhook on its way".to_owned());
-        holds.chain(deliveries).chain(self.temporal.busy_with()).collect()
+        deliveries.chain(self.temporal.busy_with())
+    }
+
+    /// Whether a webhook is on its way.
+    pub fn is_delivering(&self) -> bool {
+        !self.deliveries.is_empty()
+    }
+
+    /// The holds of the test, oldest first, each with its reason.
+    pub fn holds(&self) -> impl Iterator<Item = (HoldId, &str)> {
+        self.holds.reasons()
     }
 
     /// Why the test holds time, if it does: by itself, or through Temporal's test service.
     pub fn held_by(&self) -> impl Iterator<Item = String> {
         let locked = (self.temporal.time_skipping() == Skipping::Locked).then(|| "LockTimeSkipping".to_owned());
-        self.holds.reasons().map(str::to_owned).chain(locked)
+        self.holds().map(|(_, reason)| reason.to_owned()).chain(locked)
     }
 
     // Handlers.

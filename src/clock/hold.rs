@@ -4,6 +4,13 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HoldId(u64);
 
+impl HoldId {
+    /// Its number: holds are counted from 0.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// Reasons why time may not move. Each is taken and released by name, so a pair can't be miscounted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holds {
@@ -26,7 +33,7 @@ impl Holds {
     }
 
     /// The reasons, oldest first.
-    pub(crate) fn reasons(&self) -> impl Iterator<Item = &str> {
-        self.reasons.values().map(String::as_str)
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = (HoldId, &str)> {
+        self.reasons.iter().map(|(id, reason)| (*id, reason.as_str()))
     }
 }

@@ -304,6 +304,11 @@ impl Human {
         PeopleGuard { human: self }
     }
 
+    /// How many open tasks no line of the script is for.
+    pub fn unplanned_tasks(&self) -> usize {
+        self.unplanned.len()
+    }
+
     /// The script of the verifier.
     pub fn verifier(&mut self) -> &mut Verifier {
         &mut self.verifier

@@ -76,6 +76,11 @@ impl Verifier {
         self
     }
 
+    /// Whether awaithumans has a provider of this name (case and outer spaces don't matter).
+    pub fn knows(provider: &str) -> bool {
+        PROVIDERS.contains(&canonical(provider).as_str())
+    }
+
     /// The verdict on an answer, or the refusal that the real server gives.
     pub(crate) fn judge(
         &mut self,
@@ -84,7 +89,7 @@ impl Verifier {
         forced: Option<Verdict>,
     ) -> Result<VerifierResult, Reject> {
         let provider = canonical(&config.provider);
-        if !PROVIDERS.contains(&provider.as_str()) {
+        if !Self::knows(&provider) {
             return Err(Reject::VerifierProviderUnknown {
                 provider: config.provider.clone(),
             });

@@ -3,6 +3,9 @@
 #[cfg(feature = "serve")]
 mod network;
 
+#[cfg(feature = "serve")]
+pub(crate) use network::Step;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -350,6 +353,11 @@ impl State {
         let Some(wall) = self.wall else {
             return;
         };
+        if self.world.holds().next().is_some() {
+            // A hold stops the wall clock too: it goes on from here when the hold is over.
+            self.wall = Some(Wall::set_to(self.world.now()));
+            return;
+        }
         let now = wall.now();
         while self.world.handle_timeout(now) {}
         self.world.set_time(now);

@@ -6,7 +6,7 @@ mod http;
 mod wall;
 
 #[cfg(feature = "serve")]
-pub(crate) use driver::Delivery;
+pub(crate) use driver::{Delivery, Step};
 pub(crate) use driver::{Driver, Grace, Pace};
 pub(crate) use grpc::Connection;
 #[cfg(feature = "serve")]

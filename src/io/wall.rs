@@ -13,7 +13,6 @@ pub(crate) struct Wall {
 
 impl Wall {
     /// A clock that shows `to` now.
-    #[cfg(feature = "serve")]
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where a world that is served on real time learns of it"

@@ -11,6 +11,7 @@
 //! ```
 
 mod clock;
+mod control;
 mod grpc;
 mod health;
 mod page;
@@ -51,7 +52,7 @@ pub enum Time {
     Real,
     /// As the wall clock does; it jumps to what is due next while a client waits for a result and nothing else moves.
     Skip,
-    /// Not at all, unless a client of Temporal's test service moves it. It starts at 2026-01-01T00:00:00Z.
+    /// Not at all, unless a client of Temporal's test service or of the control API moves it. It starts at 2026-01-01T00:00:00Z.
     Manual,
 }
 
@@ -213,12 +214,14 @@ impl Server {
     /// If a listening socket breaks.
     pub async fn run(self) -> io::Result<()> {
         let human = axum::serve(self.awaithumans, router(self.driver.clone()));
-        let page = axum::serve(self.ui, page::router(&self.ready));
+        let control = control::Control::new(self.driver.clone(), self.time);
+        let page = axum::serve(self.ui, page::router(&self.ready, control.clone()));
         tokio::select! {
             () = grpc::serve(self.temporal, self.driver.clone()) => Ok(()),
             ended = human.into_future() => ended,
             ended = page.into_future() => ended,
             () = Network::default().run(self.driver.clone(), self.outgoing) => Ok(()),
+            () = control.end_holds() => Ok(()),
             () = keep_time(self.driver.clone(), self.time) => Ok(()),
         }
     }

@@ -1,15 +1,22 @@
-//! The port for people: a page that says what is where. The control API hangs below `/_testkit/v1` once it is there.
+//! The port for people: a page that says what is where, and below `/_testkit/v1` the control API.
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::response::Html;
 use axum::routing::get;
 
 use super::Ready;
+use super::control::{self, Control};
 
 /// Everything on this port.
-pub(super) fn router(ready: &Ready) -> Router {
+pub(super) fn router(ready: &Ready, control: Control) -> Router {
     let page = Html(page(ready));
-    Router::new().route("/", get(async move || page))
+    Router::new()
+        .route("/", get(async move || page))
+        .merge(control::router(control))
+        .fallback(control::not_found)
+        .method_not_allowed_fallback(control::method_not_allowed)
+        .layer(from_fn(control::loopback_only))
 }
 
 fn page(ready: &Ready) -> String {

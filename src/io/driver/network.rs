@@ -4,7 +4,21 @@ use std::time::Duration;
 
 use super::super::wall::Wall;
 use super::{Driver, RpcAnswer, gone};
+use crate::clock::Timestamp;
 use crate::world::{Input, World};
+
+/// What one step of a move through time came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// One thing happened.
+    Fired,
+    /// It is the moment that was named, and nothing is due before.
+    Arrived,
+    /// Somebody is at work.
+    Busy,
+    /// Time is held.
+    Held,
+}
 
 impl Driver {
     /// A connection has ended, and no call of it is left.
@@ -55,10 +69,11 @@ impl Driver {
         self.write(|_| ());
     }
 
-    /// How long it is until something is due by the wall clock; `None` if nothing is, or the world doesn't follow it.
+    /// How long it is until something is due by the wall clock; `None` if nothing is, if time is held, or if the world doesn't
+    /// follow that clock.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         let state = self.lock();
-        let wall = state.wall?;
+        let wall = state.wall.filter(|_| state.world.holds().next().is_none())?;
         state.world.poll_timeout().map(|due| wall.until(due))
     }
 
@@ -80,6 +95,38 @@ impl Driver {
         state.wall = state.wall.map(|_| Wall::set_to(now));
         self.carry_out(&mut state);
         true
+    }
+
+    /// Takes one step of a move to `until`: fires the one thing that is due next, or arrives. Nothing happens while time is held or
+    /// somebody is at work.
+    pub(crate) fn step_towards(&self, until: Timestamp) -> Step {
+        let mut state = self.enter();
+        // What has just become due by the wall clock may be a webhook, which is on its way only when it has been sent.
+        if self.send_outputs(&mut state) {
+            self.shared.changed.notify_waiters();
+        }
+        if state.world.held_by().next().is_some() {
+            return Step::Held;
+        }
+        if !state.is_quiet() {
+            return Step::Busy;
+        }
+        let fired = state.world.handle_timeout(until);
+        if !fired {
+            state.world.set_time(until);
+        }
+        let now = state.world.now();
+        state.wall = state.wall.map(|_| Wall::set_to(now));
+        self.carry_out(&mut state);
+        match fired {
+            true => Step::Fired,
+            false => Step::Arrived,
+        }
+    }
+
+    /// How long, in real time, somebody may be at work before those who wait for time are told.
+    pub(crate) fn grace(&self) -> Duration {
+        self.shared.grace.0
     }
 
     /// The next change of the world. Enable it before looking at the world, so that no change falls between the two.

@@ -65,7 +65,7 @@ async fn the_ready_line_says_where_everything_is_and_a_signal_ends_it() {
 
         let address = text(&ready, "ui").strip_prefix("http://").unwrap();
         let mut page = tokio::net::TcpStream::connect(address).await.unwrap();
-        page.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        page.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .await
             .unwrap();
         let mut html = String::new();

@@ -1,6 +1,8 @@
 //! Both fakes over TCP: with real clients and a real worker, and with clients that mean harm.
 
 mod binary;
+mod control;
+mod control_docs;
 mod grpc;
 mod long_poll;
 mod test_service;

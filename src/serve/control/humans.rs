@@ -1,0 +1,273 @@
+//! `/_testkit/v1/humans`: scripted people, verdicts, and what happens to the server at once.
+
+use awaithumans_temporal::wire::json::Json;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::problem::Problem;
+use super::seconds::Seconds;
+use super::{Control, answer, body};
+use crate::clock::Timestamp;
+use crate::human::{Human, Matcher, SOMEBODY, Verdict, Verifier};
+use crate::journal::Journal;
+
+const HUMANS_FIX: &str = "send one of person, verifier, now, server and forget, each as docs/control-api.md has it: \
+                          {\"person\": {\"matches\": \"any\", \"does\": {\"complete\": {\"approved\": true}}}}";
+
+/// What is to happen.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Instruction {
+    Person(Person),
+    Verifier(VerifierLine),
+    Now(Now),
+    Server(Server),
+    Forget(Forget),
+}
+
+/// A line of the script: see `Humans::on`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Person {
+    matches: Matches,
+    #[serde(default)]
+    after_seconds: Seconds,
+    by: Option<String>,
+    via: Option<String>,
+    times: Option<u32>,
+    does: Does,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Matches {
+    Any,
+    Title(String),
+    TitleContains(String),
+    Key(String),
+    Assignee(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Does {
+    Complete(Answer),
+    Cancel,
+    Never,
+    RejectUntilExhausted,
+}
+
+/// What the verifier says: see `Verifier`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerifierLine {
+    says: Says,
+    #[serde(default)]
+    to: To,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Says {
+    Pass(String),
+    Reject(String),
+    Outage(String),
+}
+
+/// For which answers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum To {
+    /// All of which nothing else is said.
+    #[default]
+    Default,
+    /// The next one, once.
+    Next,
+    /// Those that this provider verifies.
+    Provider(Provider),
+}
+
+/// Something that somebody does at this moment.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Now {
+    task: TaskName,
+    does: Act,
+    by: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TaskName {
+    Id(String),
+    Key(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Act {
+    Complete(Answer),
+    Cancel,
+    Claim,
+}
+
+/// What happens to the server's process.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Server {
+    Stop,
+    Start,
+    Restart,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Forget {
+    People,
+}
+
+/// A person's answer: an object, as Python reads it, so with big integers and in the order of its keys.
+#[derive(Debug)]
+struct Answer(Json);
+
+impl<'de> Deserialize<'de> for Answer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        match Json::parse(raw.get().as_bytes()) {
+            Ok(answer) if answer.is_object() => Ok(Self(answer)),
+            Ok(_) => Err(D::Error::custom("an answer is an object")),
+            Err(error) => Err(D::Error::custom(error)),
+        }
+    }
+}
+
+/// The name of a provider that awaithumans knows.
+#[derive(Debug)]
+struct Provider(String);
+
+impl<'de> Deserialize<'de> for Provider {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match Verifier::knows(&name) {
+            true => Ok(Self(name)),
+            false => Err(D::Error::custom(format!("awaithumans knows no provider {name:?}"))),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Done {
+    now: Timestamp,
+    /// How many open tasks a new line of the script was for; those to come are not among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_tasks_taken_up: Option<usize>,
+}
+
+/// `POST /_testkit/v1/humans`.
+pub(super) async fn instruct(State(control): State<Control>, request: Request) -> Result<Response, Problem> {
+    let instruction: Instruction = body::read(request, HUMANS_FIX).await?;
+    let done = control.driver.write(|world| {
+        let (human, now, journal) = world.human_mut();
+        let open_tasks_taken_up = carry_out(instruction, human, now, journal)?;
+        Ok(Done {
+            now,
+            open_tasks_taken_up,
+        })
+    })?;
+    Ok(answer(StatusCode::OK, &done))
+}
+
+fn carry_out(
+    instruction: Instruction,
+    human: &mut Human,
+    now: Timestamp,
+    journal: &mut Journal,
+) -> Result<Option<usize>, Problem> {
+    match instruction {
+        Instruction::Person(person) => {
+            let before = human.unplanned_tasks();
+            person.join(human);
+            return Ok(Some(before.saturating_sub(human.unplanned_tasks())));
+        }
+        Instruction::Verifier(line) => line.instruct(human.verifier()),
+        Instruction::Now(act) => act.carry_out(human, now, journal)?,
+        Instruction::Server(Server::Stop) => human.stop(now, journal),
+        Instruction::Server(Server::Start) => human.start(now, journal),
+        Instruction::Server(Server::Restart) => human.restart(now, journal),
+        Instruction::Forget(Forget::People) => human.people().clear(),
+    }
+    Ok(None)
+}
+
+impl Person {
+    fn join(self, human: &mut Human) {
+        let matcher = match self.matches {
+            Matches::Any => Matcher::any(),
+            Matches::Title(title) => Matcher::title(&title),
+            Matches::TitleContains(part) => Matcher::title_contains(&part),
+            Matches::Key(key) => Matcher::key(&key),
+            Matches::Assignee(email) => Matcher::assignee(&email),
+        };
+        let mut people = human.people();
+        let mut on = people.on(matcher).after(self.after_seconds.0);
+        if let Some(email) = &self.by {
+            on = on.by(email);
+        }
+        if let Some(channel) = &self.via {
+            on = on.via(channel);
+        }
+        if let Some(times) = self.times {
+            on = on.times(times);
+        }
+        match self.does {
+            Does::Complete(Answer(answer)) => on.complete(answer),
+            Does::Cancel => on.cancel(),
+            Does::Never => on.never(),
+            Does::RejectUntilExhausted => on.reject_until_exhausted(),
+        }
+    }
+}
+
+impl VerifierLine {
+    fn instruct(self, verifier: &mut Verifier) {
+        let verdict = match self.says {
+            Says::Pass(reason) => Verdict::Pass(reason),
+            Says::Reject(reason) => Verdict::Reject(reason),
+            Says::Outage(detail) => Verdict::Outage(detail),
+        };
+        match self.to {
+            To::Default => verifier.by_default(verdict),
+            To::Next => verifier.next(verdict),
+            To::Provider(Provider(name)) => verifier.of_provider(&name, verdict),
+        };
+    }
+}
+
+impl Now {
+    fn carry_out(self, human: &mut Human, now: Timestamp, journal: &mut Journal) -> Result<(), Problem> {
+        let id = match self.task {
+            TaskName::Id(id) => id,
+            TaskName::Key(key) => {
+                let task = human.task_by_key(&key).map(|task| task.id.clone());
+                task.ok_or_else(|| Problem::InvalidField {
+                    field: "now.task.key".to_owned(),
+                    message: format!("there is no task of key {key:?}"),
+                    fix: "name a task that was created: GET /api/tasks of awaithumans lists them".to_owned(),
+                })?
+            }
+        };
+        let by = self.by.as_deref().unwrap_or(SOMEBODY);
+        let outcome = match self.does {
+            Act::Complete(Answer(answer)) => human.complete(now, journal, &id, answer, by),
+            Act::Cancel => human.cancel(now, journal, &id),
+            Act::Claim => human.claim(now, journal, &id, by),
+        };
+        outcome.map_err(|body| Problem::Refused {
+            body: body.to_compact(),
+        })
+    }
+}
