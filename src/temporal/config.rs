@@ -46,7 +46,7 @@ settings! {
     /// Whether the second generation of worker versioning is served: assignment and redirect rules.
     versioning_rules: bool = false, "frontend.workerVersioningRuleAPIs";
     /// Whether workers and workflow commands may name build ids of the first two generations.
-    versioning_workflow: bool = false, "frontend.workerVersioningWorkflowAPIs";
+    versioning_workflow: bool = true, "frontend.workerVersioningWorkflowAPIs";
     /// The largest value in an event or request, in bytes: see [`DynamicConfig::blob_limit`].
     blob_error_bytes: usize = 2 * 1024 * 1024, "limit.blobSize.error";
     /// What is left of a failure that is larger, in bytes.

@@ -88,6 +88,8 @@ pub enum Reject {
     Aborted(String),
     /// Pages of a workflow task's completion are missing: the worker sends all of them again.
     WorkflowTaskCompletionBufferLost(String),
+    /// Workers of this build id get the tasks that a poll asks for.
+    NewerBuildExists(String),
     /// An operation of several that weren't carried out, since another one failed.
     OperationAborted,
     /// One of several operations failed: for each of them why, or `None` where it was carried out.
@@ -111,6 +113,7 @@ impl Reject {
                 Code::FailedPrecondition
             }
             Self::QueryFailed { .. } => Code::InvalidArgument,
+            Self::NewerBuildExists(_) => Code::OutOfRange,
             Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
             Self::ResourceExhausted(_) | Self::DeploymentLimit(_) | Self::ConcurrentLimit(_) => Code::ResourceExhausted,
             Self::Unavailable(_) => Code::Unavailable,
@@ -153,6 +156,7 @@ impl Reject {
                 run_id,
             } => format!("nexus operation execution already started: request_id={start_request_id}, run_id={run_id}"),
             Self::NamespaceAlreadyExists(name) => format!("Namespace {name:?} already exists"),
+            Self::NewerBuildExists(build_id) => format!("Task queue has a newer compatible build: {build_id:?}"),
             Self::NamespaceInvalidState { state, allowed, .. } => {
                 let allowed: Vec<String> = allowed.iter().copied().map(state_name).collect();
                 format!(
@@ -265,6 +269,12 @@ impl Reject {
             Self::WorkflowTaskCompletionBufferLost(_) => Some(any(
                 "WorkflowTaskCompletionBufferLostFailure",
                 &details::WorkflowTaskCompletionBufferLostFailure {},
+            )),
+            Self::NewerBuildExists(build_id) => Some(any(
+                "NewerBuildExistsFailure",
+                &details::NewerBuildExistsFailure {
+                    default_build_id: build_id.clone(),
+                },
             )),
             Self::OperationAborted => Some(prost_types::Any {
                 type_url: "type.googleapis.com/temporal.api.failure.v1.MultiOperationExecutionAborted".to_owned(),

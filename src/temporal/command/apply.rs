@@ -145,6 +145,7 @@ impl Run {
 
     fn schedule_activity(&mut self, context: &mut Context<'_>, schedule: ScheduleActivity, completed_event_id: i64) {
         let paused = self.is_paused();
+        let has_build = !self.versioning.build.assigned().is_empty();
         let (machines, mut txn) = self.open(context);
         let attributes = history::ActivityTaskScheduledEventAttributes {
             workflow_task_completed_event_id: completed_event_id,
@@ -154,6 +155,9 @@ impl Run {
         let scheduled_event_id = txn.log().next_event_id();
         let eager = schedule.request_eager;
         let mut activity = Activity::schedule(&mut txn, attributes, eager);
+        if has_build && activity.stays_with_workflow() {
+            activity.bind_to_workflow();
+        }
         if paused {
             activity.hold_back(&mut txn);
         }
@@ -331,6 +335,8 @@ impl Run {
             user_metadata,
             versioning: StartVersioning {
                 over: Override::parse(attributes.versioning_override.as_ref()).ok().flatten(),
+                #[allow(deprecated)]
+                inherits_build_id: attributes.inherit_build_id,
                 ..Default::default()
             },
             ..Default::default()

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use prost::Message as _;
 use temporalio_protos::temporal::api::common::v1::{Memo, SearchAttributes};
 use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Cause;
+use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 
 use super::{Annotated, BadCommand, Close, Command, continue_as_new, size};
 use crate::temporal::config::DynamicConfig;
@@ -77,9 +78,22 @@ impl<'a> Batch<'a> {
         match command {
             Command::StartTimer { timer_id, .. } => self.start_timer(timer_id),
             Command::CancelTimer { timer_id } => self.cancel_timer(timer_id),
-            Command::ScheduleActivity(schedule) => self.schedule_activity(&schedule.attributes.activity_id),
+            Command::ScheduleActivity(schedule) => {
+                let attributes = &schedule.attributes;
+                #[allow(deprecated)]
+                let stays = attributes.use_workflow_build_id;
+                let what = (Cause::BadScheduleActivityAttributes, "Activity");
+                self.stay_on_queue(what, stays, attributes.task_queue.as_ref())?;
+                self.schedule_activity(&attributes.activity_id)
+            }
             Command::RequestCancelActivity { scheduled_event_id } => self.cancel_activity(*scheduled_event_id),
-            Command::StartChild(attributes) => self.start_child(&attributes.workflow_id),
+            Command::StartChild(attributes) => {
+                #[allow(deprecated)]
+                let stays = attributes.inherit_build_id;
+                let what = (Cause::BadStartChildExecutionAttributes, "StartChildWorkflowExecution");
+                self.stay_on_queue(what, stays, attributes.task_queue.as_ref())?;
+                self.start_child(&attributes.workflow_id)
+            }
             Command::SignalExternal(_) => self.signal_external(),
             Command::CancelExternal(_) => self.cancel_external(),
             Command::ScheduleNexusOperation(..) => self.schedule_nexus_operation(),
@@ -91,6 +105,24 @@ impl<'a> Batch<'a> {
             Command::UpsertSearchAttributes(attributes) => self.upsert_search_attributes(attributes),
             Command::ModifyMemo(memo) => self.modify_memo(memo),
             Command::RecordMarker(_) => Ok(()),
+        }
+    }
+
+    /// What goes by the build id of a workflow must be on the workflow's queue, unless rules gave it that build id.
+    fn stay_on_queue(
+        &self,
+        (cause, what): (Cause, &str),
+        stays: bool,
+        queue: Option<&TaskQueue>,
+    ) -> Result<(), BadCommand> {
+        let is_assigned = !self.run.versioning.build.assigned().is_empty();
+        let name = queue.map_or("", |queue| &queue.name);
+        match !is_assigned && stays && !name.is_empty() && name != self.run.start.task_queue {
+            true => Err(BadCommand::new(
+                cause,
+                format!("{what} with UseCompatibleVersion cannot run on different task queue."),
+            )),
+            false => Ok(()),
         }
     }
 
@@ -265,7 +297,13 @@ impl<'a> Batch<'a> {
             return Err(BadCommand::unhandled_command());
         }
         match close {
-            Close::ContinueAsNew(attributes) => continue_as_new::check(attributes, &self.run.start),
+            Close::ContinueAsNew(attributes) => {
+                continue_as_new::check(attributes, &self.run.start)?;
+                #[allow(deprecated)]
+                let stays = attributes.inherit_build_id;
+                let what = (Cause::BadContinueAsNewAttributes, "ContinueAsNew");
+                self.stay_on_queue(what, stays, attributes.task_queue.as_ref())
+            }
             Close::Complete(_) | Close::Fail(_) | Close::Cancel(_) => Ok(()),
         }
     }

@@ -23,6 +23,7 @@ use crate::temporal::rpc;
 use crate::temporal::run::RunRef;
 use crate::temporal::timer::Timer;
 use crate::temporal::token::TaskToken;
+use crate::temporal::versioning::build_ids::StartingWorker;
 
 /// The server's own calls: no client has this ticket or this connection.
 const OWN: u64 = u64::MAX;
@@ -220,7 +221,13 @@ impl Engine {
             .and_then(|run| run.machines.activities.keys().next().copied());
         batch.scheduled_event_id = scheduled.unwrap_or_default();
         self.with_run(now, run, |run, context| {
-            run.start_activity(context, batch.scheduled_event_id, 1, &batch.worker)
+            run.start_activity(
+                context,
+                batch.scheduled_event_id,
+                1,
+                &batch.worker,
+                &StartingWorker::default(),
+            )
         });
         Ok(())
     }
@@ -304,7 +311,7 @@ impl Engine {
             .map(|run| run.machines.workflow_task.scheduled_event_id())
             .unwrap_or_default();
         self.with_run(now, run, |run, context| {
-            run.start_workflow_task(context, scheduled, worker, None, None)
+            run.start_workflow_task(context, scheduled, worker, None, StartingWorker::default())
         });
         let Some(task) = self.runs.get(run).map(|run| &run.machines.workflow_task) else {
             return Err(Reject::workflow_completed());

@@ -98,6 +98,8 @@ impl Engine {
         let is_first = run.machines.workflow_task.last_completed_started_event_id() == 0;
         Dispatch {
             directive: run.versioning.directive(is_first && !is_activity),
+            build_id: run.build_id_directive(task),
+            run_id: run.start.run_id.clone(),
             workflow_id: run.start.workflow_id.clone(),
             stamp: run.versioning.task_stamp(is_activity),
             priority: priority::level(run.task_priority(task).as_ref()),
@@ -135,9 +137,17 @@ impl Engine {
         let Some(parent) = self.runs.get(parent).filter(|_| child.versioning.over.is_none()) else {
             return;
         };
-        child.versioning = match parent.start.namespace == child.namespace {
-            true => parent.versioning.for_child(parent.start.task_queue != child.task_queue),
+        let by_build_id = match child.versioning.inherits_build_id {
+            true => parent.versioning.passed_on_build(),
             false => StartVersioning::default(),
+        };
+        child.versioning = match parent.start.namespace == child.namespace {
+            true => StartVersioning {
+                inherited_build_id: by_build_id.inherited_build_id,
+                source_build_id: by_build_id.source_build_id,
+                ..parent.versioning.for_child(parent.start.task_queue != child.task_queue)
+            },
+            false => by_build_id,
         };
     }
 

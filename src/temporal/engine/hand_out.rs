@@ -13,6 +13,7 @@ use crate::temporal::standalone::ActivityRef;
 use crate::temporal::token::TaskToken;
 use crate::temporal::txn::Note;
 use crate::temporal::versioning::Version;
+use crate::temporal::versioning::build_ids::{StartingWorker, stamp_of};
 
 /// The attempt that a worker may take before any queue has the task.
 const FIRST_ATTEMPT: i32 = 1;
@@ -124,7 +125,7 @@ impl Engine {
                     scheduled_event_id,
                     &poller.identity,
                     None,
-                    poller.worker_version.clone(),
+                    starting_worker(found),
                 );
             if started {
                 run.follow_worker(context, version, found.route.revision);
@@ -184,6 +185,7 @@ impl Engine {
         found: &Match,
     ) -> Option<Vec<u8>> {
         let poller = &found.poller;
+        let worker = starting_worker(found);
         let wanted = self.wanted_version(run);
         let started = self.with_run(now, run, |run, context| {
             let wanted = (wanted.0.as_ref(), wanted.1);
@@ -191,7 +193,8 @@ impl Engine {
                 && run.has_scheduled_activity(scheduled_event_id, attempt)
                 && !run.is_stopped_by_rule(context, scheduled_event_id)
                 && run.prepare_activity_task(context, taking(found), wanted)
-                && run.start_activity(context, scheduled_event_id, attempt, &poller.identity)
+                && run.admits_to_activity(scheduled_event_id, &worker)
+                && run.start_activity(context, scheduled_event_id, attempt, &poller.identity, &worker)
         })?;
         if !started {
             return None;
@@ -242,7 +245,12 @@ impl Engine {
                 continue;
             }
             let started = self.with_run(now, run, |run, context| {
-                run.start_activity(context, scheduled_event_id, FIRST_ATTEMPT, identity)
+                // The worker that asks for it is where the workflow is.
+                let worker = StartingWorker {
+                    stamp: stamp_of(run.versioning.build.assigned()),
+                    ..Default::default()
+                };
+                run.start_activity(context, scheduled_event_id, FIRST_ATTEMPT, identity, &worker)
             });
             let task = self.activity_task_response(run, scheduled_event_id);
             let Some(task) = task.filter(|_| started == Some(true)) else {
@@ -359,6 +367,16 @@ fn taking(found: &Match) -> Taking<'_> {
         is_sticky: found.sticky,
         target: found.route.target.as_ref(),
         revision: found.route.revision,
+    }
+}
+
+/// The same by build ids.
+fn starting_worker(found: &Match) -> StartingWorker {
+    let is_redirected = !found.sticky && found.route.assigned != found.poller.group.build_id();
+    StartingWorker {
+        stamp: found.poller.worker_version.clone(),
+        redirected_from: is_redirected.then(|| found.route.assigned.clone()),
+        is_sticky: found.sticky,
     }
 }
 

@@ -86,7 +86,8 @@ impl Engine {
             None => Err(ChildStartFailure::NamespaceNotFound),
             Some(namespace) => {
                 start.namespace_id = namespace.id.clone();
-                start.request_id = self.entropy.uuid();
+                // As Temporal makes it (`generateChildWorkflowRequestID`); the last number is the cluster's version.
+                start.request_id = format!("{}:{}:0", parent.run_id, parent.initiated_event_id);
                 self.start_child_run(now, start, parent.run)
             }
         };

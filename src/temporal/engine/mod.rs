@@ -4,6 +4,7 @@
 //! out to its end before the call returns. Answers leave by [`Engine::poll_output`].
 
 mod batch;
+mod build_ids;
 mod deployment;
 mod expiry;
 mod hand_out;
@@ -572,8 +573,10 @@ impl Engine {
         let for_workers = |task: &Task| task.queue() != super::batch::TASK_QUEUE;
         for task in effects.tasks.into_iter().filter(for_workers) {
             let dispatch = self.dispatch(run, &task);
-            self.matching
-                .add(now, namespace.as_deref().unwrap_or_default(), task, dispatch);
+            let namespace = namespace.as_deref().unwrap_or_default();
+            if let Some(build_id) = self.matching.add(now, namespace, task.clone(), dispatch) {
+                self.note_assigned(run, &task, &build_id);
+            }
         }
         self.mail.extend(effects.mail);
         for (ticket, reply) in effects.replies {

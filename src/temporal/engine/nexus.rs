@@ -20,6 +20,7 @@ use crate::temporal::run::RunRef;
 use crate::temporal::timer::Timer;
 use crate::temporal::token::TaskToken;
 use crate::temporal::txn::Note;
+use crate::temporal::versioning::build_ids::BuildIdDirective;
 
 /// A request, and how long it may take: the timeout to blame if that is too little.
 type Timed<R> = (R, Result<Duration, TimeoutType>);
@@ -274,8 +275,12 @@ impl Engine {
         let deadline = request.deadline;
         let number = self.nexus.requests.insert(request);
         self.timers.set(Timer::NexusRequest(number), deadline);
+        let dispatch = Dispatch {
+            build_id: BuildIdDirective::Assign,
+            ..Default::default()
+        };
         self.matching
-            .add(now, namespace, Task::Nexus { number, queue }, Dispatch::default());
+            .add(now, namespace, Task::Nexus { number, queue }, dispatch);
     }
 
     fn note_external(&mut self, endpoint: &str) {

@@ -125,6 +125,10 @@ pub(crate) struct WorkflowTask {
     /// A pinned workflow hears that another version would be its target now.
     target_changed: bool,
     worker_version: Option<WorkerVersionStamp>,
+    /// The build id of the worker that took it last, if it uses versioning.
+    build_id: String,
+    /// How often redirect rules had sent the run on then.
+    redirects: i64,
     sticky: Option<Sticky>,
     last_completed_started_event_id: i64,
     last_failure: Option<Box<Failure>>,
@@ -150,6 +154,8 @@ impl Default for WorkflowTask {
             suggest_reasons: Vec::new(),
             target_changed: false,
             worker_version: None,
+            build_id: String::new(),
+            redirects: 0,
             sticky: None,
             last_completed_started_event_id: 0,
             last_failure: None,
@@ -233,6 +239,7 @@ impl WorkflowTask {
         request: &RespondWorkflowTaskCompletedRequest,
         normal_queue: &str,
         discard: bool,
+        started_stamp: Option<WorkerVersionStamp>,
     ) -> Option<i64> {
         self.state = step(self.state, Input::Complete)?;
         self.pages = Pages::default();
@@ -241,9 +248,7 @@ impl WorkflowTask {
             self.kind = Kind::Normal;
             return None;
         }
-        #[allow(deprecated)]
-        let worker_version = request.worker_version_stamp.clone();
-        self.write_unwritten(txn, normal_queue, &request.identity, worker_version);
+        self.write_unwritten(txn, normal_queue, &request.identity, started_stamp);
         let sdk_metadata = request.sdk_metadata.clone().map(sorted_flags);
         let worker = Completed::of(request);
         let completed_event_id = txn.emit(history::WorkflowTaskCompletedEventAttributes {
@@ -422,6 +427,27 @@ impl WorkflowTask {
     /// What the next started event tells a pinned workflow.
     pub(crate) fn set_target_changed(&mut self, changed: bool) {
         self.target_changed = changed;
+    }
+
+    /// The build id of the worker that took the task, if it uses versioning.
+    pub(crate) fn build_id(&self) -> &str {
+        &self.build_id
+    }
+
+    /// A worker of this build id is about to take it; empty if it doesn't use versioning.
+    pub(crate) fn set_build(&mut self, build_id: &str, redirects: i64) {
+        build_id.clone_into(&mut self.build_id);
+        self.redirects = redirects;
+    }
+
+    /// An attempt that isn't in the history goes to another build id than the one before: it counts as a task of its own.
+    /// Its scheduled event says how many attempts there were.
+    pub(crate) fn begin_anew_for(&mut self, txn: &mut Txn<'_>, normal_queue: &str, build_id: &str) {
+        if self.attempt > 1 && self.build_id != build_id {
+            let task_queue = self.task_queue(normal_queue);
+            self.scheduled_event_id = txn.emit_at(self.scheduled_at, self.scheduled_attributes(task_queue));
+            self.attempt = 1;
+        }
     }
 
     /// Whether the task waits, and may wait elsewhere: a speculative one is soon given up by itself.

@@ -1,9 +1,12 @@
 //! Task queues: tasks that wait for a worker, workers that wait for a task, and which goes to which.
 
+mod build_ids;
 mod invariant;
 mod queue;
 mod rate;
 mod shut_down;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,6 +22,7 @@ use super::priority;
 use super::run::RunRef;
 use super::standalone::ActivityRef;
 use super::txn::Ticket;
+use super::versioning::build_ids::{BuildIdDirective, BuildIds, QueueBuildIds};
 use super::versioning::{Directive, QueueRouting, Route, Routing, Version, WorkerGroup};
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
@@ -91,6 +95,10 @@ impl Task {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dispatch {
     pub(crate) directive: Directive,
+    /// The same by build ids, if the run has no deployment.
+    pub(crate) build_id: BuildIdDirective,
+    /// Decides whether the run takes part in an assignment rule's ramp.
+    pub(crate) run_id: String,
     /// Decides whether the workflow takes part in a ramp.
     pub(crate) workflow_id: String,
     /// The run's stamp when the task was put here: a later one makes it stale.
@@ -103,6 +111,8 @@ impl Default for Dispatch {
     fn default() -> Self {
         Self {
             directive: Directive::default(),
+            build_id: BuildIdDirective::default(),
+            run_id: String::new(),
             workflow_id: String::new(),
             stamp: 0,
             priority: priority::DEFAULT,
@@ -145,6 +155,8 @@ pub(crate) struct Matching {
     queues: BTreeMap<QueueKey, Queue>,
     /// What each queue knows of versions.
     routings: BTreeMap<QueueKey, QueueRouting>,
+    /// What each queue knows of build ids without deployments.
+    build_ids: QueueBuildIds,
     /// Where a parked poll waits.
     polls: BTreeMap<Ticket, LaneKey>,
     /// Connections that have polled a lane and are alive: they will poll it again.
@@ -172,9 +184,10 @@ pub(crate) struct Match {
 
 impl Matching {
     /// A task is to be done. One for a worker's own queue goes to the normal queue if nobody serves that any more, or if
-    /// its run must go to another version.
-    pub(crate) fn add(&mut self, now: Timestamp, namespace: &str, task: Task, dispatch: Dispatch) {
-        let queued = Queued {
+    /// its run must go to another version. Gives the build id that the queue has given it, if it did so and no worker
+    /// takes the task at once.
+    pub(crate) fn add(&mut self, now: Timestamp, namespace: &str, task: Task, dispatch: Dispatch) -> Option<String> {
+        let mut queued = Queued {
             task,
             dispatch,
             added: now,
@@ -186,11 +199,18 @@ impl Matching {
         };
         let normal = key(queued.task.normal_queue());
         let own = key(queued.task.queue());
+        let mut assigned = None;
         let (key, lane) = match own != normal && self.is_served(now, &own) && self.stays_sticky(&normal, &queued) {
             true => (own, WorkerGroup::Unversioned),
             false => {
-                let lane = self.route(&normal, &queued).lane;
-                (normal, lane)
+                let route = self.route(&normal, &queued);
+                let lane = self.queues.get(&normal).and_then(|queue| queue.lane(&route.lane));
+                let waits = !lane.is_some_and(queue::Lane::is_free);
+                if waits && queued.dispatch.build_id == BuildIdDirective::Assign && !route.assigned.is_empty() {
+                    queued.dispatch.build_id = BuildIdDirective::Assigned(route.assigned.clone());
+                    assigned = Some(route.assigned);
+                }
+                (normal, route.lane)
             }
         };
         self.queues
@@ -198,6 +218,7 @@ impl Matching {
             .or_default()
             .add(now, lane.clone(), queued);
         self.note((key, lane));
+        assigned
     }
 
     /// An activity's task must not be handed out any more.
@@ -431,22 +452,31 @@ impl Matching {
     /// Puts the tasks of a queue into the lanes where they belong now.
     fn sort(&mut self, key: &QueueKey) {
         let routing = self.routings.get(key);
+        let build_ids = self.build_ids.get(&key.namespace, &key.name);
         let Some(queue) = self.queues.get_mut(key) else {
             return;
         };
-        let changed = queue.sort(|queued| route(routing, key.kind, queued).lane);
+        let changed = queue.sort(|queued| route(routing, build_ids, key.kind, queued).lane);
         for lane in changed {
             self.note((key.clone(), lane));
         }
     }
 
     fn route(&self, key: &QueueKey, queued: &Queued) -> Route {
-        route(self.routings.get(key), key.kind, queued)
+        let build_ids = self.build_ids.get(&key.namespace, &key.name);
+        route(self.routings.get(key), build_ids, key.kind, queued)
     }
 
     fn route_sticky(&self, normal: &QueueKey, queued: &Queued) -> Option<Route> {
         let dispatch = &queued.dispatch;
-        match self.routings.get(normal) {
+        if !self
+            .build_ids
+            .get(&normal.namespace, &normal.name)
+            .stays_sticky(&dispatch.build_id)
+        {
+            return None;
+        }
+        match self.routings.get(normal).filter(|_| !dispatch.build_id.is_assigned()) {
             Some(routing) => routing.route_sticky(&dispatch.directive, &dispatch.workflow_id),
             None => Some(Route::default()),
         }
@@ -463,12 +493,22 @@ impl Matching {
     }
 }
 
-fn route(routing: Option<&QueueRouting>, kind: Kind, queued: &Queued) -> Route {
+/// A deployment's routing goes first, unless the run has a build id already; then sets and rules.
+fn route(routing: Option<&QueueRouting>, build_ids: &BuildIds, kind: Kind, queued: &Queued) -> Route {
     let dispatch = &queued.dispatch;
     let is_activity = kind == Kind::Activity;
-    match routing {
+    let by_deployment = match routing.filter(|_| !dispatch.build_id.is_assigned()) {
         Some(routing) => routing.route(&dispatch.directive, &dispatch.workflow_id, is_activity),
         None => QueueRouting::default().route(&dispatch.directive, &dispatch.workflow_id, is_activity),
+    };
+    if by_deployment.lane != WorkerGroup::Unversioned {
+        return by_deployment;
+    }
+    let resolved = build_ids.resolve(&dispatch.build_id, &dispatch.run_id);
+    Route {
+        lane: resolved.group,
+        assigned: resolved.assigned,
+        ..by_deployment
     }
 }
 
@@ -476,127 +516,5 @@ fn normal_key(own: &QueueKey, task: &Task) -> QueueKey {
     QueueKey {
         name: task.normal_queue().to_owned(),
         ..own.clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(name: &str) -> QueueKey {
-        QueueKey {
-            namespace: "default".to_owned(),
-            kind: Kind::Workflow,
-            name: name.to_owned(),
-        }
-    }
-
-    fn task(queue: &str, event: i64) -> Task {
-        Task::Workflow {
-            run: RunRef(1),
-            queue: queue.to_owned(),
-            normal_queue: "q".to_owned(),
-            scheduled_event_id: event,
-        }
-    }
-
-    fn poller(ticket: Ticket) -> Poller {
-        Poller {
-            ticket,
-            connection: 1,
-            identity: "w".to_owned(),
-            last_access: Timestamp::EPOCH_OF_TESTS,
-            worker_version: None,
-            version: None,
-            is_sticky: false,
-            worker_instance_key: String::new(),
-            options: None,
-        }
-    }
-
-    #[test]
-    fn a_sticky_queue_that_nobody_serves_gives_its_tasks_to_the_normal_one() {
-        let now = Timestamp::EPOCH_OF_TESTS;
-        let mut matching = Matching::default();
-        matching.park(key("sticky"), poller(1));
-        matching.unpark(now, 1);
-
-        matching.add(
-            now + Duration::from_secs(5),
-            "default",
-            task("sticky", 2),
-            Dispatch::default(),
-        );
-        matching.add(
-            now + Duration::from_secs(60),
-            "default",
-            task("sticky", 3),
-            Dispatch::default(),
-        );
-
-        let queues: Vec<_> = matching.backlog().map(|(key, _, _)| key.name.clone()).collect();
-        assert_eq!(queues, ["q", "sticky"]);
-    }
-
-    #[test]
-    fn tasks_and_pollers_meet_first_in_first_out() {
-        let now = Timestamp::EPOCH_OF_TESTS;
-        let mut entropy = Entropy::new(0);
-        let mut matching = Matching::default();
-        matching.add(now, "default", task("q", 2), Dispatch::default());
-        matching.add(now, "default", task("q", 9), Dispatch::default());
-        assert!(!matching.has_match());
-        matching.park(key("q"), poller(5));
-        matching.park(key("q"), poller(6));
-        let first = matching.take_match(now, &mut entropy).unwrap();
-        assert_eq!((first.task, first.poller.ticket), (task("q", 2), 5));
-        assert!(!first.sticky);
-        assert!(!matching.unpark(now, 5));
-    }
-
-    #[test]
-    fn urgent_tasks_go_first() {
-        let now = Timestamp::EPOCH_OF_TESTS;
-        let mut matching = Matching::default();
-        for (event, priority) in [(2, 3), (3, 5), (4, 1), (5, 3)] {
-            let dispatch = Dispatch {
-                priority,
-                ..Default::default()
-            };
-            matching.add(now, "default", task("q", event), dispatch);
-        }
-        let order: Vec<Task> = (1..=4)
-            .map(|ticket| {
-                matching.park(key("q"), poller(ticket));
-                matching.take_match(now, &mut Entropy::new(0)).unwrap().task
-            })
-            .collect();
-        assert_eq!(order, [task("q", 4), task("q", 2), task("q", 5), task("q", 3)]);
-    }
-
-    #[test]
-    fn a_task_that_waits_goes_to_the_version_that_becomes_current() {
-        let now = Timestamp::EPOCH_OF_TESTS;
-        let version = Version::new("app", "1");
-        let mut matching = Matching::default();
-        matching.add(now, "default", task("q", 2), Dispatch::default());
-        matching.update_routing(&key("q"), &version, &Routing::default());
-        let versioned = Poller {
-            version: Some(version.clone()),
-            ..poller(7)
-        };
-        matching.park(key("q"), versioned);
-        assert!(!matching.has_match(), "no version is current");
-
-        let routing = Routing {
-            current: Some(version.clone()),
-            current_changed: Some(now),
-            revision: 1,
-            ..Default::default()
-        };
-        matching.update_routing(&key("q"), &version, &routing);
-        let found = matching.take_match(now, &mut Entropy::new(0)).unwrap();
-        assert_eq!(found.poller.ticket, 7);
-        assert_eq!((found.route.lane, found.route.revision), (WorkerGroup::Version(version), 1));
     }
 }

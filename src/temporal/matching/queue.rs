@@ -31,8 +31,12 @@ pub(crate) struct Poller {
     pub(crate) identity: String,
     pub(crate) last_access: Timestamp,
     pub(crate) worker_version: Option<WorkerVersionStamp>,
-    /// The worker's version, if it uses versioning.
+    /// The worker's version, if it uses deployments.
     pub(crate) version: Option<Version>,
+    /// Its build id, if it uses versioning without deployments.
+    pub(crate) build_id: Option<String>,
+    /// The workers that it is of.
+    pub(crate) group: WorkerGroup,
     /// It polls its own queue, which belongs to no version.
     pub(crate) is_sticky: bool,
     /// What its worker made for itself when it started; empty if its SDK doesn't.
@@ -44,10 +48,7 @@ pub(crate) struct Poller {
 impl Poller {
     /// The lane where it waits.
     pub(super) fn lane(&self) -> WorkerGroup {
-        match &self.version {
-            Some(version) if !self.is_sticky => WorkerGroup::Version(version.clone()),
-            _ => WorkerGroup::Unversioned,
-        }
+        self.group.clone()
     }
 }
 
@@ -123,7 +124,17 @@ impl Lane {
 
     /// Whether a worker polls here, or did a short while ago.
     pub(super) fn has_recent_poller(&self, now: Timestamp) -> bool {
-        !self.pollers.is_empty() || self.polled.values().any(|at| now.since(*at) < POLLER_REMEMBERED)
+        self.has_poller_within(now, POLLER_REMEMBERED)
+    }
+
+    /// Whether a worker polls here, or did not longer ago than this.
+    pub(super) fn has_poller_within(&self, now: Timestamp, span: Duration) -> bool {
+        !self.pollers.is_empty() || self.polled.values().any(|at| now.since(*at) < span)
+    }
+
+    /// Whether a task that comes now goes to a worker at once.
+    pub(super) fn is_free(&self) -> bool {
+        self.tasks.is_empty() && !self.pollers.is_empty()
     }
 
     /// Whether tasks wait here, or came a short while ago.
@@ -148,6 +159,16 @@ impl Lane {
     fn forget_worker(&mut self, identity: &str) {
         self.polled.remove(identity);
     }
+}
+
+/// What came of sorting polls.
+#[derive(Debug, Default)]
+pub(super) struct SortedPolls {
+    /// Polls that wait elsewhere now.
+    pub(super) moved: Vec<(Ticket, WorkerGroup)>,
+    /// Polls that get nothing any more; they still wait.
+    pub(super) superseded: Vec<Ticket>,
+    pub(super) changed: Vec<WorkerGroup>,
 }
 
 /// The lanes of one queue.
@@ -189,6 +210,39 @@ impl Queue {
             changed.extend([from, to]);
         }
         changed
+    }
+
+    /// Moves the polls that go by build ids to the lanes where they belong now: `group` gives that of a build id, or `None`
+    /// if its workers get nothing any more.
+    pub(super) fn sort_pollers(&mut self, group: impl Fn(&str) -> Option<WorkerGroup>) -> SortedPolls {
+        let mut sorted = SortedPolls::default();
+        let mut moved: Vec<Poller> = Vec::new();
+        for (name, lane) in &mut self.lanes {
+            let mut staying = VecDeque::new();
+            for mut poller in std::mem::take(&mut lane.pollers) {
+                let by_build_id = poller.build_id.as_deref().filter(|_| !poller.is_sticky);
+                match by_build_id.map(&group) {
+                    None => staying.push_back(poller),
+                    Some(Some(group)) if group == *name => staying.push_back(poller),
+                    Some(Some(group)) => {
+                        poller.group = group;
+                        moved.push(poller);
+                        sorted.changed.push(name.clone());
+                    }
+                    Some(None) => {
+                        sorted.superseded.push(poller.ticket);
+                        staying.push_back(poller);
+                    }
+                }
+            }
+            lane.pollers = staying;
+        }
+        for poller in moved {
+            sorted.changed.push(poller.lane());
+            sorted.moved.push((poller.ticket, poller.lane()));
+            self.park(poller);
+        }
+        sorted
     }
 
     /// Drops the tasks for which `is_meant` holds. Gives the lanes that have changed.

@@ -47,7 +47,7 @@ pub(super) fn poll(
     let options = request.deployment_options.as_ref();
     #[expect(deprecated, reason = "workers still send it")]
     let capabilities = request.worker_version_capabilities.as_ref();
-    let mut worker = polling_worker(request.identity.clone(), capabilities, options, queue)?;
+    let mut worker = polling_worker(engine, request.identity.clone(), capabilities, options, queue)?;
     let key = QueueKey {
         namespace: request.namespace,
         kind: Kind::Activity,

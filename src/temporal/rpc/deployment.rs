@@ -11,6 +11,7 @@ use wire::set_worker_deployment_manager_request::NewManagerIdentity;
 
 use super::worker::total;
 use super::{Answer, MAX_ID_LENGTH};
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::matching::QueueKey;
 use crate::temporal::reject::Reject;
@@ -19,7 +20,7 @@ use crate::temporal::versioning::{
 };
 
 /// The longest build id of a worker, in bytes (dynamic config `limit.workerBuildIdSize`).
-const MAX_BUILD_ID_LENGTH: usize = 255;
+pub(super) const MAX_BUILD_ID_LENGTH: usize = 255;
 
 /// Deployments on one page of a list (dynamic config `frontend.visibilityMaxPageSize`).
 const MAX_PAGE: usize = 1_000;
@@ -383,34 +384,20 @@ pub(super) fn pre_release(engine: &mut Engine, _: &Call<'_>, request: OnlyNamesp
     ))
 }
 
-/// What all RPCs of version sets answer: they are off unless a server's operator turns them on.
-pub(super) fn version_sets(engine: &mut Engine, _: &Call<'_>, request: OnlyNamespace) -> Result<Answer<()>, Reject> {
-    engine.namespaces.require(&request.namespace)?;
-    Err(Reject::PermissionDenied(
-        "Worker versioning v0.1 (Version Set-based, deprecated) is disabled on this namespace.".to_owned(),
-    ))
-}
-
-/// What all RPCs of versioning rules answer: they are off unless a server's operator turns them on.
-pub(super) fn versioning_rules(
-    engine: &mut Engine,
-    _: &Call<'_>,
-    request: OnlyNamespace,
-) -> Result<Answer<()>, Reject> {
-    engine.namespaces.require(&request.namespace)?;
-    Err(Reject::PermissionDenied(
-        "Worker versioning v0.2 (Rules-based, deprecated) is disabled on this namespace.".to_owned(),
-    ))
-}
-
 /// Refuses what no worker may say of its version, in a poll or an answer.
 pub(super) fn check_worker(
+    config: &DynamicConfig,
     use_versioning: bool,
     build_id: &str,
     options: Option<&WorkerDeploymentOptions>,
     queue: Option<&TaskQueue>,
 ) -> Result<(), Reject> {
     let refuse = |why: &str| Err(Reject::InvalidArgument(why.to_owned()));
+    if use_versioning && !config.versioning_workflow {
+        return Err(Reject::PermissionDenied(
+            "Worker versioning in workflow progress APIs is disabled on this namespace.".to_owned(),
+        ));
+    }
     let lacks_normal_name =
         queue.is_some_and(|queue| queue.kind == TaskQueueKind::Sticky as i32 && queue.normal_name.is_empty());
     if lacks_normal_name && (use_versioning || options.is_some()) {

@@ -7,6 +7,7 @@ mod activity;
 mod activity_operations;
 mod archetype;
 mod batch;
+mod build_ids;
 mod callback;
 mod compute;
 mod deployment;

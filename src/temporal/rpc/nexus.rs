@@ -38,7 +38,7 @@ pub(super) fn poll(
     let options = request.deployment_options.as_ref();
     #[expect(deprecated, reason = "workers still send it")]
     let capabilities = request.worker_version_capabilities.as_ref();
-    let mut worker = polling_worker(request.identity, capabilities, options, Some(queue))?;
+    let mut worker = polling_worker(engine, request.identity, capabilities, options, Some(queue))?;
     let key = QueueKey {
         namespace: request.namespace,
         kind: Kind::Nexus,

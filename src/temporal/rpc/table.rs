@@ -1,8 +1,8 @@
 //! Every RPC of Temporal's services: a handler, or why there is none.
 
 use super::{
-    Handler, activity, activity_operations, batch, compute, deployment, history, multi_operation, namespace, nexus,
-    nexus_endpoint, operator, query, reset, schedule, signal, standalone_activity, standalone_activity_list,
+    Handler, activity, activity_operations, batch, build_ids, compute, deployment, history, multi_operation, namespace,
+    nexus, nexus_endpoint, operator, query, reset, schedule, signal, standalone_activity, standalone_activity_list,
     standalone_nexus_operation, start, system, test_service, typed, update, visibility, worker, worker_registry,
     workflow,
 };
@@ -161,11 +161,11 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, DeleteSchedule => schedule::delete),
     rpc!(WORKFLOW, ListSchedules => schedule::list),
     rpc!(WORKFLOW, CountSchedules => schedule::count),
-    rpc!(WORKFLOW, UpdateWorkerBuildIdCompatibility => deployment::version_sets),
-    rpc!(WORKFLOW, GetWorkerBuildIdCompatibility => deployment::version_sets),
-    rpc!(WORKFLOW, UpdateWorkerVersioningRules => deployment::versioning_rules),
-    rpc!(WORKFLOW, GetWorkerVersioningRules => deployment::versioning_rules),
-    rpc!(WORKFLOW, GetWorkerTaskReachability => deployment::versioning_rules),
+    rpc!(WORKFLOW, UpdateWorkerBuildIdCompatibility => build_ids::update_sets),
+    rpc!(WORKFLOW, GetWorkerBuildIdCompatibility => build_ids::get_sets),
+    rpc!(WORKFLOW, UpdateWorkerVersioningRules => build_ids::update_rules),
+    rpc!(WORKFLOW, GetWorkerVersioningRules => build_ids::get_rules),
+    rpc!(WORKFLOW, GetWorkerTaskReachability => build_ids::task_reachability),
     rpc!(WORKFLOW, DescribeDeployment => deployment::pre_release),
     rpc!(WORKFLOW, DescribeWorkerDeploymentVersion => deployment::describe_version),
     rpc!(WORKFLOW, ListDeployments => deployment::pre_release),

@@ -13,6 +13,7 @@ use crate::temporal::matching::{Kind, QueueKey};
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Completion, INLINE_REQUEST_ID, RunRef};
 use crate::temporal::token::TaskToken;
+use crate::temporal::versioning::build_ids::StartingWorker;
 use crate::temporal::versioning::{Version, versioned};
 
 /// The revision that such a task knows of: none, since it has asked no queue.
@@ -28,12 +29,8 @@ pub(super) fn poll(
     let options = request.deployment_options.as_ref();
     #[expect(deprecated, reason = "workers still send it")]
     let capabilities = request.worker_version_capabilities.as_ref();
-    let mut worker = polling_worker(
-        request.identity.clone(),
-        capabilities,
-        options,
-        request.task_queue.as_ref(),
-    )?;
+    let queue = request.task_queue.as_ref();
+    let mut worker = polling_worker(engine, request.identity.clone(), capabilities, options, queue)?;
     let queue = request.task_queue.unwrap_or_default();
     if queue.name.is_empty() {
         return Err(Reject::InvalidArgument("TaskQueue is not set on request.".to_owned()));
@@ -66,7 +63,7 @@ pub(super) fn completed(
     call: &Call<'_>,
     mut request: wire::RespondWorkflowTaskCompletedRequest,
 ) -> Result<Answer<wire::RespondWorkflowTaskCompletedResponse>, Reject> {
-    check_completion(&request)?;
+    check_completion(engine, &request)?;
     let run = started_task(engine, &request.task_token)?;
     if request.intermediate_page {
         return page(engine, call, run, request);
@@ -74,10 +71,7 @@ pub(super) fn completed(
     let identity = request.identity.clone();
     let wants_next = request.return_new_workflow_task;
     #[expect(deprecated, reason = "workers still send it")]
-    let worker_version = request
-        .worker_version_stamp
-        .clone()
-        .filter(|stamp| !stamp.use_versioning);
+    let worker_version = request.worker_version_stamp.clone();
     if let Some(sticky) = request.sticky_attributes.as_mut()
         && let Some(queue) = sticky.worker_task_queue.as_mut()
     {
@@ -102,7 +96,12 @@ pub(super) fn completed(
             let request_id = Some(INLINE_REQUEST_ID.to_owned());
             run.learn_target(None, INLINE_REVISION);
             run.log.rejoin(size_before);
-            run.start_workflow_task(context, scheduled_event_id, &identity, request_id, worker_version)
+            let worker = StartingWorker {
+                stamp: run.inline_stamp(worker_version),
+                is_sticky: run.machines.workflow_task.sticky().is_some(),
+                redirected_from: None,
+            };
+            run.start_workflow_task(context, scheduled_event_id, &identity, request_id, worker)
         });
         if started == Some(true) {
             // This worker has just had the run: it gets what it hasn't seen, whether it has a queue of its own or not.
@@ -161,17 +160,19 @@ pub(super) fn reset_sticky(
     Ok(Answer::Now(wire::ResetStickyTaskQueueResponse {}))
 }
 
-fn check_completion(request: &wire::RespondWorkflowTaskCompletedRequest) -> Result<(), Reject> {
+fn check_completion(engine: &Engine, request: &wire::RespondWorkflowTaskCompletedRequest) -> Result<(), Reject> {
     #[expect(deprecated, reason = "workers still send it")]
     let stamp = request.worker_version_stamp.as_ref();
     let (uses_versioning, build_id) = stamp.map_or((false, ""), |it| (it.use_versioning, it.build_id.as_str()));
     let sticky = request.sticky_attributes.as_ref();
     let queue = sticky.and_then(|sticky| sticky.worker_task_queue.as_ref());
-    check_worker(uses_versioning, build_id, request.deployment_options.as_ref(), queue)
+    let options = request.deployment_options.as_ref();
+    check_worker(&engine.config, uses_versioning, build_id, options, queue)
 }
 
 /// What a poll says of its worker, if that is allowed.
 pub(super) fn polling_worker(
+    engine: &Engine,
     identity: String,
     capabilities: Option<&WorkerVersionCapabilities>,
     options: Option<&WorkerDeploymentOptions>,
@@ -184,11 +185,11 @@ pub(super) fn polling_worker(
             it.deployment_series_name.as_str(),
         )
     });
-    check_worker(uses_versioning, build_id, options, queue)?;
+    check_worker(&engine.config, uses_versioning, build_id, options, queue)?;
     let by_options = options.and_then(versioned);
-    // A worker of an older kind has a build id without a deployment, or names the deployment in the old field.
-    let by_capabilities = uses_versioning.then(|| Version::new(series, build_id));
+    // A worker of an older kind names its deployment in the old field, or has none.
     let names_deployment = by_options.is_some() || (uses_versioning && !series.is_empty());
+    let by_capabilities = (uses_versioning && !series.is_empty()).then(|| Version::new(series, build_id));
     Ok(PollingWorker {
         identity,
         instance_key: String::new(),
@@ -198,6 +199,8 @@ pub(super) fn polling_worker(
             use_versioning: uses_versioning,
         }),
         version: by_options.or(by_capabilities),
+        build_id: (uses_versioning && !names_deployment).then(|| build_id.to_owned()),
+        normal_queue: queue.map(|queue| queue.normal_name.clone()).unwrap_or_default(),
         is_sticky: queue.is_some_and(|queue| queue.kind == TaskQueueKind::Sticky as i32),
     })
 }

@@ -6,6 +6,7 @@ use super::{Context, Run};
 use crate::temporal::machine::activity::{Activity, HeartbeatAnswer, Report, Reporter};
 use crate::temporal::reject::Reject;
 use crate::temporal::timer::ActivityTimer;
+use crate::temporal::versioning::build_ids::StartingWorker;
 
 /// How somebody who isn't the workflow names one of its activities.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,15 +25,18 @@ impl Run {
         scheduled_event_id: i64,
         attempt: i32,
         identity: &str,
+        worker: &StartingWorker,
     ) -> bool {
         if !self.is_running() {
             return false;
         }
         let (machines, mut txn) = self.open(context);
-        machines
-            .activities
-            .get_mut(&scheduled_event_id)
-            .is_some_and(|activity| activity.start(&mut txn, attempt, identity))
+        let activity = machines.activities.get_mut(&scheduled_event_id);
+        let started = activity.is_some_and(|activity| activity.start(&mut txn, attempt, identity));
+        if started {
+            self.follow_build_of_activity(context, scheduled_event_id, worker);
+        }
+        started
     }
 
     /// Whether a rule has an activity paused that a worker is about to take.

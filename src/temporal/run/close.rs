@@ -155,9 +155,12 @@ impl Run {
         let asked = duration(command.backoff_start_interval.as_ref()).unwrap_or_default();
         let wait = self.at_least_between_runs(context, asked);
         let mut start = self.continued_start(context, &command, next_run_id.clone(), wait);
+        #[allow(deprecated)]
+        let inherits_build_id = command.inherit_build_id;
         start.versioning = self.versioning.for_continue_as_new(
             command.initial_versioning_behavior(),
             start.task_queue != self.start.task_queue,
+            inherits_build_id,
         );
         let event = history::WorkflowExecutionContinuedAsNewEventAttributes {
             new_execution_run_id: next_run_id,
@@ -244,7 +247,7 @@ impl Run {
             identity: String::new(),
             input: None,
             user_metadata: None,
-            versioning: self.versioning.for_cron(),
+            versioning: self.versioning.for_cron(&self.start.versioning),
             eager: false,
             on_conflict: None,
             ..(*self.start).clone()
@@ -337,7 +340,7 @@ impl Run {
             first_task_backoff: following.wait,
             versioning: match following.initiator {
                 ContinueAsNewInitiator::Retry => self.versioning.for_retry(&self.start.versioning),
-                _ => self.versioning.for_cron(),
+                _ => self.versioning.for_cron(&self.start.versioning),
             },
             ..successor
         }));

@@ -118,6 +118,10 @@ impl Run {
             priority: self.start.priority.clone(),
             #[allow(deprecated)]
             most_recent_worker_version_stamp: self.versioning.stamp().cloned(),
+            #[allow(deprecated)]
+            assigned_build_id: self.versioning.build.assigned().to_owned(),
+            #[allow(deprecated)]
+            inherited_build_id: self.versioning.build.inherited().to_owned(),
             versioning_info: self.versioning.describe(),
             worker_deployment_name: self.versioning.deployment_name().to_owned(),
             auto_reset_points: Some(workflow::ResetPoints {

@@ -2,6 +2,7 @@
 
 mod activity;
 mod activity_operations;
+mod build_ids;
 mod close;
 mod describe;
 mod external;

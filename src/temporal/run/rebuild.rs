@@ -16,6 +16,7 @@ use crate::temporal::payload::upsert;
 use crate::temporal::proto::moment;
 use crate::temporal::txn::ChildRun;
 use crate::temporal::versioning::Completed;
+use crate::temporal::versioning::build_ids::build_id_of;
 
 /// From a run id to the run, if there is one still.
 pub(crate) type FindRun<'a> = dyn Fn(&str) -> Option<RunRef> + 'a;
@@ -92,7 +93,12 @@ impl Run {
         let task = &mut self.machines.workflow_task;
         match attributes {
             A::WorkflowTaskScheduledEventAttributes(scheduled) => task.restore_scheduled(scheduled, id, at),
-            A::WorkflowTaskStartedEventAttributes(_) => task.restore_started(id, at),
+            A::WorkflowTaskStartedEventAttributes(started) => {
+                task.restore_started(id, at);
+                #[allow(deprecated)]
+                let (stamp, redirects) = (started.worker_version.as_ref(), started.build_id_redirect_counter);
+                self.replay_build(build_id_of(stamp), redirects);
+            }
             A::WorkflowTaskCompletedEventAttributes(completed) => {
                 task.restore_ended(true);
                 self.note_build(self.started_at, Build::of_event(completed), id);
@@ -108,14 +114,34 @@ impl Run {
         true
     }
 
+    /// A worker of this build id had a task of the run then, after so many redirects.
+    fn replay_build(&mut self, build_id: &str, redirects: i64) {
+        let counts = redirects == 0 || self.versioning.build.redirect(redirects);
+        if !build_id.is_empty() && counts {
+            self.assign_build_id(build_id);
+        }
+    }
+
     fn replay_activity(&mut self, attributes: &A, id: i64, at: Timestamp) -> bool {
+        let has_build = !self.versioning.build.assigned().is_empty();
         let machines = &mut self.machines;
         match attributes {
+            A::ActivityTaskStartedEventAttributes(started) => {
+                let activity = machines.activities.get(&started.scheduled_event_id);
+                let is_bound = activity.is_some_and(|activity| activity.is_bound_to_workflow());
+                #[allow(deprecated)]
+                let (stamp, redirects) = (started.worker_version.as_ref(), started.build_id_redirect_counter);
+                if is_bound && redirects > 0 {
+                    self.replay_build(build_id_of(stamp), redirects);
+                }
+            }
             A::ActivityTaskScheduledEventAttributes(scheduled) => {
                 machines.activity_ids.insert(scheduled.activity_id.clone(), id);
-                machines
-                    .activities
-                    .insert(id, Activity::restore(scheduled.clone(), id, at));
+                let mut activity = Activity::restore(scheduled.clone(), id, at);
+                if activity.stays_with_workflow() && has_build {
+                    activity.bind_to_workflow();
+                }
+                machines.activities.insert(id, activity);
             }
             A::ActivityTaskCancelRequestedEventAttributes(requested) => {
                 if let Some(activity) = machines.activities.get_mut(&requested.scheduled_event_id) {

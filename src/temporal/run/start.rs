@@ -15,6 +15,7 @@ use crate::temporal::payload::{memo_of_values, search_attributes_of_values};
 use crate::temporal::proto::{duration, proto_duration, timestamp};
 use crate::temporal::time_skipping::Inherited;
 use crate::temporal::timer::Timer;
+use crate::temporal::versioning::build_ids::{StartingWorker, stamp_of};
 use crate::temporal::versioning::{AutoUpgrade, Override, RunVersioning, Target, Version};
 
 /// How long a worker gets for a workflow task, if the start doesn't say.
@@ -122,7 +123,8 @@ impl Run {
         let scheduled_event_id = self.machines.workflow_task.scheduled_event_id();
         let identity = self.start.identity.clone();
         let request_id = Some(self.start.request_id.clone());
-        self.start_workflow_task(context, scheduled_event_id, &identity, request_id, None);
+        let worker = StartingWorker::default();
+        self.start_workflow_task(context, scheduled_event_id, &identity, request_id, worker);
     }
 
     /// The first workflow task, if whoever started the run has it in hand still.
@@ -202,6 +204,10 @@ impl Run {
             versioning_override: start.versioning.over.as_ref().map(Override::to_wire),
             inherited_pinned_version: start.versioning.pinned.as_ref().map(Version::to_wire),
             inherited_auto_upgrade_info: start.versioning.auto_upgrade.as_ref().map(AutoUpgrade::to_wire),
+            #[allow(deprecated)]
+            inherited_build_id: start.versioning.inherited_build_id.clone(),
+            #[allow(deprecated)]
+            source_version_stamp: stamp_of(&start.versioning.source_build_id),
             declined_target_version_upgrade: start.versioning.declined.as_ref().map(Target::to_wire),
             completion_callbacks: start.completion_callbacks.clone(),
             time_skipping_config: start.time_skipping.clone(),

@@ -114,7 +114,7 @@ impl Run {
     }
 
     /// A workflow task that nobody has taken goes to its queue again.
-    fn reschedule_workflow_task(&mut self, context: &mut Context<'_>) {
+    pub(super) fn reschedule_workflow_task(&mut self, context: &mut Context<'_>) {
         let queue = self.start.task_queue.clone();
         if self.machines.workflow_task.may_be_offered_again() {
             self.versioning.outdate_tasks(false);

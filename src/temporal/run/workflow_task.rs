@@ -19,6 +19,7 @@ use crate::temporal::machine::workflow_task::{BadPage, Kind, State, Sticky};
 use crate::temporal::proto::duration;
 use crate::temporal::reject::Reject;
 use crate::temporal::txn::Note;
+use crate::temporal::versioning::build_ids::{Admission, StartingWorker};
 use crate::temporal::versioning::{Completed, versioned};
 
 /// The request id of a task that goes out with the answer to the one before it.
@@ -50,18 +51,33 @@ impl Run {
         scheduled_event_id: i64,
         identity: &str,
         request_id: Option<String>,
-        worker_version: Option<WorkerVersionStamp>,
+        worker: StartingWorker,
     ) -> bool {
         if !self.is_running() || self.machines.workflow_task.scheduled_event_id() != scheduled_event_id {
             return false;
         }
+        let Some(admission) = self.admit_worker(&worker) else {
+            return false;
+        };
         let request_id = request_id.unwrap_or_else(|| context.entropy.uuid());
         let queue = self.start.task_queue.clone();
         let many_updates = self.has_many_updates(context.config);
+        let build_id = worker.build_id().to_owned();
+        let redirects = match admission {
+            Admission::Unversioned => 0,
+            Admission::Versioned(redirects) => redirects,
+        };
         let (machines, mut txn) = self.open(context);
-        machines
-            .workflow_task
-            .start(&mut txn, &queue, identity, request_id, worker_version, many_updates)
+        let task = &mut machines.workflow_task;
+        if admission != Admission::Unversioned {
+            task.begin_anew_for(&mut txn, &queue, &build_id);
+        }
+        task.set_build(&build_id, redirects);
+        let started = task.start(&mut txn, &queue, identity, request_id, worker.stamp, many_updates);
+        if started && !build_id.is_empty() {
+            self.follow_build(context, &build_id, redirects);
+        }
+        started
     }
 
     /// Whether this is the task that waits for a worker.
@@ -183,8 +199,12 @@ impl Run {
         let query_results = std::mem::take(&mut request.query_results);
         let queue = self.start.task_queue.clone();
         let lasted = context.now.since(self.machines.workflow_task.scheduled_at());
+        let started_stamp = self.started_stamp(&request);
+        let leaves_build = self.leaves_build(&request);
         let (machines, mut txn) = self.open(context);
-        let completed = machines.workflow_task.complete(&mut txn, &request, &queue, discard);
+        let completed = machines
+            .workflow_task
+            .complete(&mut txn, &request, &queue, discard, started_stamp);
         let worker = Completed::of(&request);
         if let Some(completed_event_id) = completed {
             self.note_build(context.now, Build::of(&request), completed_event_id);
@@ -231,7 +251,7 @@ impl Run {
             self.release_queries(context);
             return Completion::Done;
         }
-        match is_moving {
+        match is_moving || leaves_build {
             // The next task is for a worker of another version.
             true => Completion::Done,
             false => Completion::NextTask,
@@ -276,6 +296,17 @@ impl Run {
                     .to_owned(),
             ));
         }
+        let completed_by = request
+            .worker_version_stamp
+            .as_ref()
+            .map_or("", |stamp| &stamp.build_id);
+        let task = &self.machines.workflow_task;
+        if !self.versioning.build.assigned().is_empty() && task.sticky().is_none() && completed_by != task.build_id() {
+            return Err(Reject::NotFound(format!(
+                "this workflow task was dispatched to Build ID {}, not {completed_by}",
+                task.build_id()
+            )));
+        }
         let used_versioning = self.versioning.stamp().is_some_and(|stamp| stamp.use_versioning);
         let uses_versioning = request
             .worker_version_stamp
@@ -291,6 +322,26 @@ impl Run {
             ));
         }
         Ok(())
+    }
+
+    /// What the started event of a task says that is written only now. The stamp of a run that goes by sets would make it
+    /// one that goes by rules.
+    #[expect(deprecated, reason = "workers still send it")]
+    fn started_stamp(&self, request: &RespondWorkflowTaskCompletedRequest) -> Option<WorkerVersionStamp> {
+        self.inline_stamp(request.worker_version_stamp.clone())
+    }
+
+    /// The stamp with which a worker takes the next task along with the answer to the one before.
+    pub(crate) fn inline_stamp(&self, stamp: Option<WorkerVersionStamp>) -> Option<WorkerVersionStamp> {
+        stamp.filter(|stamp| !stamp.use_versioning || !self.versioning.build.assigned().is_empty())
+    }
+
+    /// Whether the run has gone to another build id than the worker's that answers.
+    #[expect(deprecated, reason = "workers still send it")]
+    fn leaves_build(&self, request: &RespondWorkflowTaskCompletedRequest) -> bool {
+        let assigned = self.versioning.build.assigned();
+        let stamp = request.worker_version_stamp.as_ref();
+        stamp.is_some_and(|stamp| stamp.use_versioning && !assigned.is_empty() && stamp.build_id != assigned)
     }
 
     /// The batch can't be carried out: the task fails with Temporal's cause, and another follows.
@@ -343,7 +394,8 @@ impl Run {
         if request.return_new_workflow_task {
             let scheduled_event_id = self.machines.workflow_task.scheduled_event_id();
             let request_id = Some(INLINE_REQUEST_ID.to_owned());
-            self.start_workflow_task(context, scheduled_event_id, &request.identity, request_id, None);
+            let worker = StartingWorker::default();
+            self.start_workflow_task(context, scheduled_event_id, &request.identity, request_id, worker);
         }
         Reject::NotFound("workflow task heartbeat timeout".to_owned())
     }

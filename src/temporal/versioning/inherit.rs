@@ -5,6 +5,7 @@ use temporalio_protos::temporal::api::enums::v1::{
     ContinueAsNewVersioningBehavior as InitialBehavior, VersioningBehavior as Behavior,
 };
 
+use super::build_ids::build_id_of;
 use super::over::Override;
 use super::run::{RunVersioning, Target};
 use super::version::Version;
@@ -24,6 +25,12 @@ pub(crate) struct StartVersioning {
     pub(crate) pinned: Option<Version>,
     pub(crate) auto_upgrade: Option<AutoUpgrade>,
     pub(crate) declined: Option<Target>,
+    /// Whether the command that starts the run wants it to go by the build id of the run that gave the command.
+    pub(crate) inherits_build_id: bool,
+    /// The build id that rules had given that run.
+    pub(crate) inherited_build_id: String,
+    /// The build id that it had in a version set.
+    pub(crate) source_build_id: String,
     /// The run is on another queue than its parent or predecessor: what is passed on counts only if that queue has the version.
     pub(crate) is_other_queue: bool,
 }
@@ -31,8 +38,11 @@ pub(crate) struct StartVersioning {
 impl RunVersioning {
     /// What the next run of a chain takes over when this one is tried again.
     pub(crate) fn for_retry(&self, start: &StartVersioning) -> StartVersioning {
-        let mut next = self.for_cron();
+        let mut next = self.for_cron(start);
         next.declined.clone_from(&start.declined);
+        if self.behavior() == Behavior::Unspecified {
+            next.source_build_id = self.passed_on_build().source_build_id;
+        }
         match self.behavior() {
             Behavior::Pinned if start.pinned.is_some() => next.pinned = self.version().cloned(),
             Behavior::AutoUpgrade => {
@@ -45,7 +55,26 @@ impl RunVersioning {
     }
 
     /// What the next run of a chain takes over when its time has come.
-    pub(crate) fn for_cron(&self) -> StartVersioning {
+    pub(crate) fn for_cron(&self, start: &StartVersioning) -> StartVersioning {
+        StartVersioning {
+            inherited_build_id: start.inherited_build_id.clone(),
+            ..self.pinned_override()
+        }
+    }
+
+    /// The build id that another run may go by.
+    pub(crate) fn passed_on_build(&self) -> StartVersioning {
+        let mut passed_on = StartVersioning::default();
+        if self.behavior() == Behavior::Unspecified {
+            match self.build.assigned() {
+                "" => build_id_of(self.stamp()).clone_into(&mut passed_on.source_build_id),
+                assigned => assigned.clone_into(&mut passed_on.inherited_build_id),
+            }
+        }
+        passed_on
+    }
+
+    fn pinned_override(&self) -> StartVersioning {
         StartVersioning {
             over: self.over().filter(|over| matches!(over, Override::Pinned(_))).cloned(),
             ..Default::default()
@@ -53,11 +82,21 @@ impl RunVersioning {
     }
 
     /// What the next run of a chain takes over when the workflow continues itself.
-    pub(crate) fn for_continue_as_new(&self, initial: InitialBehavior, is_other_queue: bool) -> StartVersioning {
+    pub(crate) fn for_continue_as_new(
+        &self,
+        initial: InitialBehavior,
+        is_other_queue: bool,
+        inherits_build_id: bool,
+    ) -> StartVersioning {
         let mut next = StartVersioning {
             is_other_queue,
-            ..self.for_cron()
+            ..self.pinned_override()
         };
+        if inherits_build_id {
+            let passed_on = self.passed_on_build();
+            next.inherited_build_id = passed_on.inherited_build_id;
+            next.source_build_id = passed_on.source_build_id;
+        }
         match (self.behavior(), initial) {
             (Behavior::Pinned, InitialBehavior::Unspecified) => {
                 next.pinned = self.version().cloned();

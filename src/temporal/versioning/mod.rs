@@ -1,6 +1,7 @@
-//! Worker versioning, without runs and queues: the deployments of workers and their versions, which version a task goes to,
-//! and what a run knows of its own.
+//! Worker versioning, without runs and queues: the deployments of workers and their versions, the build ids of the two
+//! generations before them, which workers a task goes to, and what a run knows of its own.
 
+pub(crate) mod build_ids;
 mod deployment;
 mod drainage;
 mod fingerprint;

@@ -102,6 +102,8 @@ pub(crate) struct Route {
     pub(crate) target: Option<Version>,
     /// The revision of the routing that decided.
     pub(crate) revision: i64,
+    /// The build id that the task has before redirect rules are asked, if it goes by build ids.
+    pub(crate) assigned: String,
 }
 
 /// What one task queue knows: the routings of the deployments whose workers have polled it.
@@ -189,6 +191,7 @@ impl QueueRouting {
                 lane: WorkerGroup::Version(pinned.clone()),
                 target: target.cloned(),
                 revision: target_revision,
+                assigned: String::new(),
             };
         }
         let Some(target) = target else {
@@ -204,6 +207,7 @@ impl QueueRouting {
             lane: WorkerGroup::of(target.clone()),
             target,
             revision,
+            assigned: String::new(),
         }
     }
 
@@ -218,6 +222,7 @@ impl QueueRouting {
             lane: WorkerGroup::Unversioned,
             target: target.cloned(),
             revision: if pinned { revision } else { 0 },
+            assigned: String::new(),
         })
     }
 
@@ -311,7 +316,10 @@ mod tests {
         assert_eq!(pinned.lane, WorkerGroup::Version(version("1")));
         assert_eq!((pinned.target, pinned.revision), (Some(version("2")), 3));
         let upgrading = queue.route(&on(VersioningBehavior::AutoUpgrade, "1", 1), "w", false);
-        assert_eq!((upgrading.lane, upgrading.revision), (WorkerGroup::Version(version("2")), 3));
+        assert_eq!(
+            (upgrading.lane, upgrading.revision),
+            (WorkerGroup::Version(version("2")), 3)
+        );
     }
 
     #[test]
@@ -332,8 +340,14 @@ mod tests {
     fn an_activity_whose_queue_doesnt_know_the_pinned_version_goes_where_the_queue_says() {
         let queue = queue(&routing("2", 5, 3));
         let elsewhere = on(VersioningBehavior::Pinned, "9", 1);
-        assert_eq!(queue.route(&elsewhere, "w", true).lane, WorkerGroup::Version(version("2")));
-        assert_eq!(queue.route(&elsewhere, "w", false).lane, WorkerGroup::Version(version("9")));
+        assert_eq!(
+            queue.route(&elsewhere, "w", true).lane,
+            WorkerGroup::Version(version("2"))
+        );
+        assert_eq!(
+            queue.route(&elsewhere, "w", false).lane,
+            WorkerGroup::Version(version("9"))
+        );
     }
 
     #[test]

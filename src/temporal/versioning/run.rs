@@ -11,6 +11,7 @@ use temporalio_protos::temporal::api::history::v1::{
 use temporalio_protos::temporal::api::workflow::v1 as wire;
 use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCompletedRequest;
 
+use super::build_ids::{RunBuild, stamp_of};
 use super::inherit::StartVersioning;
 use super::over::Override;
 use super::routing::Directive;
@@ -56,6 +57,8 @@ pub(crate) struct RunVersioning {
     activity_task_stamp: u32,
     deployment_name: String,
     stamp: Option<WorkerVersionStamp>,
+    /// By rules.
+    pub(crate) build: RunBuild,
     pub(super) declined: Option<Target>,
     pub(super) last_notified: Option<Target>,
 }
@@ -134,11 +137,37 @@ impl RunVersioning {
             info.behavior = Behavior::AutoUpgrade;
             info.initial_behavior = inherited.initial_behavior;
         }
+        begun.begin_build(start);
         if begun.behavior() != Behavior::Unspecified {
             begun.refresh_search_attributes(None, None);
         }
         begun.deployment_name = begun.version().map(|it| it.deployment.clone()).unwrap_or_default();
         begun
+    }
+
+    /// What a run takes over by build ids.
+    fn begin_build(&mut self, start: &StartVersioning) {
+        self.stamp = stamp_of(&start.source_build_id);
+        if !start.inherited_build_id.is_empty() {
+            self.build = RunBuild::inheriting(&start.inherited_build_id);
+            self.refresh_search_attributes(stamp_of(&start.inherited_build_id).as_ref(), None);
+        } else if let Some(stamp) = self.stamp.clone() {
+            self.refresh_search_attributes(Some(&stamp), None);
+        }
+    }
+
+    /// Rules give the run a build id. `false` if it has it.
+    pub(crate) fn assign_build_id(&mut self, build_id: &str) -> bool {
+        let is_new = self.build.assign(build_id);
+        if is_new {
+            self.refresh_search_attributes(stamp_of(build_id).as_ref(), None);
+        }
+        is_new
+    }
+
+    /// Whether the run goes by a deployment's versions.
+    pub(crate) fn is_of_deployment(&self) -> bool {
+        self.behavior() != Behavior::Unspecified
     }
 
     /// How the run's tasks are routed: by a transition first, then by an override, then by the worker's word.
@@ -376,8 +405,13 @@ impl RunVersioning {
         let version = over
             .and_then(Override::version)
             .or_else(|| info.and_then(|info| info.version.as_ref()));
-        self.search_attributes
-            .refresh(behavior, version, &self.deployment_name, stamp, used);
+        self.search_attributes.refresh(
+            behavior,
+            version,
+            &self.deployment_name,
+            (stamp, self.build.assigned()),
+            used,
+        );
     }
 }
 
@@ -447,7 +481,7 @@ mod tests {
         run.learn_target(None, -1);
         assert!(run.is_target_changed(), "an inline task knows nothing new");
 
-        let start = run.for_continue_as_new(InitialBehavior::Unspecified, false);
+        let start = run.for_continue_as_new(InitialBehavior::Unspecified, false, false);
         assert_eq!(start.pinned, Some(version("1")));
         let mut next = RunVersioning::begin(&start, true);
         next.learn_target(Some(&version("2")), 2);

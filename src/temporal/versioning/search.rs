@@ -22,7 +22,7 @@ impl SystemAttributes {
         behavior: Behavior,
         version: Option<&Version>,
         deployment_name: &str,
-        stamp: Option<&WorkerVersionStamp>,
+        (stamp, assigned): (Option<&WorkerVersionStamp>, &str),
         used: Option<&Version>,
     ) {
         self.version = version.map(Version::colon).unwrap_or_default();
@@ -37,7 +37,7 @@ impl SystemAttributes {
         {
             self.used_versions.push(used);
         }
-        self.refresh_build_ids(behavior, stamp);
+        self.refresh_build_ids(behavior, stamp, assigned);
     }
 
     /// Each with its name and value.
@@ -59,11 +59,13 @@ impl SystemAttributes {
     }
 
     /// What the run is now comes first, then the build ids of all workers it has had.
-    fn refresh_build_ids(&mut self, behavior: Behavior, stamp: Option<&WorkerVersionStamp>) {
+    fn refresh_build_ids(&mut self, behavior: Behavior, stamp: Option<&WorkerVersionStamp>, assigned: &str) {
         let uses_versioning = stamp.is_some_and(|stamp| stamp.use_versioning);
         let mut values = Vec::new();
         if behavior == Behavior::Unspecified && !uses_versioning {
             values.push("unversioned".to_owned());
+        } else if behavior == Behavior::Unspecified && !assigned.is_empty() {
+            values.push(format!("assigned:{assigned}"));
         }
         if behavior == Behavior::Pinned {
             values.push(format!("pinned:{}", self.version));
@@ -114,14 +116,14 @@ mod tests {
     #[test]
     fn build_ids_remember_every_worker_and_say_first_what_the_run_is_now() {
         let mut attributes = SystemAttributes::default();
-        attributes.refresh(Behavior::Unspecified, None, "", Some(&stamp("a")), None);
+        attributes.refresh(Behavior::Unspecified, None, "", (Some(&stamp("a")), ""), None);
         assert_eq!(attributes.build_ids, ["unversioned", "unversioned:a"]);
         let version = Version::new("app", "1");
         attributes.refresh(
             Behavior::Pinned,
             Some(&version),
             "app",
-            Some(&stamp("1")),
+            (Some(&stamp("1")), ""),
             Some(&version),
         );
         assert_eq!(attributes.build_ids, ["pinned:app:1", "unversioned:a", "unversioned:1"]);
@@ -129,7 +131,7 @@ mod tests {
             Behavior::AutoUpgrade,
             Some(&version),
             "app",
-            Some(&stamp("1")),
+            (Some(&stamp("1")), ""),
             Some(&version),
         );
         assert_eq!(attributes.build_ids, ["unversioned:a", "unversioned:1"]);
@@ -139,7 +141,7 @@ mod tests {
     #[test]
     fn payloads_have_their_type() {
         let mut attributes = SystemAttributes::default();
-        attributes.refresh(Behavior::Pinned, Some(&Version::new("a\"b", "1")), "", None, None);
+        attributes.refresh(Behavior::Pinned, Some(&Version::new("a\"b", "1")), "", (None, ""), None);
         let payloads: Vec<_> = attributes.payloads().collect();
         let (name, list) = &payloads[0];
         assert_eq!(

@@ -2,6 +2,7 @@
 
 mod activities;
 mod batch;
+mod build_ids;
 mod chain;
 mod cron;
 mod found;

@@ -10,6 +10,7 @@ mod activity_operations;
 mod activity_wire;
 mod annotation;
 mod batch;
+mod build_ids;
 mod chain;
 mod child;
 mod completion_pages;

@@ -30,6 +30,12 @@ impl Server {
         }
     }
 
+    /// Sets a setting of Temporal's dynamic configuration.
+    pub(crate) fn set(&mut self, name: &str, value: bool) {
+        let set = self.engine.set_dynamic_config(name, &value.into());
+        set.expect("the engine knows the setting");
+    }
+
     /// Sends a request by a connection; the ticket of its answer.
     pub(crate) fn send(&mut self, connection: u64, method: &str, request: &impl Message) -> u64 {
         self.tickets += 1;

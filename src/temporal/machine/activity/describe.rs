@@ -49,6 +49,8 @@ impl Activity {
                 .as_ref()
                 .map(Version::dotted)
                 .unwrap_or_default(),
+            #[allow(deprecated)]
+            assigned_build_id: self.described_build(),
             last_deployment_version: self.deployment_version.as_ref().map(Version::to_wire),
             ..Default::default()
         }

@@ -4,6 +4,7 @@
 //! no trace in the history (Temporal: `mutable_state_impl.addStartedEventForTransientActivity`).
 
 mod attempts;
+mod build;
 mod describe;
 mod operate;
 mod pause;
@@ -17,6 +18,7 @@ use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_protos::temporal::api::history::v1 as history;
 
 use attempts::CLOCKS;
+use build::Build;
 pub(crate) use operate::{Pause, Reset, Unpause};
 
 use crate::clock::Timestamp;
@@ -142,6 +144,7 @@ pub(crate) struct Activity {
     reporter_identity: String,
     /// The version of the worker that had it last.
     deployment_version: Option<Version>,
+    build: Build,
     request_id: String,
     heartbeat_details: Option<Payloads>,
     last_heartbeat_at: Option<Timestamp>,
@@ -405,6 +408,7 @@ impl Activity {
             worker_identity: String::new(),
             reporter_identity: String::new(),
             deployment_version: None,
+            build: Build::default(),
             request_id: String::new(),
             heartbeat_details: None,
             last_heartbeat_at: None,
@@ -525,7 +529,9 @@ impl Activity {
             attempt: self.attempt,
             last_failure: self.last_failure.clone(),
             #[allow(deprecated)]
-            worker_version,
+            worker_version: worker_version.or_else(|| self.started_stamp()),
+            #[allow(deprecated)]
+            build_id_redirect_counter: self.redirects(),
             ..Default::default()
         });
         txn.emit(event.at(self.started_at.unwrap_or(txn.now)));

@@ -12,6 +12,7 @@ use crate::temporal::event::event_type;
 use crate::temporal::proto::{proto_duration, timestamp};
 use crate::temporal::timer::Timer;
 use crate::temporal::txn::Txn;
+use crate::temporal::versioning::build_ids::stamp_of;
 
 /// Who fails a task that no worker had.
 const HISTORY_SERVICE: &str = "history-service";
@@ -60,7 +61,7 @@ impl WorkflowTask {
     }
 
     /// The events of a task that the history doesn't have, as far as they have happened. `identity`: of the worker that has
-    /// the task, as far as the reader may know; Temporal tells only that worker, and nobody its build.
+    /// the task, as far as the reader may know; Temporal tells only that worker. Of its build it tells what versioning uses.
     pub(crate) fn events_outside_history(&self, normal_queue: &str, identity: &str) -> Vec<HistoryEvent> {
         if self.is_in_history() || self.state == State::None {
             return Vec::new();
@@ -77,9 +78,10 @@ impl WorkflowTask {
         if self.state == State::Started {
             let mut started = self.started_attributes();
             identity.clone_into(&mut started.identity);
-            #[expect(deprecated, reason = "it is what is left out")]
-            let no_version = &mut started.worker_version;
-            *no_version = None;
+            #[expect(deprecated, reason = "the real server fills it in")]
+            let (version, redirects) = (&mut started.worker_version, &mut started.build_id_redirect_counter);
+            *version = stamp_of(&self.build_id);
+            *redirects = 0;
             events.push(event(self.started_event_id, self.started_at, started.into()));
         }
         events
@@ -145,6 +147,8 @@ impl WorkflowTask {
             history_size_bytes: self.history_size_bytes,
             #[allow(deprecated)]
             worker_version: self.worker_version.clone(),
+            #[allow(deprecated)]
+            build_id_redirect_counter: self.redirects,
             ..Default::default()
         }
     }

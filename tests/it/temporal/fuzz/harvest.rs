@@ -74,6 +74,8 @@ pub(super) fn kind_of(name: &str) -> &str {
         _ if name.ends_with("run_id") => "run_id",
         "protocol_instance_id" => "update_id",
         "endpoint_id" => "id",
+        "build_ids" | "add_new_build_id_in_new_default_set" | "promote_build_id_within_set" => "build_id",
+        _ if name.ends_with("_build_id") => "build_id",
         _ => name,
     }
 }

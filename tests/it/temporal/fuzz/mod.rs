@@ -71,6 +71,9 @@ const USUAL: &[&str] = &[
     "PauseActivity",
     "UnpauseActivity",
     "SetWorkerDeploymentCurrentVersion",
+    "UpdateWorkerBuildIdCompatibility",
+    "UpdateWorkerVersioningRules",
+    "UpdateWorkerVersioningRules",
 ];
 
 /// What ends a namespace or a workflow for good: seldom, or nothing would be left.
@@ -102,7 +105,8 @@ struct Fuzz {
 }
 
 impl Fuzz {
-    fn new(hand_out: HandOut) -> Self {
+    /// `versioning`: whether the first two generations of worker versioning are switched on.
+    fn new(hand_out: HandOut, versioning: bool) -> Self {
         let mut fuzz = Self {
             engine: Engine::new(Entropy::stream(0, 1), hand_out),
             now: Timestamp::EPOCH_OF_TESTS,
@@ -114,6 +118,10 @@ impl Fuzz {
             tasks: Vec::new(),
             hand_out,
         };
+        for name in ["frontend.workerVersioningDataAPIs", "frontend.workerVersioningRuleAPIs"] {
+            let set = fuzz.engine.set_dynamic_config(name, &versioning.into());
+            set.expect("the engine knows the setting");
+        }
         for (name, kind) in [
             ("CustomKeyword", SearchAttributeType::Keyword),
             ("CustomInt", SearchAttributeType::Int),
@@ -414,8 +422,8 @@ fn find(service: &str, method: &str) -> MethodDescriptor {
 }
 
 /// Plays a sequence; says what went wrong.
-fn play(steps: &[u64], hand_out: HandOut) -> Result<(), String> {
-    let mut fuzz = Fuzz::new(hand_out);
+fn play(steps: &[u64], hand_out: HandOut, versioning: bool) -> Result<(), String> {
+    let mut fuzz = Fuzz::new(hand_out, versioning);
     for seed in steps {
         fuzz.step(*seed)?;
     }
@@ -441,9 +449,10 @@ proptest! {
     fn sequences_of_requests_leave_a_sound_server(
         steps in proptest::collection::vec(any::<u64>(), 30..120),
         parallel in any::<bool>(),
+        versioning in any::<bool>(),
     ) {
         let hand_out = if parallel { HandOut::Parallel } else { HandOut::Serial };
-        play(&steps, hand_out).map_err(TestCaseError::fail)?;
+        play(&steps, hand_out, versioning).map_err(TestCaseError::fail)?;
     }
 }
 
@@ -453,7 +462,7 @@ fn most_rpcs_take_some_of_the_random_requests() {
     let mut taken = BTreeSet::new();
     let mut steps = Dice::new(1);
     for _ in 0..300 {
-        let mut fuzz = Fuzz::new(HandOut::Parallel);
+        let mut fuzz = Fuzz::new(HandOut::Parallel, true);
         for _ in 0..100 {
             fuzz.step(steps.number()).expect("the server is sound");
         }

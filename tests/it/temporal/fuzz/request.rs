@@ -78,6 +78,14 @@ const ESSENTIAL: &[&str] = &[
     "patch",
     "trigger_immediately",
     "worker_versioning_mode",
+    "rule",
+    "new_build_id",
+    "existing_compatible_build_id",
+    "primary_set_build_id",
+    "secondary_set_build_id",
+    "source_build_id",
+    "target_build_id",
+    "build_ids",
     "outcome",
 ];
 
@@ -111,9 +119,24 @@ impl Maker<'_> {
                 self.fill(&mut message, descriptor, depth);
                 self.fill_operations(&mut message, descriptor);
             }
+            "temporal.api.workflowservice.v1.UpdateWorkerVersioningRulesRequest" => {
+                self.fill(&mut message, descriptor, depth);
+                self.fill_rules_token(&mut message);
+            }
             _ => self.fill(&mut message, descriptor, depth),
         }
         message
+    }
+
+    /// Rules change only for who knows the token of the last change, or that there was none.
+    fn fill_rules_token(&mut self, message: &mut DynamicMessage) {
+        let token = match self.dice.percent(40) {
+            true => vec![24, 1],
+            false => self.harvest.bytes("conflict_token", self.dice).unwrap_or_default(),
+        };
+        if self.dice.percent(90) {
+            message.set_field_by_name("conflict_token", Value::Bytes(token.into()));
+        }
     }
 
     fn fill(&mut self, message: &mut DynamicMessage, descriptor: &MessageDescriptor, depth: usize) {
@@ -128,8 +151,15 @@ impl Maker<'_> {
         }
         for field in descriptor.fields().filter(|field| field.containing_oneof().is_none()) {
             let chance = match (ESSENTIAL.contains(&field.name()), depth, self.plain) {
-                // Makes a worker one of a deployment.
-                (false, 0, true) if field.name() == "deployment_options" => 15,
+                // Makes a worker one of a deployment, or gives it a build id.
+                (false, 0, true)
+                    if matches!(
+                        field.name(),
+                        "deployment_options" | "worker_version_capabilities" | "worker_version_stamp"
+                    ) =>
+                {
+                    15
+                }
                 (true, _, true) => 99,
                 (true, _, false) => 95,
                 (false, 0, true) => 8,

@@ -1,0 +1,111 @@
+//! The first two generations of versioning: what a task queue knows of its workers' build ids, without deployments
+//! (Temporal: `matching.userDataManager` and the `VersioningData` that it keeps).
+
+mod clock;
+mod reachability;
+mod resolve;
+mod rules;
+mod run;
+mod sets;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+pub(crate) use clock::HybridClock;
+pub(crate) use reachability::{RunOfBuild, SetQuery};
+pub(crate) use resolve::BuildIdDirective;
+pub(crate) use rules::{AssignmentRule, FULL_RAMP, RedirectRule, RulesUpdate};
+pub(crate) use run::{Admission, RunBuild, StartingWorker, build_id_of, stamp_of};
+pub(crate) use sets::SetsUpdate;
+use sets::VersionSet;
+
+use crate::clock::Timestamp;
+use crate::temporal::reject::Reject;
+
+/// Task queues whose sets may have the same build id (dynamic config `limit.taskQueuesPerBuildId`).
+const MAX_QUEUES_OF_BUILD_ID: usize = 20;
+
+/// What one task queue knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct BuildIds {
+    clock: HybridClock,
+    /// The last one is the default.
+    sets: Vec<VersionSet>,
+    /// In the order in which they are asked, with those that were deleted lately.
+    assignment_rules: Vec<AssignmentRule>,
+    /// The latest first, with those that were deleted lately.
+    redirect_rules: Vec<RedirectRule>,
+}
+
+/// What the queues know, by namespace and name; a queue's kinds share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct QueueBuildIds {
+    by_queue: BTreeMap<(String, String), BuildIds>,
+    nothing: BuildIds,
+}
+
+impl QueueBuildIds {
+    /// What a queue knows; nothing if nobody has told it anything.
+    pub(crate) fn get(&self, namespace: &str, queue: &str) -> &BuildIds {
+        let key = (namespace.to_owned(), queue.to_owned());
+        self.by_queue.get(&key).unwrap_or(&self.nothing)
+    }
+
+    /// Changes a queue's version sets.
+    pub(crate) fn update_sets(
+        &mut self,
+        namespace: &str,
+        queue: &str,
+        update: &SetsUpdate,
+        now: Timestamp,
+    ) -> Result<(), Reject> {
+        let changed = self.get(namespace, queue).with_sets(update, now)?;
+        let known = self.get(namespace, queue);
+        let added = changed.set_members().filter(|id| !known.has_set_member(id));
+        for build_id in added {
+            if self.queues_of(namespace, build_id).count() >= MAX_QUEUES_OF_BUILD_ID {
+                return Err(Reject::FailedPrecondition(format!(
+                    "Exceeded max task queues allowed to be mapped to a single build ID: {MAX_QUEUES_OF_BUILD_ID}"
+                )));
+            }
+        }
+        self.set(namespace, queue, changed);
+        Ok(())
+    }
+
+    /// Changes a queue's rules; `token` must be the one of its last change. `has_recent_poller`: whether workers of the
+    /// build id that is committed poll the queue.
+    pub(crate) fn update_rules(
+        &mut self,
+        namespace: &str,
+        queue: &str,
+        update: Option<&RulesUpdate>,
+        token: &[u8],
+        has_recent_poller: bool,
+        now: Timestamp,
+    ) -> Result<&BuildIds, Reject> {
+        let changed = self
+            .get(namespace, queue)
+            .with_rules(update, token, has_recent_poller, now)?;
+        self.set(namespace, queue, changed);
+        Ok(self.get(namespace, queue))
+    }
+
+    /// The queues whose sets have a build id, by name.
+    pub(crate) fn queues_of<'a>(
+        &'a self,
+        namespace: &'a str,
+        build_id: &'a str,
+    ) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.by_queue
+            .iter()
+            .filter(move |((of, _), known)| of == namespace && known.has_set_member(build_id))
+            .map(|((_, queue), _)| queue.as_str())
+    }
+
+    fn set(&mut self, namespace: &str, queue: &str, build_ids: BuildIds) {
+        let key = (namespace.to_owned(), queue.to_owned());
+        self.by_queue.insert(key, build_ids);
+    }
+}
