@@ -11,8 +11,8 @@ pub const PAYLOAD_KEY_VARIABLE: &str = "AWAITHUMANS_PAYLOAD_KEY";
 
 /// HKDF salt of the webhook channel (awaithumans 0.1.12, `utils/constants.py`).
 const WEBHOOK_SALT: &[u8] = b"awaithumans-webhook-v1";
-/// HKDF info of the webhook channel; a new value is a new version of the signature.
-const WEBHOOK_INFO: &[u8] = b"v1";
+/// HKDF info of every channel; a new value is a new version of the signature.
+const INFO: &[u8] = b"v1";
 
 const KEY_SIZE_BYTES: usize = 32;
 
@@ -61,11 +61,17 @@ impl PayloadKey {
 
     /// Derives the key that signs and verifies webhooks (HKDF-SHA256, 32 bytes).
     pub fn webhook_key(&self) -> WebhookKey {
+        WebhookKey(self.derive(WEBHOOK_SALT))
+    }
+
+    /// Derives the key of any channel from its salt (HKDF-SHA256, 32 bytes): awaithumans signs sessions and links with keys of
+    /// their own, so that one leaked key opens one door.
+    pub fn derive(&self, salt: &[u8]) -> [u8; 32] {
         let mut bytes = [0; KEY_SIZE_BYTES];
-        Hkdf::<Sha256>::new(Some(WEBHOOK_SALT), &self.0)
-            .expand(WEBHOOK_INFO, &mut bytes)
+        Hkdf::<Sha256>::new(Some(salt), &self.0)
+            .expand(INFO, &mut bytes)
             .expect("32 bytes are within HKDF-SHA256's 8160");
-        WebhookKey(bytes)
+        bytes
     }
 }
 
@@ -124,12 +130,12 @@ pub enum PayloadKeyError {
     },
 }
 
-/// `base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))` as CPython's `binascii` does it.
+/// `base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))` as CPython's `binascii` does it; `None` where that raises.
 ///
 /// It is neither strict nor plainly lenient, and no setting of the base64 crate is the same:
 /// foreign characters are skipped but count for the padding, `=` counts only from the second
 /// character of a group on, and a full padding ends the input whatever follows.
-fn decode_base64_as_python(text: &str) -> Option<Vec<u8>> {
+pub fn decode_base64_as_python(text: &str) -> Option<Vec<u8>> {
     if !text.is_ascii() {
         return None;
     }
