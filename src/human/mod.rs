@@ -12,19 +12,40 @@
 //! - `task.rs`: a task's life, transition table on top; `store.rs`: all tasks and their audit trail
 //! - `api/`: the HTTP routes, one file for each family; `reject.rs`: every refusal
 //! - `schedule.rs`: what time does: timeouts, ticks, long polls, people; `outbox.rs`, `send.rs`: callbacks
-//! - `people.rs`, `verifier.rs`: the scripts; `profile.rs`: which awaithumans this is
+//! - `people.rs`, `verifier.rs`: the scripts; `profile.rs`: which awaithumans this is; `config.rs`: what it is made with
+//! - `access.rs`: who may do what, by `session.rs` or by `embed/`; `users.rs`: the directory; `rate_limit.rs`
+//! - `router.rs`: whom a task goes to; `notify.rs`: who is told, into the `inbox.rs`; `links.rs`, `pages.rs`: what they can click
 
+mod access;
 mod api;
+mod config;
+mod embed;
+mod form;
+mod identities;
+mod inbox;
+mod keys;
+mod links;
+mod notify;
 mod outbox;
+mod pages;
 mod people;
 mod profile;
+mod python;
+mod rate_limit;
 mod reject;
+mod router;
 mod schedule;
 mod send;
+mod session;
+mod slack;
 mod store;
 mod task;
+mod users;
 mod verifier;
 
+pub use config::{Config, ConfigError, WrongType};
+pub use inbox::{Channel, MagicLink, Notification, NotificationFailure, Sender};
+pub use notify::EmailDefaults;
 pub use outbox::{
     AttemptId, BATCH_SIZE, DELIVERY_TIMEOUT, Delivery, DeliveryOutcome, DeliveryStatus, RETRY_BACKOFF_SECONDS,
     RETRY_MAX_AGE,
@@ -33,12 +54,12 @@ pub use people::{Matcher, On, People, SOMEBODY};
 pub use profile::Profile;
 pub(crate) use send::{Unsendable, request as callback_request};
 pub use task::{Status, Task};
+pub use users::User;
 #[cfg(all(test, feature = "serve"))]
 pub(crate) use verifier::Config as VerifierConfig;
 pub use verifier::{DEFAULT_MAX_ATTEMPTS, MAX_MAX_ATTEMPTS, Verdict, Verifier, VerifierResult};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use awaithumans_temporal::wire::json::Json;
@@ -48,12 +69,17 @@ use crate::clock::{TimerKey, TimerQueue, Timestamp};
 use crate::entropy::Entropy;
 use crate::journal::{Journal, Party};
 
+use identities::Identities;
+use keys::Keys;
 use outbox::Outbox;
 use people::Act;
+use rate_limit::RateLimits;
 use reject::Reject;
 use schedule::{ParkedPoll, Ticks, Timer};
+use slack::Slack;
 use store::Store;
 use task::{Event, Submission};
+use users::Users;
 
 /// The least time that a task may wait for a person, in seconds. Source: `MIN_TIMEOUT_SECONDS`.
 pub const MIN_TIMEOUT_SECONDS: i64 = 60;
@@ -63,43 +89,6 @@ pub const MAX_TIMEOUT_SECONDS: i64 = 2_592_000;
 
 /// Makes the header `X-Awaithumans-Signature` of a callback, `sha256=<hex>`, from its body.
 pub type Signer = Box<dyn Fn(&[u8]) -> String + Send>;
-
-/// What a fake server is made with.
-pub struct Config {
-    /// Which awaithumans it behaves as.
-    pub profile: Profile,
-    /// The token that every caller must bear.
-    pub admin_token: String,
-    /// The address that `/api/status` names, and that redirects lead to when a request names no host.
-    pub public_url: String,
-    /// Signs callbacks.
-    pub sign: Signer,
-    /// When the server was started: its schedulers tick every [`Profile::TICK`] from then on.
-    pub started_at: Timestamp,
-}
-
-impl Config {
-    /// The defaults, with a way to sign callbacks: today's profile, token `testkit-admin-token`, address
-    /// `http://awaithumans.test`, started at [`Timestamp::EPOCH_OF_TESTS`].
-    pub fn new(sign: Signer) -> Self {
-        Self {
-            profile: Profile::default(),
-            admin_token: "testkit-admin-token".to_owned(),
-            public_url: "http://awaithumans.test".to_owned(),
-            sign,
-            started_at: Timestamp::EPOCH_OF_TESTS,
-        }
-    }
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("profile", &self.profile)
-            .field("public_url", &self.public_url)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Something for the driver to do.
 #[derive(Debug)]
@@ -140,6 +129,18 @@ pub struct Human {
     outbox: Outbox,
     people: People,
     verifier: Verifier,
+    /// A generator of its own for what must not be guessed, so that a link more in an e-mail doesn't change the ids of tasks.
+    secrets: Entropy,
+    keys: Keys,
+    users: Users,
+    /// What makes the first operator, while there is no user.
+    setup_token: Option<String>,
+    limits: RateLimits,
+    identities: Identities,
+    slack: Slack,
+    inbox: Vec<Notification>,
+    /// Magic links that were followed.
+    used_links: BTreeSet<String>,
     timers: TimerQueue<Timer>,
     /// The timer of each open task's timeout.
     expiries: BTreeMap<String, TimerKey>,
@@ -156,8 +157,22 @@ pub struct Human {
 impl Human {
     /// A server without tasks.
     pub fn new(config: Config, mut entropy: Entropy) -> Self {
+        let seed = entropy.next_u64();
+        let mut secrets = Entropy::stream(seed, 1);
+        let has_slack = config.slack_bot_token.as_deref().is_some_and(|token| !token.is_empty());
         Self {
-            request_ids: Entropy::new(entropy.next_u64()),
+            request_ids: Entropy::new(seed),
+            keys: Keys::derive(&config.payload_key),
+            users: Users::default(),
+            setup_token: Some(links::token_32(&mut secrets)),
+            secrets,
+            limits: RateLimits::default(),
+            identities: Identities::default(),
+            slack: Slack {
+                is_configured: has_slack,
+            },
+            inbox: Vec::new(),
+            used_links: BTreeSet::new(),
             outbox: Outbox::new(config.profile),
             ticks: Ticks::from(config.started_at),
             config,
@@ -258,6 +273,8 @@ impl Human {
             format!("server started: {open} open tasks, schedulers resume"),
         );
         self.resume_schedulers(now);
+        self.limits = RateLimits::default();
+        self.setup_token = self.users.is_empty().then(|| links::token_32(&mut self.secrets));
     }
 
     /// [`Human::stop`] and [`Human::start`] in one.
@@ -287,6 +304,17 @@ impl Human {
     /// All callbacks, oldest first.
     pub fn deliveries(&self) -> impl DoubleEndedIterator<Item = &Delivery> {
         self.outbox.oldest_first()
+    }
+
+    /// The directory of users, oldest first. Who acts by a script is added to it.
+    pub fn users(&self) -> impl Iterator<Item = &User> {
+        self.users.oldest_first()
+    }
+
+    /// What a real server prints at its first start: whoever sends it to `POST /api/setup/operator` becomes the first operator.
+    /// `None` once there is a user.
+    pub fn setup_token(&self) -> Option<&str> {
+        self.setup_token.as_deref().filter(|_| self.users.is_empty())
     }
 
     /// Whether the server is up.
@@ -326,7 +354,7 @@ impl Human {
         response: Json,
         email: &str,
     ) -> Result<(), Json> {
-        let submission = self.submission(response, email.to_owned(), None);
+        let submission = self.submission(now, response, email.to_owned(), None);
         let outcome = self.submit(now, journal, id, submission, None);
         self.send_next(now, journal);
         outcome.map_err(|reject| reject.body().unwrap_or_default())
@@ -338,7 +366,7 @@ impl Human {
     /// The body of the server's refusal: an unknown task, a terminal one, or one that is taken.
     pub fn claim(&mut self, now: Timestamp, journal: &mut Journal, id: &str, email: &str) -> Result<(), Json> {
         let entropy = &mut self.entropy;
-        let user_id = self.people.user_id(email, || entropy.uuid_hex());
+        let user_id = self.users.ensure(now, email, true, || entropy.uuid_hex());
         let email = Some(email.to_owned());
         let outcome = self.apply(now, journal, id, Event::Claim { user_id, email });
         outcome.map_err(|reject| reject.body().unwrap_or_default())
@@ -434,6 +462,7 @@ impl Human {
             .store
             .get_mut(id)
             .ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
+        let is_told = event.is_told();
         let Some(audit) = task.apply(now, event)? else {
             return Ok(());
         };
@@ -443,20 +472,23 @@ impl Human {
         self.store.audit(id, audit_id, audit, now);
         if status.is_terminal() {
             self.forget_open_task(id);
-            self.queue_webhook(now, journal, id);
+            if is_told {
+                self.queue_webhook(now, journal, id);
+            }
             self.wake_polls(now, id);
         }
         Ok(())
     }
 
-    fn submission(&mut self, response: Json, email: String, via_channel: Option<String>) -> Submission {
+    fn submission(&mut self, now: Timestamp, response: Json, email: String, via_channel: Option<String>) -> Submission {
         let entropy = &mut self.entropy;
-        let user_id = self.people.user_id(&email, || entropy.uuid_hex());
+        let user_id = self.users.ensure(now, &email, false, || entropy.uuid_hex());
         Submission {
             response,
             by_email: Some(email),
             by_user_id: Some(user_id),
             via_channel,
+            is_untold: false,
         }
     }
 

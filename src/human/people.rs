@@ -1,6 +1,5 @@
 //! Scripted people: who answers which task, when, and how.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -109,8 +108,6 @@ impl Behaviour {
 #[derive(Debug, Default)]
 pub struct People {
     behaviours: Vec<Behaviour>,
-    /// The user id of each person who has acted, by address.
-    user_ids: BTreeMap<String, String>,
 }
 
 impl People {
@@ -148,25 +145,6 @@ impl People {
 
     pub(crate) fn behaviour(&self, place: usize) -> Option<&Behaviour> {
         self.behaviours.get(place)
-    }
-
-    /// The id of the user with this address, who exists from the first time on that it's asked for.
-    pub(crate) fn user_id(&mut self, email: &str, new_id: impl FnOnce() -> String) -> String {
-        self.user_ids.entry(email.to_owned()).or_insert_with(new_id).clone()
-    }
-
-    /// The display name of a user: without another name, the address.
-    pub(crate) fn display_name(&self, user_id: Option<&str>) -> Option<&str> {
-        let wanted = user_id?;
-        self.user_ids
-            .iter()
-            .find(|(_, id)| *id == wanted)
-            .map(|(email, _)| email.as_str())
-    }
-
-    /// The id of a user that exists.
-    pub(crate) fn known_user_id(&self, email: &str) -> Option<&str> {
-        self.user_ids.get(email).map(String::as_str)
     }
 }
 

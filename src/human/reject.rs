@@ -48,6 +48,41 @@ pub(crate) enum Reject {
         provider: String,
         detail: String,
     },
+    /// The caller is known, and may not.
+    Forbidden(&'static str),
+    /// Something isn't as it must be, in the route's own words.
+    BadRequest(String),
+    /// Something isn't there, in the route's own words.
+    NothingThere(String),
+    /// What the route needs isn't configured.
+    NotConfigured(&'static str),
+    /// A third party refuses, in the route's words.
+    Upstream(&'static str),
+    /// Nobody has this address and password, or what a link proves isn't so.
+    NotProven(&'static str),
+    /// Too many attempts.
+    TooManyAttempts(&'static str),
+    /// An embed token that opens nothing.
+    InvalidEmbedToken {
+        reason: String,
+    },
+    EmbedOriginNotAllowed {
+        origin: String,
+    },
+    ServiceKeyNotFound,
+    UserNotFound {
+        id: String,
+    },
+    UserAlreadyExists {
+        conflict: &'static str,
+    },
+    UserNoAddress,
+    /// The last active operator would be gone.
+    LastOperator {
+        action: &'static str,
+    },
+    SetupAlreadyCompleted,
+    InvalidSetupToken,
     /// The real server raises something that it doesn't expect.
     Internal,
 }
@@ -57,14 +92,31 @@ impl Reject {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Redirect { .. } => 307,
-            Self::UnreadableBody | Self::ClaimNeedsSession => 400,
-            Self::Unauthenticated => 401,
-            Self::NotFound | Self::TaskNotFound { .. } | Self::DeliveryNotFound => 404,
+            Self::UnreadableBody
+            | Self::ClaimNeedsSession
+            | Self::BadRequest(_)
+            | Self::EmbedOriginNotAllowed { .. } => 400,
+            Self::Unauthenticated | Self::NotProven(_) | Self::InvalidEmbedToken { .. } | Self::ServiceKeyNotFound => {
+                401
+            }
+            Self::Forbidden(_) | Self::InvalidSetupToken => 403,
+            Self::NotFound
+            | Self::NothingThere(_)
+            | Self::TaskNotFound { .. }
+            | Self::DeliveryNotFound
+            | Self::UserNotFound { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
-            Self::TaskAlreadyTerminal { .. } | Self::TaskAlreadyClaimed { .. } => 409,
+            Self::TaskAlreadyTerminal { .. }
+            | Self::TaskAlreadyClaimed { .. }
+            | Self::UserAlreadyExists { .. }
+            | Self::LastOperator { .. }
+            | Self::SetupAlreadyCompleted => 409,
+            Self::TooManyAttempts(_) => 429,
+            Self::UserNoAddress => 422,
+            Self::NotConfigured(_) => 503,
             Self::Invalid(_) | Self::VerifierConfigInvalid { .. } | Self::VerifierProviderUnknown { .. } => 422,
             Self::Internal => 500,
-            Self::VerifierProviderError { .. } => 502,
+            Self::VerifierProviderError { .. } | Self::Upstream(_) => 502,
         }
     }
 
@@ -108,8 +160,72 @@ impl Reject {
                 "VERIFIER_PROVIDER_ERROR",
                 &format!("Verifier provider '{provider}' failed: {detail}"),
             ),
+            Self::Forbidden(text)
+            | Self::NotConfigured(text)
+            | Self::Upstream(text)
+            | Self::NotProven(text)
+            | Self::TooManyAttempts(text) => detail(text),
+            Self::BadRequest(text) | Self::NothingThere(text) => detail(text),
+            // The middleware that looks at embed tokens has a form of its own.
+            Self::InvalidEmbedToken { reason } => Object::new()
+                .with(
+                    "error",
+                    Object::new()
+                        .with("code", "INVALID_EMBED_TOKEN")
+                        .with("message", format!("Invalid embed token: {reason}.")),
+                )
+                .into(),
+            Self::EmbedOriginNotAllowed { .. }
+            | Self::ServiceKeyNotFound
+            | Self::UserNotFound { .. }
+            | Self::UserAlreadyExists { .. }
+            | Self::UserNoAddress
+            | Self::LastOperator { .. }
+            | Self::SetupAlreadyCompleted
+            | Self::InvalidSetupToken => self.directory_error(),
             Self::Internal => error("INTERNAL_ERROR", "An unexpected error occurred."),
         })
+    }
+
+    /// What is said of users, of setting up and of embed tokens.
+    fn directory_error(&self) -> Json {
+        match self {
+            Self::EmbedOriginNotAllowed { origin } => error(
+                "EMBED_ORIGIN_NOT_ALLOWED",
+                &format!("Origin '{origin}' is not in the embed allowlist."),
+            ),
+            Self::ServiceKeyNotFound => error("SERVICE_KEY_NOT_FOUND", "Service key not recognised or revoked."),
+            Self::UserNotFound { id } => error("USER_NOT_FOUND", &format!("User '{id}' not found.")),
+            Self::UserAlreadyExists { conflict } => error(
+                "USER_ALREADY_EXISTS",
+                &format!(
+                    "A user with this {conflict} already exists. Each email and each (slack_team_id, slack_user_id) pair is \
+                     unique across the directory."
+                ),
+            ),
+            Self::LastOperator { action } => error(
+                "LAST_OPERATOR",
+                &format!(
+                    "Can't {action} the last active operator — at least one operator must remain so the dashboard stays \
+                     manageable. Promote another user to operator first."
+                ),
+            ),
+            Self::SetupAlreadyCompleted => error(
+                "SETUP_ALREADY_COMPLETED",
+                "First-run setup has already been completed. Sign in with your operator credentials via /api/auth/login \
+                 instead.",
+            ),
+            Self::InvalidSetupToken => error(
+                "INVALID_SETUP_TOKEN",
+                "Invalid setup token. The token is printed to the server log on startup; restart the server to generate a \
+                 fresh one.",
+            ),
+            _ => error(
+                "USER_NO_ADDRESS",
+                "A user must have at least one delivery address: either an email or a (slack_team_id, slack_user_id) pair. \
+                 Rows with neither can't be reached by any channel.",
+            ),
+        }
     }
 }
 

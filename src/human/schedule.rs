@@ -260,7 +260,7 @@ impl Human {
             }
             Act::Complete(response) => {
                 journal.headline(now, Party::Person, format!("{email} answers task {id}: {response}"));
-                let submission = self.submission(response, email.clone(), channel);
+                let submission = self.submission(now, response, email.clone(), channel);
                 self.submit(now, journal, &task_id, submission, None)
             }
             Act::RejectUntilExhausted if !task.is_verified() => {
@@ -271,7 +271,7 @@ impl Human {
             Act::RejectUntilExhausted => {
                 let response = awaithumans_temporal::wire::json::Object::new().into();
                 journal.headline(now, Party::Person, format!("{email} answers task {id}: {{}}"));
-                let submission = self.submission(response, email.clone(), channel);
+                let submission = self.submission(now, response, email.clone(), channel);
                 let verdict = Verdict::Reject("rejected by the script".to_owned());
                 let outcome = self.submit(now, journal, &task_id, submission, Some(verdict));
                 let open = self.store.get(&task_id).is_some_and(|task| !task.status.is_terminal());

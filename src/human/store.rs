@@ -77,6 +77,16 @@ impl Store {
         });
     }
 
+    /// Adds a line that no change of status stands behind.
+    pub(crate) fn remark(&mut self, task_id: &str, id: String, entry: Audit, created_at: Timestamp) {
+        self.audit.entry(task_id.to_owned()).or_default().push(AuditEntry {
+            id,
+            from_status: None,
+            entry,
+            created_at,
+        });
+    }
+
     pub(crate) fn audit_trail(&self, task_id: &str) -> &[AuditEntry] {
         self.audit.get(task_id).map_or(&[], Vec::as_slice)
     }

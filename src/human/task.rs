@@ -244,6 +244,8 @@ pub(crate) struct Submission {
     pub(crate) by_email: Option<String>,
     pub(crate) by_user_id: Option<String>,
     pub(crate) via_channel: Option<String>,
+    /// Came by a magic link: no callback is queued when it ends the task (recorded).
+    pub(crate) is_untold: bool,
 }
 
 /// Something that happens to a task, with its data.
@@ -261,6 +263,16 @@ pub(crate) enum Event {
     },
     Cancel,
     Expire,
+}
+
+impl Event {
+    /// Whether the task's caller is told when this ends the task.
+    pub(crate) fn is_told(&self) -> bool {
+        match self {
+            Self::Complete(submission) | Self::Judged { submission, .. } => !submission.is_untold,
+            Self::Claim { .. } | Self::Cancel | Self::Expire => true,
+        }
+    }
 }
 
 /// What an event leaves in the audit trail.

@@ -52,6 +52,10 @@ pub struct Builder {
     start_at: Timestamp,
     payload_key: PayloadKey,
     admin_token: String,
+    public_url: String,
+    service_key: Option<String>,
+    embed_secret: Option<String>,
+    parent_origins: String,
     grace: Duration,
     search_attributes: Vec<(String, SearchAttributeType)>,
     dynamic_config: Vec<(String, serde_json::Value)>,
@@ -65,6 +69,10 @@ impl Default for Builder {
             start_at: Timestamp::EPOCH_OF_TESTS,
             payload_key: PayloadKey::from_bytes(TEST_PAYLOAD_KEY),
             admin_token: TEST_ADMIN_TOKEN.to_owned(),
+            public_url: SERVER_URL.to_owned(),
+            service_key: None,
+            embed_secret: None,
+            parent_origins: String::new(),
             grace: Duration::from_secs(3),
             search_attributes: Vec::new(),
             dynamic_config: Vec::new(),
@@ -105,6 +113,34 @@ impl Builder {
     #[must_use]
     pub fn admin_token(mut self, token: impl Into<String>) -> Self {
         self.admin_token = token.into();
+        self
+    }
+
+    /// The address that links in notifications lead to: scheme, host and port; [`Testkit::server_url`] by default.
+    #[must_use]
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_url = url.into();
+        self
+    }
+
+    /// The key `ah_sk_…` that may mint embed tokens; without one nobody may.
+    #[must_use]
+    pub fn service_key(mut self, key: impl Into<String>) -> Self {
+        self.service_key = Some(key.into());
+        self
+    }
+
+    /// The secret that embed tokens are signed with; without one there are none.
+    #[must_use]
+    pub fn embed_secret(mut self, secret: impl Into<String>) -> Self {
+        self.embed_secret = Some(secret.into());
+        self
+    }
+
+    /// The origins whose pages may show tasks in a frame, separated by commas.
+    #[must_use]
+    pub fn parent_origins(mut self, origins: impl Into<String>) -> Self {
+        self.parent_origins = origins.into();
         self
     }
 
@@ -153,14 +189,14 @@ pub(super) struct Parts {
 pub(super) async fn build(builder: Builder) -> Testkit {
     let seed = seed_from_environment().unwrap_or(builder.seed);
     let key = builder.payload_key.webhook_key();
-    let signing_key = key.clone();
-    let config = human::Config {
-        profile: builder.profile,
-        admin_token: builder.admin_token.clone(),
-        public_url: SERVER_URL.to_owned(),
-        sign: Box::new(move |body| signing_key.sign(body).to_string()),
-        started_at: builder.start_at,
-    };
+    let mut config = human::Config::with_key(builder.payload_key.clone());
+    config.profile = builder.profile;
+    config.admin_token.clone_from(&builder.admin_token);
+    config.public_url.clone_from(&builder.public_url);
+    config.service_key.clone_from(&builder.service_key);
+    config.embed_secret.clone_from(&builder.embed_secret);
+    config.parent_origins.clone_from(&builder.parent_origins);
+    config.started_at = builder.start_at;
     let mut world = World::new(seed, HandOut::Serial, config);
     for (name, kind) in builder.search_attributes {
         assert!(

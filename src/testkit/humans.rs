@@ -5,7 +5,7 @@ use std::time::Duration;
 use awaithumans_temporal::wire::json::Json;
 
 use crate::clock::Timestamp;
-use crate::human::{Delivery, Human, Matcher, Task, Verdict};
+use crate::human::{Delivery, Human, Matcher, Notification, Task, User, Verdict};
 use crate::io::Driver;
 use crate::journal::Journal;
 
@@ -63,6 +63,22 @@ impl Humans {
     /// All webhooks, oldest first: delivered, waiting for another attempt, or given up.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.driver.read(|world| world.human().deliveries().cloned().collect())
+    }
+
+    /// Everything that the server told people, or would have: e-mails and Slack messages, oldest first, with their links. Those
+    /// that weren't sent say why.
+    pub fn inbox(&self) -> Vec<Notification> {
+        self.driver.read(|world| world.human().inbox().to_vec())
+    }
+
+    /// The directory of users, oldest first.
+    pub fn users(&self) -> Vec<User> {
+        self.driver.read(|world| world.human().users().cloned().collect())
+    }
+
+    /// What makes the first operator at `POST /api/setup/operator`; a real server prints it. `None` once there is a user.
+    pub fn setup_token(&self) -> Option<String> {
+        self.driver.read(|world| world.human().setup_token().map(str::to_owned))
     }
 
     /// Somebody answers a task now.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::body::{Fields, Query};
-use super::{Answer, Call, tasks, view};
+use super::body::Body;
+use super::query::Query;
+use super::{Answer, Call, storable, tasks, view};
 use crate::human::Human;
 use crate::human::reject::Reject;
 use crate::human::task::{Event, Submission};
@@ -14,35 +15,48 @@ const MAX_POLL_SECONDS: i64 = 30;
 
 /// `POST /api/tasks/{id}/complete`.
 pub(super) fn complete(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reject> {
-    let mut fields = Fields::parse(&call.headers, &call.body)?;
+    let mut fields = Body::read(&call.headers, &call.body)?.fields()?;
     let response = fields.dictionary("response");
     let by_email = fields.optional_string("completed_by_email");
     let via_channel = fields.optional_string("completed_via_channel");
     fields.finish()?;
-    let storable =
-        |text: &awaithumans_temporal::wire::json::Text| text.as_str().map(str::to_owned).ok_or(Reject::Internal);
+    let is_embed = call.caller.is_embed_of(&call.id)?;
+    let task = tasks::find(human, &call.id)?;
+    if !is_embed {
+        call.caller.require_task(task)?;
+    }
+    let by_email = by_email.as_ref().map(storable).transpose()?;
+    // An empty address counts as none. A session has its user's, a token has none, and an embed token leaves it empty.
+    let session = || human.users.get(call.caller.user_id()?)?.email.clone();
     let submission = Submission {
         response,
-        // An empty address counts as none, and a bearer token has no address of its own.
-        by_email: by_email
-            .as_ref()
-            .map(storable)
-            .transpose()?
-            .filter(|email| !email.is_empty()),
-        by_user_id: None,
-        via_channel: via_channel.as_ref().map(storable).transpose()?,
+        by_email: match is_embed {
+            true => by_email,
+            false => by_email.filter(|email| !email.is_empty()).or_else(session),
+        },
+        by_user_id: call.caller.user_id().map(str::to_owned),
+        via_channel: match is_embed {
+            true => Some("embed".to_owned()),
+            false => via_channel.as_ref().map(storable).transpose()?,
+        },
+        is_untold: false,
     };
     human.submit(call.now, call.journal, &call.id, submission, None)?;
     answer_with_task(human, call)
 }
 
 /// `POST /api/tasks/{id}/claim`: a claim needs a person, and a token is none. The real server looks at that first.
-pub(super) fn claim(_human: &mut Human, _call: &mut Call<'_>) -> Result<Answer, Reject> {
-    Err(Reject::ClaimNeedsSession)
+pub(super) fn claim(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reject> {
+    call.caller.require_operator()?;
+    let user_id = call.caller.user_id().ok_or(Reject::ClaimNeedsSession)?.to_owned();
+    let email = human.users.get(&user_id).and_then(|user| user.email.clone());
+    human.apply(call.now, call.journal, &call.id, Event::Claim { user_id, email })?;
+    answer_with_task(human, call)
 }
 
 /// `POST /api/tasks/{id}/cancel`. Any body is ignored.
 pub(super) fn cancel(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reject> {
+    call.caller.require_operator()?;
     human.apply(call.now, call.journal, &call.id, Event::Cancel)?;
     answer_with_task(human, call)
 }
@@ -59,10 +73,8 @@ pub(super) fn poll(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
     let mut query = Query::parse(call.query.as_deref());
     let seconds = query.integer("timeout", DEFAULT_POLL_SECONDS, 1, Some(MAX_POLL_SECONDS));
     query.finish()?;
-    let task = human
-        .store
-        .get(&call.id)
-        .ok_or_else(|| Reject::TaskNotFound { id: call.id.clone() })?;
+    let task = tasks::find(human, &call.id)?;
+    call.caller.require_task(task)?;
     if task.status.is_terminal() {
         return poll_answer(human, &call.id);
     }
@@ -73,12 +85,8 @@ pub(super) fn poll(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
 
 /// What a poll says of a task now.
 pub(in crate::human) fn poll_answer(human: &Human, id: &str) -> Result<Answer, Reject> {
-    let task = human
-        .store
-        .get(id)
-        .ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
     Ok(Answer::Json {
         status: 200,
-        body: view::poll(task),
+        body: view::poll(tasks::find(human, id)?),
     })
 }

@@ -1,9 +1,48 @@
-//! Bodies and queries as FastAPI and pydantic read them: the same coercions, the same refusals.
+//! Bodies as FastAPI and pydantic read them: the same coercions, the same refusals.
 
 use awaithumans_temporal::wire::json::{Json, JsonError, Object, Text};
 use http::HeaderMap;
 
 use crate::human::reject::{Problem, Reject};
+
+/// A body that is read but not looked at. FastAPI asks a route's guards between the two.
+pub(crate) struct Body(Option<Json>);
+
+impl Body {
+    /// Reads a body; `None` within for an empty one.
+    pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Reject> {
+        Ok(Self(match (body.is_empty(), is_json(headers)) {
+            (true, _) => None,
+            (false, true) => Some(parse_json(body)?),
+            (false, false) => Some(String::from_utf8_lossy(body).into_owned().into()),
+        }))
+    }
+
+    /// Its fields: it must be an object.
+    pub(crate) fn fields(self) -> Result<Fields, Reject> {
+        let refusal = |kind: &'static str, message: &str, input: Json| {
+            Reject::Invalid(vec![Problem {
+                kind,
+                location: vec!["body".into()],
+                message: message.to_owned(),
+                input,
+                context: None,
+            }])
+        };
+        match self.0 {
+            Some(Json::Object(body)) => Ok(Fields {
+                body,
+                problems: Vec::new(),
+            }),
+            None => Err(refusal("missing", "Field required", Json::Null)),
+            Some(other) => Err(refusal(
+                "model_attributes_type",
+                "Input should be a valid dictionary or object to extract fields from",
+                other,
+            )),
+        }
+    }
+}
 
 /// The fields of a body, with what is wrong so far. Fields must be asked for in the order of the model.
 pub(crate) struct Fields {
@@ -12,36 +51,6 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Reads a body that must be an object.
-    pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, Reject> {
-        if body.is_empty() {
-            return Err(Reject::Invalid(vec![Problem {
-                kind: "missing",
-                location: vec!["body".into()],
-                message: "Field required".to_owned(),
-                input: Json::Null,
-                context: None,
-            }]));
-        }
-        let value = match is_json(headers) {
-            true => parse_json(body)?,
-            false => String::from_utf8_lossy(body).into_owned().into(),
-        };
-        match value {
-            Json::Object(body) => Ok(Self {
-                body,
-                problems: Vec::new(),
-            }),
-            other => Err(Reject::Invalid(vec![Problem {
-                kind: "model_attributes_type",
-                location: vec!["body".into()],
-                message: "Input should be a valid dictionary or object to extract fields from".to_owned(),
-                input: other,
-                context: None,
-            }])),
-        }
-    }
-
     /// Ends the reading: refuses if anything was wrong.
     pub(crate) fn finish(self) -> Result<(), Reject> {
         match self.problems.is_empty() {
@@ -61,6 +70,25 @@ impl Fields {
         match self.body.get(field).cloned() {
             None | Some(Json::Null) => None,
             Some(value) => Some(self.check_string(field, value)),
+        }
+    }
+
+    /// A text whose length in characters is limited.
+    pub(crate) fn string_of_length(&mut self, field: &str, least: usize, most: Option<usize>) -> Text {
+        let text = self.string(field);
+        if let Some(Json::String(text)) = self.body.get(field) {
+            let problem = length_problem(text, least, most);
+            self.problems
+                .extend(problem.map(|problem| problem.in_field("body", field)));
+        }
+        text
+    }
+
+    /// A text whose length in characters is limited, or none.
+    pub(crate) fn optional_string_of_length(&mut self, field: &str, least: usize, most: Option<usize>) -> Option<Text> {
+        match self.body.get(field) {
+            None | Some(Json::Null) => None,
+            Some(_) => Some(self.string_of_length(field, least, most)),
         }
     }
 
@@ -110,14 +138,39 @@ impl Fields {
     }
 
     pub(crate) fn boolean_or_false(&mut self, field: &str) -> bool {
-        let Some(value) = self.body.get(field).cloned() else {
-            return false;
-        };
+        self.boolean_if_there(field).unwrap_or_default()
+    }
+
+    /// A truth value, or none; `null` is none too.
+    pub(crate) fn optional_boolean(&mut self, field: &str) -> Option<bool> {
+        match self.body.get(field) {
+            Some(Json::Null) => None,
+            _ => self.boolean_if_there(field),
+        }
+    }
+
+    /// A truth value, if the field is there at all.
+    pub(crate) fn boolean_if_there(&mut self, field: &str) -> Option<bool> {
+        let value = self.body.get(field).cloned()?;
         match boolean(&value) {
-            Ok(value) => value,
+            Ok(value) => Some(value),
             Err((kind, message)) => {
                 self.problems.push(Problem::in_body(field, kind, message, value));
-                false
+                None
+            }
+        }
+    }
+
+    /// A number that isn't below a bound, or none.
+    pub(crate) fn optional_integer_from(&mut self, field: &str, least: i64) -> Option<i64> {
+        let value = self.body.get(field).filter(|value| !value.is_null()).cloned()?;
+        match integer(&value).and_then(|number| in_range(number, least, None)) {
+            Ok(number) => Some(number),
+            Err(refusal) => {
+                let mut problem = Problem::in_body(field, refusal.kind, refusal.message, value);
+                problem.context = refusal.context;
+                self.problems.push(problem);
+                None
             }
         }
     }
@@ -161,6 +214,43 @@ impl Fields {
         self.problems
             .push(Problem::in_body(field, "missing", "Field required", body));
         None
+    }
+}
+
+/// What pydantic says of a text that is too short or too long, in characters.
+pub(crate) fn length_problem(text: &Text, least: usize, most: Option<usize>) -> Option<LengthProblem> {
+    let length = text.to_string_lossy().chars().count();
+    let (kind, words, name, bound) = match most {
+        _ if length < least => ("string_too_short", "least", "min_length", least),
+        Some(most) if length > most => ("string_too_long", "most", "max_length", most),
+        _ => return None,
+    };
+    let plural = if bound == 1 { "" } else { "s" };
+    Some(LengthProblem {
+        kind,
+        message: format!("String should have at {words} {bound} character{plural}"),
+        context: Object::new().with(name, i64::try_from(bound).unwrap_or(i64::MAX)),
+        input: text.clone(),
+    })
+}
+
+/// A text that is too short or too long, wherever it stands.
+pub(crate) struct LengthProblem {
+    kind: &'static str,
+    message: String,
+    context: Object,
+    input: Text,
+}
+
+impl LengthProblem {
+    pub(crate) fn in_field(self, place: &str, field: &str) -> Problem {
+        Problem {
+            kind: self.kind,
+            location: vec![place.into(), field.into()],
+            message: self.message,
+            input: self.input.into(),
+            context: Some(self.context),
+        }
     }
 }
 
@@ -311,115 +401,6 @@ pub(crate) fn boolean(value: &Json) -> Result<bool, (&'static str, &'static str)
     }
 }
 
-/// The parameters behind the `?`, decoded. The last one of a name counts.
-pub(crate) struct Query {
-    pairs: Vec<(String, String)>,
-    problems: Vec<Problem>,
-}
-
-impl Query {
-    pub(crate) fn parse(query: Option<&str>) -> Self {
-        let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-        let decode = |text: &str| percent_decode(&text.replace('+', " "));
-        Self {
-            pairs: pairs
-                .map(|pair| {
-                    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                    (decode(name), decode(value))
-                })
-                .collect(),
-            problems: Vec::new(),
-        }
-    }
-
-    pub(crate) fn finish(self) -> Result<(), Reject> {
-        match self.problems.is_empty() {
-            true => Ok(()),
-            false => Err(Reject::Invalid(self.problems)),
-        }
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.pairs.iter().rev().find(|(present, _)| present == name);
-        found.map(|(_, value)| value.as_str())
-    }
-
-    pub(crate) fn integer(&mut self, name: &str, default: i64, least: i64, most: Option<i64>) -> i64 {
-        let Some(text) = self.get(name).map(str::to_owned) else {
-            return default;
-        };
-        match integer_from_text(&text).and_then(|number| in_range(number, least, most)) {
-            Ok(number) => number,
-            Err(refusal) => {
-                self.refuse(name, refusal.kind, refusal.message, &text, refusal.context);
-                default
-            }
-        }
-    }
-
-    pub(crate) fn boolean_or_false(&mut self, name: &str) -> bool {
-        let Some(text) = self.get(name).map(str::to_owned) else {
-            return false;
-        };
-        boolean(&text.as_str().into()).unwrap_or_else(|(kind, message)| {
-            self.refuse(name, kind, message.to_owned(), &text, None);
-            false
-        })
-    }
-
-    /// One of an enumeration's values.
-    pub(crate) fn one_of<T: Copy>(&mut self, name: &str, all: &[T], spell: impl Fn(T) -> &'static str) -> Option<T> {
-        let text = self.get(name)?.to_owned();
-        let found = all.iter().copied().find(|value| spell(*value) == text);
-        if found.is_none() {
-            let names: Vec<_> = all.iter().map(|value| format!("'{}'", spell(*value))).collect();
-            let expected = match names.split_last() {
-                Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-                _ => names.concat(),
-            };
-            let context = Object::new().with("expected", expected.as_str());
-            self.refuse(
-                name,
-                "enum",
-                format!("Input should be {expected}"),
-                &text,
-                Some(context),
-            );
-        }
-        found
-    }
-
-    fn refuse(&mut self, name: &str, kind: &'static str, message: String, input: &str, context: Option<Object>) {
-        self.problems.push(Problem {
-            kind,
-            location: vec!["query".into(), name.into()],
-            message,
-            input: input.into(),
-            context,
-        });
-    }
-}
-
-/// Undoes percent-encoding; what isn't UTF-8 becomes U+FFFD, as in Starlette.
-pub(crate) fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let digit = |place: usize| after.get(place).and_then(|byte| char::from(*byte).to_digit(16));
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push((high << 4 | low) as u8);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -437,22 +418,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_parameter_of_a_name_counts() {
-        let mut query = Query::parse(Some("limit=1&limit=%32&flag=YES&x"));
-        assert_eq!(query.integer("limit", 50, 1, Some(200)), 2);
-        assert!(query.boolean_or_false("flag"));
-        assert_eq!(query.get("x"), Some(""));
-        assert!(query.finish().is_ok());
-    }
-
-    #[test]
     fn only_json_types_are_read_as_json() {
         let refused = |content_type: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             if let Some(value) = content_type {
                 headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(value));
             }
-            Fields::parse(&headers, b"{}").is_err()
+            Body::read(&headers, b"{}").and_then(Body::fields).is_err()
         };
         assert!(!refused(Some("application/json; charset=utf-8")));
         assert!(!refused(Some("application/problem+json")));

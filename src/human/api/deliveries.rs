@@ -2,7 +2,7 @@
 
 use awaithumans_temporal::wire::json::Json;
 
-use super::body::Query;
+use super::query::Query;
 use super::{Answer, Call, view};
 use crate::human::outbox::{Delivery, DeliveryStatus};
 use crate::human::reject::Reject;
@@ -19,6 +19,7 @@ pub(super) fn list(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
     let status = query.one_of("status", &DeliveryStatus::ALL, DeliveryStatus::as_str);
     let limit = query.integer("limit", DEFAULT_LIMIT, 1, Some(MAX_LIMIT));
     query.finish()?;
+    call.caller.require_operator()?;
     let wanted = |row: &&Delivery| status.is_none_or(|status| row.status == status);
     let mut rows: Vec<&Delivery> = human.outbox.oldest_first().rev().filter(wanted).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.updated_at));
@@ -30,6 +31,7 @@ pub(super) fn list(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
 
 /// `POST /api/admin/webhook-deliveries/{id}/redeliver`.
 pub(super) fn redeliver(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reject> {
+    call.caller.require_operator()?;
     let row = human
         .outbox
         .redeliver(call.now, &call.id)

@@ -1,12 +1,13 @@
 //! Creating, reading, listing and deleting tasks.
 
-use awaithumans_temporal::wire::json::{Json, Text};
+use awaithumans_temporal::wire::json::Json;
 
-use super::body::{Fields, Query};
-use super::{Answer, Call, view};
+use super::body::{Body, Fields};
+use super::query::Query;
+use super::{Answer, Call, storable, view};
 use crate::human::reject::Reject;
 use crate::human::task::{Status, Task};
-use crate::human::{Human, MAX_TIMEOUT_SECONDS, MIN_TIMEOUT_SECONDS, short};
+use crate::human::{Human, MAX_TIMEOUT_SECONDS, MIN_TIMEOUT_SECONDS, router, short};
 use crate::journal::Party;
 
 /// How many tasks a list shows unless told otherwise, and at most.
@@ -15,7 +16,9 @@ const MAX_LIMIT: i64 = 200;
 
 /// `POST /api/tasks`: a new task, or the one that its key has already.
 pub(super) fn create(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reject> {
-    let wanted = NewTask::parse(call)?;
+    let body = Body::read(&call.headers, &call.body)?;
+    call.caller.require_admin()?;
+    let wanted = NewTask::parse(body.fields()?)?;
     if let Some(task) = human.store.by_key(&wanted.idempotency_key) {
         let line = format!(
             "key {} asked for again: same task {}, {} (idempotent replay)",
@@ -30,7 +33,8 @@ pub(super) fn create(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, R
     }
     let id = human.entropy.uuid_hex();
     let task = wanted.into_task(human, id.clone(), call)?;
-    human.add_task(call.now, call.journal, task);
+    human.add_task(call.now, call.journal, task.clone());
+    human.notify(call.now, call.journal, &task);
     Ok(Answer::Json {
         status: 201,
         body: read(human, &id)?,
@@ -39,6 +43,9 @@ pub(super) fn create(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, R
 
 /// `GET /api/tasks/{id}`. The payload is shown, redacted or not.
 pub(super) fn get(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reject> {
+    if !call.caller.is_embed_of(&call.id)? {
+        call.caller.require_task(find(human, &call.id)?)?;
+    }
     Ok(Answer::Json {
         status: 200,
         body: read(human, &call.id)?,
@@ -47,22 +54,35 @@ pub(super) fn get(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reje
 
 /// The task's JSON, which every act on it answers with.
 pub(super) fn read(human: &Human, id: &str) -> Result<Json, Reject> {
-    match human.store.get(id) {
-        Some(task) => Ok(view::task(human, task)),
-        None => Err(Reject::TaskNotFound { id: id.to_owned() }),
-    }
+    Ok(view::task(human, find(human, id)?))
+}
+
+/// The task of an id.
+pub(super) fn find<'a>(human: &'a Human, id: &str) -> Result<&'a Task, Reject> {
+    human
+        .store
+        .get(id)
+        .ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })
 }
 
 /// `GET /api/tasks`, newest first. Of tasks of one moment the later one comes first.
 pub(super) fn list(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reject> {
     let mut query = Query::parse(call.query.as_deref());
     let status = query.one_of("status", &Status::ALL, Status::as_str);
-    let assigned_to = query.get("assigned_to").map(str::to_owned);
-    let unassigned = query.boolean_or_false("unassigned");
+    let mut assigned_to = query.get("assigned_to").map(str::to_owned);
+    let mut unassigned = query.boolean_or_false("unassigned");
     let terminal = query.boolean_or_false("terminal");
     let limit = query.integer("limit", DEFAULT_LIMIT, 1, Some(MAX_LIMIT));
     let offset = query.integer("offset", 0, 0, None);
     query.finish()?;
+    if call.caller.is_embed() {
+        return Err(Reject::Forbidden("embed_token_cannot_list_tasks"));
+    }
+    // A reviewer sees their own tasks, whatever they ask for.
+    let own = call.caller.user_id().filter(|_| !call.caller.sees_all());
+    if own.is_some() {
+        (assigned_to, unassigned) = (None, false);
+    }
     // SQLite can't hold it.
     if offset == i64::MAX {
         return Err(Reject::Internal);
@@ -77,7 +97,8 @@ pub(super) fn list(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
             Some(search) => is_assigned(human, task, search),
             None => true,
         };
-        of_status && of_assignee
+        let is_own = own.is_none() || task.assigned_to_user_id.as_deref() == own;
+        of_status && of_assignee && is_own
     };
     let newest_first = human.store.oldest_first().rev().filter(wanted);
     let page = newest_first.skip(offset as usize).take(limit as usize);
@@ -87,23 +108,60 @@ pub(super) fn list(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
     })
 }
 
-/// The address, or part of the display name, which here is the address too.
+/// The task's address; or its user's address, Slack id or part of the display name.
 fn is_assigned(human: &Human, task: &Task, search: &str) -> bool {
-    let needle = search.trim().to_lowercase();
-    let display_name = human.people.display_name(task.assigned_to_user_id.as_deref());
-    task.assigned_to_email.as_deref() == Some(search)
-        || (!needle.is_empty() && display_name.is_some_and(|name| name.to_lowercase().contains(&needle)))
+    if task.assigned_to_email.as_deref() == Some(search) {
+        return true;
+    }
+    let needle = search.trim();
+    let user = task.assigned_to_user_id.as_deref().and_then(|id| human.users.get(id));
+    let Some(user) = user.filter(|_| !needle.is_empty()) else {
+        return false;
+    };
+    let is = |text: &Option<String>| text.as_deref() == Some(needle);
+    let pattern = format!("%{}%", needle.to_lowercase());
+    let named = |name: &str| is_like(&name.to_ascii_lowercase(), &pattern);
+    is(&user.email) || is(&user.slack_user_id) || user.display_name.as_deref().is_some_and(named)
+}
+
+/// SQL's `LIKE`, as SQLite has it: `%` stands for any text, `_` for any character, and the case of ASCII doesn't matter.
+fn is_like(text: &str, pattern: &str) -> bool {
+    let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
+    let (mut at, mut place) = (0, 0);
+    // Where the last `%` was, and how much it stands for so far.
+    let mut star: Option<(usize, usize)> = None;
+    while at < text.len() {
+        match pattern.get(place) {
+            Some('%') => {
+                star = Some((place, at));
+                place += 1;
+            }
+            Some(wanted) if *wanted == '_' || wanted.eq_ignore_ascii_case(&text[at]) => {
+                at += 1;
+                place += 1;
+            }
+            _ => match &mut star {
+                Some((percent, from)) => {
+                    *from += 1;
+                    (at, place) = (*from, *percent + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[place..].iter().all(|rest| *rest == '%')
 }
 
 /// `DELETE /api/tasks/{id}`.
 pub(super) fn delete(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reject> {
+    call.caller.require_admin()?;
     human.remove_task(call.now, call.journal, &call.id)?;
     Ok(Answer::NoContent)
 }
 
 /// `GET /api/tasks/{id}/audit`, oldest first.
 pub(super) fn audit(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reject> {
-    read(human, &call.id)?;
+    call.caller.require_task(find(human, &call.id)?)?;
     let trail = human.store.audit_trail(&call.id);
     Ok(Answer::Json {
         status: 200,
@@ -132,8 +190,7 @@ struct NewTask {
 
 impl NewTask {
     /// Reads the fields in the order of the model, which is the order of the refusals.
-    fn parse(call: &Call<'_>) -> Result<Self, Reject> {
-        let mut fields = Fields::parse(&call.headers, &call.body)?;
+    fn parse(mut fields: Fields) -> Result<Self, Reject> {
         let title = fields.string("task");
         let payload = fields.dictionary("payload");
         let payload_schema = fields.dictionary("payload_schema");
@@ -170,11 +227,9 @@ impl NewTask {
         })
     }
 
-    fn into_task(self, human: &Human, id: String, call: &Call<'_>) -> Result<Task, Reject> {
-        let assigned_to_email = self.assignee()?;
-        let user_id = assigned_to_email
-            .as_deref()
-            .and_then(|email| human.people.known_user_id(email));
+    fn into_task(self, human: &mut Human, id: String, call: &Call<'_>) -> Result<Task, Reject> {
+        let notify = self.notify.as_deref();
+        let assignee = router::assign(&mut human.users, &human.slack, call.now, &self.assign_to, notify)?;
         Ok(Task {
             id,
             idempotency_key: self.idempotency_key,
@@ -186,8 +241,8 @@ impl NewTask {
             task_metadata: self.task_metadata,
             status: Status::Created,
             assign_to: self.assign_to,
-            assigned_to_user_id: user_id.map(str::to_owned),
-            assigned_to_email,
+            assigned_to_user_id: assignee.user_id,
+            assigned_to_email: assignee.email,
             notify: self.notify,
             initial_response: self.initial_response,
             response: Json::Null,
@@ -208,31 +263,25 @@ impl NewTask {
             completed_via_channel: None,
         })
     }
-
-    /// The address that the task goes to: the one in `assign_to`, or the only one in `notify`. Source: `task_router.py`;
-    /// roles and pools pick from a directory of users, which the fake server doesn't have yet.
-    fn assignee(&self) -> Result<Option<String>, Reject> {
-        match self.assign_to.get("email").unwrap_or(&Json::Null) {
-            Json::String(email) if email.as_str() != Some("") => return storable(email).map(Some),
-            // The column of the database turns a number into text, and can't hold a list or an object (recorded).
-            number @ (Json::Int(_) | Json::Float(_)) if number.to_compact() != "0" => {
-                return Ok(Some(number.to_compact()));
-            }
-            Json::Array(values) if !values.is_empty() => return Err(Reject::Internal),
-            Json::Object(object) if !object.is_empty() => return Err(Reject::Internal),
-            _ => {}
-        }
-        let only = match self.notify.as_deref() {
-            Some([only]) => only.split_once(':'),
-            _ => None,
-        };
-        let email = only
-            .filter(|(channel, target)| (*channel == "email" || channel.starts_with("email+")) && !target.is_empty());
-        Ok(email.map(|(_, target)| target.to_owned()))
-    }
 }
 
-/// A text for a column of the database, which can't hold a lone surrogate (the real server answers 500).
-fn storable(text: &Text) -> Result<String, Reject> {
-    text.as_str().map(str::to_owned).ok_or(Reject::Internal)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_searched_as_sqlite_does() {
+        for (text, pattern) in [
+            ("rita reviewer", "%rev%"),
+            ("rita", "%r_ta%"),
+            ("a%b", "%%%"),
+            ("", "%"),
+            ("aab", "%ab%"),
+        ] {
+            assert!(is_like(text, pattern), "{text} {pattern}");
+        }
+        for (text, pattern) in [("rita", "%tia%"), ("", "%a%"), ("ab", "a"), ("abc", "%b")] {
+            assert!(!is_like(text, pattern), "{text} {pattern}");
+        }
+    }
 }

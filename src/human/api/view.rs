@@ -7,6 +7,7 @@ use crate::human::Human;
 use crate::human::outbox::Delivery;
 use crate::human::store::AuditEntry;
 use crate::human::task::{Task, moment};
+use crate::human::users::User;
 
 /// A task, as `TaskResponse` writes it.
 pub(super) fn task(human: &Human, task: &Task) -> Json {
@@ -23,7 +24,9 @@ pub(super) fn listed_task(human: &Human, task: &Task) -> Json {
 }
 
 fn task_with_payload(human: &Human, task: &Task, payload: Json) -> Json {
-    let display_name = |user_id: &Option<String>| human.people.display_name(user_id.as_deref()).map(str::to_owned);
+    let user = |id: &Option<String>| id.as_deref().and_then(|id| human.users.get(id));
+    let (assignee, completer) = (user(&task.assigned_to_user_id), user(&task.completed_by_user_id));
+    let slack = |user: Option<&User>| user.and_then(|user| user.slack_user_id.clone());
     let timeout_seconds = i64::try_from(task.timeout_seconds).unwrap_or(i64::MAX);
     Object::new()
         .with("id", task.id.as_str())
@@ -38,8 +41,8 @@ fn task_with_payload(human: &Human, task: &Task, payload: Json) -> Json {
         .with("assign_to", task.assign_to.clone())
         .with("assigned_to_email", task.assigned_to_email.clone())
         .with("assigned_to_user_id", task.assigned_to_user_id.clone())
-        .with("assigned_to_display_name", display_name(&task.assigned_to_user_id))
-        .with("assigned_to_slack_user_id", Json::Null)
+        .with("assigned_to_display_name", assignee.map(User::label))
+        .with("assigned_to_slack_user_id", slack(assignee))
         .with("initial_response", task.initial_response.clone())
         .with("response", task.response.clone())
         .with("response_redacted_at", task.response_redacted_at.map(zulu))
@@ -57,8 +60,8 @@ fn task_with_payload(human: &Human, task: &Task, payload: Json) -> Json {
         .with("timed_out_at", task.timed_out_at.map(zulu))
         .with("completed_by_email", task.completed_by_email.clone())
         .with("completed_by_user_id", task.completed_by_user_id.clone())
-        .with("completed_by_display_name", display_name(&task.completed_by_user_id))
-        .with("completed_by_slack_user_id", Json::Null)
+        .with("completed_by_display_name", completer.map(User::label))
+        .with("completed_by_slack_user_id", slack(completer))
         .with("completed_via_channel", task.completed_via_channel.clone())
         .into()
 }
@@ -114,6 +117,26 @@ fn delivery_with(row: &Delivery, fresh: fn(Timestamp) -> String) -> Json {
         .with("last_status_code", row.last_status_code.map(i64::from))
         .with("created_at", naive(row.created_at))
         .with("updated_at", fresh(row.updated_at))
+        .into()
+}
+
+/// A user, as `UserResponse` writes one: never with the password.
+pub(super) fn user(user: &User) -> Json {
+    Object::new()
+        .with("id", user.id.as_str())
+        .with("display_name", user.display_name.clone())
+        .with("email", user.email.clone())
+        .with("slack_team_id", user.slack_team_id.clone())
+        .with("slack_user_id", user.slack_user_id.clone())
+        .with("role", user.role.clone())
+        .with("access_level", user.access_level.clone())
+        .with("pool", user.pool.clone())
+        .with("is_operator", user.is_operator)
+        .with("has_password", user.has_password())
+        .with("active", user.active)
+        .with("last_assigned_at", user.last_assigned_at.map(naive))
+        .with("created_at", naive(user.created_at))
+        .with("updated_at", naive(user.updated_at))
         .into()
 }
 
