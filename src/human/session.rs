@@ -57,10 +57,10 @@ pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         .get_all(COOKIE)
         .into_iter()
         .filter_map(|value| value.to_str().ok());
-    let pairs = texts
+    let mut pairs = texts
         .flat_map(|text| text.split(';'))
         .filter_map(|pair| pair.split_once('='));
-    let found = pairs.filter(|(present, _)| present.trim() == name).last();
+    let found = pairs.rfind(|(present, _)| present.trim() == name);
     found.map(|(_, value)| value.trim().trim_matches('"').to_owned())
 }
 

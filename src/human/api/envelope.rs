@@ -126,6 +126,10 @@ impl Envelope {
         let mut response = start(now, if refused.is_empty() { 200 } else { 400 });
         let out = response.headers_mut();
         out.insert(VARY, HeaderValue::from_static(CORS_VARY));
+        // `*` comes first, an origin that is named comes last.
+        if !cross_origin.with_credentials {
+            cross_origin.write(out);
+        }
         out.insert(ALLOW_METHODS, HeaderValue::from_static(CORS_METHODS));
         out.insert(MAX_AGE, HeaderValue::from_static("600"));
         cross_origin.write(out);

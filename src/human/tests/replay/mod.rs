@@ -5,6 +5,7 @@
 //! - `player.rs`: one fake server for each recorded one, in virtual time
 //! - `substitution.rs`: what may differ, and how two texts are compared
 //! - `receiver.rs`: the recording scripts' webhook receiver
+//! - `secrets.rs`: the setup token and the links in e-mails
 //! - `by_sql.rs`: what the scripts did to the real server's database
 //!
 //! `differing.txt` lists what isn't equal yet, a line each: topic, line of the fixture, and words for the reader. An entry that has
@@ -14,6 +15,7 @@ mod by_sql;
 mod player;
 mod receiver;
 mod recording;
+mod secrets;
 mod substitution;
 
 use std::collections::BTreeSet;

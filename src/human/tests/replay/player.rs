@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 
 use super::receiver::Receiver;
 use super::recording::{Recording, Row};
+use super::secrets::{self, SetupToken};
 use super::substitution::Substitution;
 use super::{TOKEN, by_sql};
 use crate::clock::Timestamp;
@@ -34,6 +35,7 @@ pub(super) struct Player<'a> {
     journal: Journal,
     now: Timestamp,
     substitution: Substitution,
+    setup_token: SetupToken,
     ticket: u64,
     /// The requests that have no answer yet.
     asked: BTreeMap<u64, &'a Row>,
@@ -63,6 +65,7 @@ impl<'a> Player<'a> {
             journal: Journal::default(),
             now: started_at,
             substitution: Substitution::default(),
+            setup_token: SetupToken::default(),
             ticket: 0,
             asked: BTreeMap::new(),
             receiver: Receiver::default(),
@@ -160,10 +163,10 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn request(&self, row: &Row) -> Result<Request<Bytes>, http::Error> {
+    fn request(&mut self, row: &Row) -> Result<Request<Bytes>, http::Error> {
         let mut request = Request::builder()
             .method(row.method.as_str())
-            .uri(self.substitution.translate(&row.path))
+            .uri(secrets::path(&self.human, &mut self.substitution, &row.path))
             .header("host", &self.host);
         if row.token {
             request = request.header("authorization", format!("Bearer {TOKEN}"));
@@ -183,7 +186,10 @@ impl<'a> Player<'a> {
         }
         let body = self.recording.request_body(row);
         request.body(match std::str::from_utf8(&body) {
-            Ok(text) => self.substitution.translate(text).into(),
+            Ok(text) => {
+                let text = self.setup_token.translate(&self.human, row, text);
+                self.substitution.translate(&text).into()
+            }
             Err(_) => body,
         })
     }
@@ -236,8 +242,8 @@ impl<'a> Player<'a> {
             let body: String = body.chars().take(300).collect();
             return Err(format!("  status {} instead of {recorded}: {body}", response.status()));
         }
-        self.substitution
-            .compare("body", &self.recording.response_body(row), body)?;
+        let recorded = secrets::with_our_average(&self.recording.response_body(row), body);
+        self.substitution.compare("body", &recorded, body)?;
         self.compare_headers(row, response)
     }
 
@@ -449,11 +455,15 @@ fn payload_key(server: &str) -> PayloadKey {
 
 /// A server as the recorded one was configured.
 fn human(server: &str, port: u16, started_at: Timestamp) -> Human {
-    let key = payload_key(server).webhook_key();
-    let mut config = Config::new(Box::new(move |body| key.sign(body).to_string()));
+    let mut config = Config::with_key(payload_key(server));
     config.admin_token = TOKEN.to_owned();
     config.public_url = format!("http://localhost:{port}");
     config.started_at = started_at;
+    if server == "B" || server == "S" {
+        config.embed_secret = Some("golden-embed-secret-0123456789abcdef".to_owned());
+        config.service_key = Some("ah_sk_0123456789abcdef0123456789abcdef01234567".to_owned());
+        config.parent_origins = "http://localhost:3000,https://acme.example".to_owned();
+    }
     let mut human = Human::new(config, Entropy::new(1));
     if server == "B" || server == "S" {
         human.verifier().decide(stub_verdict);
