@@ -2,10 +2,11 @@
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use awaithumans_temporal::PAYLOAD_KEY_VARIABLE;
 use awaithumans_testkit::SearchAttributeType;
-use awaithumans_testkit::serve::{ADMIN_TOKEN_VARIABLE, Options, Server, Time, Verdicts};
+use awaithumans_testkit::serve::{ADMIN_TOKEN_VARIABLE, Options, Server, Time, Verdicts, duration};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -52,6 +53,9 @@ struct Serve {
     /// A setting of Temporal's dynamic configuration, the value as JSON, as often as needed: `frontend.workerVersioningRuleAPIs=true`.
     #[arg(long, value_name = "KEY=JSON", value_parser = setting)]
     dynamic_config_value: Vec<(String, serde_json::Value)>,
+    /// How long the namespace `default` keeps what has ended, as Go writes durations: `72h`. For ever if it isn't said.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    retention: Option<Duration>,
     /// What to log to stderr: off, error, warn, info, debug or trace.
     #[arg(long, default_value_t = LevelFilter::WARN)]
     log: LevelFilter,
@@ -108,6 +112,7 @@ fn options(serve: Serve) -> Options {
         verifier: serve.verifier,
         search_attributes: serve.search_attribute,
         dynamic_config: serve.dynamic_config_value,
+        retention: serve.retention,
         ..Options::default()
     };
     if let Ok(key) = std::env::var(PAYLOAD_KEY_VARIABLE) {

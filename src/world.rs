@@ -5,6 +5,7 @@
 //! one thing. The world settles between two of them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -254,6 +255,7 @@ impl World {
         } else {
             self.human.handle_timeout(self.now, &mut self.journal);
         }
+        self.temporal.handle_time(self.now);
         self.take_notes();
         true
     }
@@ -262,6 +264,7 @@ impl World {
     pub fn set_time(&mut self, moment: Timestamp) {
         let earliest_due = self.poll_timeout().unwrap_or(Timestamp::MAX);
         self.now = self.now.max(moment.min(earliest_due));
+        self.temporal.handle_time(self.now);
     }
 
     /// The grace is over: goes on without those who don't answer. Gives who they are.
@@ -299,6 +302,11 @@ impl World {
     /// If nothing here goes by that setting, or the value is of another type.
     pub fn set_dynamic_config(&mut self, name: &str, value: &serde_json::Value) -> Result<(), DynamicConfigError> {
         self.temporal.set_dynamic_config(name, value)
+    }
+
+    /// From now on, what ends in the namespace `default` is forgotten after this time, and not kept for ever.
+    pub fn set_retention(&mut self, retention: Duration) {
+        self.temporal.set_retention(retention);
     }
 
     /// A worker is starting: no task goes out until [`Self::end_worker_start`].

@@ -83,6 +83,19 @@ pub struct Options {
     pub search_attributes: Vec<(String, SearchAttributeType)>,
     /// Settings of Temporal's dynamic configuration.
     pub dynamic_config: Vec<(String, serde_json::Value)>,
+    /// How long the namespace `default` keeps what has ended; for ever if it isn't said.
+    pub retention: Option<Duration>,
+}
+
+/// A duration as Go writes it, with days: `90s`, `1h30m`, `3d`.
+///
+/// # Errors
+/// What Go says of a text that is none, or that it is negative.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let nanoseconds = crate::temporal::go_duration::parse(text)?;
+    u64::try_from(nanoseconds)
+        .map(Duration::from_nanos)
+        .map_err(|_| "it must not be negative".to_owned())
 }
 
 impl Default for Options {
@@ -98,6 +111,7 @@ impl Default for Options {
             verifier: Verdicts::default(),
             search_attributes: Vec::new(),
             dynamic_config: Vec::new(),
+            retention: None,
         }
     }
 }
@@ -187,6 +201,9 @@ impl Server {
         for (name, value) in &options.dynamic_config {
             let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
             world.set_dynamic_config(name, value).map_err(invalid)?;
+        }
+        if let Some(retention) = options.retention {
+            world.set_retention(retention);
         }
         let (driver, outgoing) = Driver::new(world, Grace(GRACE));
         if options.time != Time::Manual {

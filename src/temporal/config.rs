@@ -1,8 +1,11 @@
 //! Temporal's dynamic configuration, as far as it makes a difference here: settings by the names that the real server has for them.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::Value;
+
+use super::schedule::go_duration;
 
 /// One line for each setting: its field, its type, what it is without being set, and its name in Temporal. A setting that has no line
 /// can't be set, so nobody believes that it does something.
@@ -93,6 +96,8 @@ settings! {
     search_attribute_bytes: usize = 2 * 1024, "frontend.searchAttributesSizeOfValueLimit";
     /// The size of all search attributes of an execution, in bytes.
     search_attributes_bytes: usize = 40 * 1024, "frontend.searchAttributesTotalSizeLimit";
+    /// The shortest retention that a namespace may have.
+    min_retention: Duration = Duration::from_secs(60 * 60), "system.namespaceMinRetentionLocal";
     /// Nexus operations that a run may have pending.
     nexus_operations: usize = 30, "component.nexusoperations.limit.operation.concurrency";
 }
@@ -173,6 +178,16 @@ impl Setting for u64 {
 impl Setting for i64 {
     fn read(value: &Value) -> Result<Self, &'static str> {
         value.as_i64().ok_or("a whole number")
+    }
+}
+
+impl Setting for Duration {
+    fn read(value: &Value) -> Result<Self, &'static str> {
+        let nanoseconds = value.as_str().and_then(|text| go_duration::parse(text).ok());
+        let nanoseconds = nanoseconds.and_then(|nanoseconds| u64::try_from(nanoseconds).ok());
+        nanoseconds
+            .map(Self::from_nanos)
+            .ok_or("a duration as Go writes it, such as \"1h30m\"")
     }
 }
 

@@ -41,6 +41,8 @@ pub use config::DynamicConfigError;
 pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
 pub use reject::Reject;
 pub use rpc::{Rpc, Support, table};
+#[cfg(feature = "serve")]
+pub(crate) use schedule::go_duration;
 pub use time_locks::Skipping;
 pub use txn::{Note, Ticket};
 pub use visibility::SearchAttributeType;

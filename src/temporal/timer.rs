@@ -138,6 +138,15 @@ impl TimerTable {
         singles.into_iter().chain(many).for_each(|timer| self.stop(timer));
     }
 
+    /// Stops what outlives a run's end but not the run.
+    pub(crate) fn stop_callbacks_of(&mut self, run: RunRef) {
+        let callbacks = self
+            .keys
+            .range(Timer::Callback(run, 0)..=Timer::Callback(run, usize::MAX));
+        let callbacks: Vec<Timer> = callbacks.map(|(timer, _)| *timer).collect();
+        callbacks.into_iter().for_each(|timer| self.stop(timer));
+    }
+
     /// A run has skipped time: what waits for a moment of its clock comes so much sooner, in the order it had.
     ///
     /// Of an activity's clocks only the wait for its next attempt does, as in Temporal

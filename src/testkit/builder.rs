@@ -59,6 +59,7 @@ pub struct Builder {
     grace: Duration,
     search_attributes: Vec<(String, SearchAttributeType)>,
     dynamic_config: Vec<(String, serde_json::Value)>,
+    retention: Option<Duration>,
 }
 
 impl Default for Builder {
@@ -76,6 +77,7 @@ impl Default for Builder {
             grace: Duration::from_secs(3),
             search_attributes: Vec::new(),
             dynamic_config: Vec::new(),
+            retention: None,
         }
     }
 }
@@ -158,6 +160,14 @@ impl Builder {
         self
     }
 
+    /// How long the namespace `default` keeps workflows, activities and Nexus operations that have ended, in virtual time. Without it they
+    /// are kept for ever, so that no test loses what it looks at.
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = Some(retention);
+        self
+    }
+
     /// How long, in real time, an activity may block on something outside the world before the world goes on without
     /// it; 3 s by default. A run in which that happened is marked as not reproducible.
     #[must_use]
@@ -203,6 +213,9 @@ pub(super) async fn build(builder: Builder) -> Testkit {
             world.add_search_attribute(super::NAMESPACE, &name, kind),
             "there is no room for search attribute {name} of type {kind:?}"
         );
+    }
+    if let Some(retention) = builder.retention {
+        world.set_retention(retention);
     }
     for (name, value) in builder.dynamic_config {
         if let Err(error) = world.set_dynamic_config(&name, &value) {

@@ -16,6 +16,7 @@ mod nexus_operations;
 mod operator;
 mod polls;
 mod reset;
+mod retention;
 mod runs;
 mod schedules;
 mod standalone;
@@ -27,6 +28,7 @@ mod update_with_start;
 mod visibility;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 pub(crate) use batch::input as batch_input;
 pub use expiry::Patience;
@@ -34,6 +36,7 @@ pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{CLUSTER, Namespace, Namespaces};
 pub(crate) use nexus_operations::OperationIdPolicies;
 pub(crate) use polls::PollingWorker;
+pub(crate) use retention::Retained;
 pub(crate) use runs::{Runs, is_uuid};
 pub(crate) use standalone::IdPolicies;
 pub(crate) use start::{Started, terminates_if_running};
@@ -124,6 +127,7 @@ pub struct Engine {
     pub(crate) time_locks: TimeLocks,
     /// The limit by which the step of now has ended its run, for the answer to the RPC that it belongs to.
     pub(crate) exceeded: Option<Exceeded>,
+    retained: Retained,
     hand_out: HandOut,
     /// Workers that are starting: nothing is handed out until all of their polls are there, in whatever order they come.
     starting_workers: usize,
@@ -219,6 +223,7 @@ impl Engine {
             retryable: BTreeMap::new(),
             time_locks: TimeLocks::default(),
             exceeded: None,
+            retained: Retained::default(),
             hand_out,
             starting_workers: 0,
             ignore_expected_polls: false,
@@ -237,8 +242,16 @@ impl Engine {
         self.config.set(name, value)
     }
 
+    /// From now on, what ends in the namespace `default` is forgotten after this time. Without, it is kept for ever, whatever
+    /// the namespace says of itself: no test should lose what it looks at. Namespaces that clients register or update do as they
+    /// were told.
+    pub fn set_retention(&mut self, retention: Duration) {
+        self.namespaces.set_default_retention(retention);
+    }
+
     /// Carries out one RPC. The answer leaves by [`Self::poll_output`], at once or when there is one.
     pub fn handle_rpc(&mut self, call: Call<'_>, request: &[u8]) {
+        self.handle_time(call.now);
         self.ignore_expected_polls = false;
         self.exceeded = None;
         let answer = rpc::serve(self, call, request);
@@ -278,6 +291,7 @@ impl Engine {
 
     /// Fires the one timer that is due first, if any is.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.handle_time(now);
         if let Some(timer) = self.timers.pop_due(now) {
             self.fire(now, timer);
             self.settle(now);

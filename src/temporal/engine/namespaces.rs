@@ -32,6 +32,8 @@ pub(crate) struct Namespace {
     pub(crate) owner_email: String,
     pub(crate) data: BTreeMap<String, String>,
     pub(crate) retention: Duration,
+    /// Nothing is forgotten, whatever the retention: nobody has asked for it.
+    pub(crate) keeps_for_ever: bool,
     pub(crate) state: State,
     pub(crate) search_attributes: CustomAttributes,
     /// By checksum.
@@ -49,11 +51,17 @@ impl Namespace {
             owner_email: String::new(),
             data: BTreeMap::new(),
             retention,
+            keeps_for_ever: false,
             state: State::Registered,
             search_attributes: CustomAttributes::default(),
             bad_binaries: BTreeMap::new(),
             rules: Rules::default(),
         }
+    }
+
+    /// How long what has ended is kept, if not for ever.
+    pub(crate) fn keeps_for(&self) -> Option<Duration> {
+        (!self.keeps_for_ever).then_some(self.retention)
     }
 
     /// Checks what a client gives an execution, and writes each attribute's type beside its value.
@@ -106,7 +114,10 @@ impl Namespaces {
     /// With those that every dev server has.
     pub(crate) fn with_default(entropy: &mut Entropy) -> Self {
         let mut namespaces = Self::default();
-        let default = Namespace::new(entropy.uuid(), "default", DAY);
+        let default = Namespace {
+            keeps_for_ever: true,
+            ..Namespace::new(entropy.uuid(), "default", DAY)
+        };
         let system = Namespace {
             description: "Temporal internal system namespace".to_owned(),
             owner_email: "temporal-core@temporal.io".to_owned(),
@@ -116,6 +127,14 @@ impl Namespaces {
             namespaces.by_name.insert(namespace.name.clone(), namespace);
         }
         namespaces
+    }
+
+    /// Sets how long `default` keeps what has ended.
+    pub(super) fn set_default_retention(&mut self, retention: Duration) {
+        if let Some(default) = self.by_name.get_mut("default") {
+            default.retention = retention;
+            default.keeps_for_ever = false;
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Namespace> {

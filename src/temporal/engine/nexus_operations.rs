@@ -5,6 +5,7 @@ use temporalio_protos::temporal::api::enums::v1::{
     NexusOperationIdConflictPolicy as Conflict, NexusOperationIdReusePolicy as Reuse,
 };
 
+use super::retention::Ended;
 use super::{Call, Engine, ParkedAt};
 use crate::clock::Timestamp;
 use crate::temporal::machine::standalone_nexus_operation::{StandaloneNexusOperation, StartOperation, Step, Wait};
@@ -70,6 +71,8 @@ impl Engine {
         if !was_closed && state.is_closed() {
             let note = format!("nexus operation {} {:?}", state.start().operation_id, state.status());
             effects.notes.push(Note::temporal(note));
+            let namespace = state.start().namespace.clone();
+            self.retain(now, &namespace, Ended::Operation(operation));
         }
         self.apply_operation(now, operation, effects);
         Some(given)

@@ -97,6 +97,7 @@ impl Engine {
         self.visibility.remove(&start.namespace, &start.run_id);
         self.timers.stop_all_of(run);
         self.timers.stop(Timer::QueryScheduleToStart(run));
+        self.timers.stop_callbacks_of(run);
         self.hands
             .retain(|key, _| !matches!(key, HandKey::Query(owner, _) if *owner == run));
         let queries = removed.machines.queries.values().map(|query| query.ticket);

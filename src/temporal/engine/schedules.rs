@@ -43,7 +43,11 @@ impl Engine {
 
     /// The schedule of an id, open or closed: a closed one is kept as long as a closed workflow.
     pub(crate) fn schedule(&self, now: Timestamp, namespace: &str, schedule_id: &str) -> Result<&Schedule, Reject> {
-        let retention = self.namespaces.require(namespace)?.retention;
+        let retention = self
+            .namespaces
+            .require(namespace)?
+            .keeps_for()
+            .unwrap_or(std::time::Duration::MAX);
         check_id(schedule_id)?;
         self.schedules
             .find(namespace, schedule_id)

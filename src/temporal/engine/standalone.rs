@@ -6,6 +6,7 @@ use temporalio_protos::temporal::api::enums::v1::{
 };
 use temporalio_protos::temporal::api::workflowservice::v1::PollActivityTaskQueueResponse;
 
+use super::retention::Ended;
 use super::{Call, Engine, HandKey, ParkedAt};
 use crate::clock::Timestamp;
 use crate::temporal::machine::standalone_activity::{StandaloneActivity, StartActivity, Step, Wait};
@@ -67,7 +68,12 @@ impl Engine {
             now,
             effects: &mut effects,
         };
+        let was_closed = state.is_closed();
         let given = body(state, &mut step);
+        if !was_closed && state.is_closed() {
+            let namespace = state.namespace().to_owned();
+            self.retain(now, &namespace, Ended::Activity(activity));
+        }
         self.apply_standalone(now, activity, effects, was_offered);
         Some(given)
     }

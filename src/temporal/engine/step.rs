@@ -5,6 +5,7 @@ use temporalio_protos::temporal::api::enums::v1::HistoryEventFilterType;
 use temporalio_protos::temporal::api::history::v1::History;
 use temporalio_protos::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryResponse;
 
+use super::retention::Ended;
 use super::{Engine, HandKey, ParkedAt};
 use crate::clock::Timestamp;
 use crate::temporal::run::{Context, Run, RunRef};
@@ -51,9 +52,14 @@ impl Engine {
         if was_running && !run.is_running() {
             run.after_updates(&mut context);
         }
+        let has_ended = was_running && !run.is_running();
         run.skip_time(&mut context);
         effects.ahead = ahead;
         run.log.commit();
+        if has_ended {
+            let namespace = run.start.namespace.clone();
+            self.retain(now, &namespace, Ended::Run(run_ref));
+        }
         self.apply_effects(now, run_ref, effects);
         given
     }

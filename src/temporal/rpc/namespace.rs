@@ -18,9 +18,6 @@ use crate::temporal::reject::Reject;
 /// Namespaces in one page of a list, if the client doesn't say.
 const PAGE: usize = 100;
 
-/// The least time for which a namespace keeps what has ended (dynamic config `system.namespaceMinRetentionLocal`).
-const MIN_RETENTION: Duration = Duration::from_secs(60 * 60);
-
 /// Bad binaries of a namespace (dynamic config `frontend.maxBadBinaries`).
 const MAX_BAD_BINARIES: usize = 10;
 
@@ -38,7 +35,7 @@ pub(super) fn register(
     if request.is_global_namespace {
         return Err(invalid("Cannot register global namespace when not enabled"));
     }
-    let retention = retention(request.workflow_execution_retention_period.as_ref())?;
+    let retention = retention(engine, request.workflow_execution_retention_period.as_ref())?;
     if engine.namespaces.get(&request.namespace).is_some() {
         return Err(Reject::NamespaceAlreadyExists(request.namespace));
     }
@@ -116,7 +113,7 @@ pub(super) fn update(
         changed |= update_info(&mut namespace, info)?;
     }
     if let Some(config) = request.config {
-        changed |= update_config(&mut namespace, config, call.now)?;
+        changed |= update_config(engine, &mut namespace, config, call.now)?;
     }
     if !request.delete_bad_binary.is_empty() {
         let checksum = &request.delete_bad_binary;
@@ -190,10 +187,16 @@ fn update_info(namespace: &mut Namespace, update: ns::UpdateNamespaceInfo) -> Re
 }
 
 /// `true` if something has changed that is kept. New bad binaries alone aren't, as in Temporal.
-fn update_config(namespace: &mut Namespace, update: ns::NamespaceConfig, now: Timestamp) -> Result<bool, Reject> {
+fn update_config(
+    engine: &Engine,
+    namespace: &mut Namespace,
+    update: ns::NamespaceConfig,
+    now: Timestamp,
+) -> Result<bool, Reject> {
     let mut changed = false;
     if let Some(wanted) = &update.workflow_execution_retention_ttl {
-        namespace.retention = retention(Some(wanted))?;
+        namespace.retention = retention(engine, Some(wanted))?;
+        namespace.keeps_for_ever = false;
         changed = true;
     }
     if let Some(bad) = update.bad_binaries {
@@ -252,9 +255,9 @@ fn check_clusters(active: &str, clusters: &[ClusterReplicationConfig]) -> Result
     }
 }
 
-fn retention(wanted: Option<&prost_types::Duration>) -> Result<Duration, Reject> {
+fn retention(engine: &Engine, wanted: Option<&prost_types::Duration>) -> Result<Duration, Reject> {
     duration(wanted)
-        .filter(|retention| !is_negative(wanted) && *retention >= MIN_RETENTION)
+        .filter(|retention| !is_negative(wanted) && *retention >= engine.config.min_retention)
         .ok_or_else(|| invalid("A valid retention period is not set on request."))
 }
 

@@ -10,7 +10,7 @@ mod canonical;
 mod civil;
 mod cron;
 mod field;
-mod go_duration;
+pub(crate) mod go_duration;
 mod jitter;
 mod record;
 mod request;

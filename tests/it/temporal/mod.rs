@@ -27,6 +27,7 @@ mod nexus;
 mod options;
 mod pause;
 mod query;
+mod retention;
 mod schedule;
 mod signal;
 mod standalone_activity;
