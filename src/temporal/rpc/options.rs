@@ -2,14 +2,15 @@
 
 use temporalio_protos::temporal::api::common::v1::Priority;
 use temporalio_protos::temporal::api::enums::v1::VersioningBehavior;
-use temporalio_protos::temporal::api::workflow::v1::VersioningOverride;
+use temporalio_protos::temporal::api::workflow::v1::post_reset_operation::UpdateWorkflowOptions;
 use temporalio_protos::temporal::api::workflow::v1::versioning_override::{Override as Kind, PinnedOverrideBehavior};
+use temporalio_protos::temporal::api::workflow::v1::{VersioningOverride, WorkflowExecutionOptions};
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::{Answer, time_skipping};
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::reject::Reject;
-use crate::temporal::run::{Mask, Run};
+use crate::temporal::run::{Mask, OptionsChange, Run, RunRef};
 use crate::temporal::versioning::Override;
 
 /// The longest fairness key, in bytes.
@@ -75,20 +76,47 @@ pub(super) fn update(
     if let Some(versioning_override) = options.versioning_override.as_mut() {
         fill_in_version(run, versioning_override)?;
     }
-    let over = Override::parse(options.versioning_override.as_ref())?;
-    engine.check_override(&request.namespace, &run.start.task_queue, over.as_ref())?;
-    let mask = parse_mask(&mask.paths)?;
     let run = run.run;
-    if mask.versioning_override {
-        engine.reactivate_version(call.now, &request.namespace, over.as_ref());
-    }
+    let change = check_change(engine, call, run, options, &mask.paths)?;
     let options = engine.with_run(call.now, run, |run, context| {
-        run.update_options(context, options, mask, request.identity)
+        run.update_options(context, change, request.identity)
     });
     Ok(Answer::Now(wire::UpdateWorkflowExecutionOptionsResponse {
         workflow_execution_options: options,
         ..Default::default()
     }))
+}
+
+/// What a client wants changed after a reset.
+pub(super) fn after_reset(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    base: RunRef,
+    operation: UpdateWorkflowOptions,
+) -> Result<OptionsChange, Reject> {
+    let mask = operation.update_mask.unwrap_or_default();
+    check_paths(&mask.paths)?;
+    let mut options = operation.workflow_execution_options.unwrap_or_default();
+    options.time_skipping_config = time_skipping::check(options.time_skipping_config)?;
+    check_change(engine, call, base, options, &mask.paths)
+}
+
+/// Holds the override against the workers that there are; the version that it names is in use from now on.
+fn check_change(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    run: RunRef,
+    options: WorkflowExecutionOptions,
+    paths: &[String],
+) -> Result<OptionsChange, Reject> {
+    let over = Override::parse(options.versioning_override.as_ref())?;
+    let start = engine.runs.get(run).map(|run| run.start.clone()).unwrap_or_default();
+    engine.check_override(&start.namespace, &start.task_queue, over.as_ref())?;
+    let mask = parse_mask(paths)?;
+    if mask.versioning_override {
+        engine.reactivate_version(call.now, &start.namespace, over.as_ref());
+    }
+    Ok(OptionsChange { options, mask })
 }
 
 fn check_paths(paths: &[String]) -> Result<(), Reject> {

@@ -4,10 +4,10 @@ use temporalio_protos::temporal::api::enums::v1::{ResetReapplyExcludeType as Exc
 use temporalio_protos::temporal::api::workflow::v1::post_reset_operation::Variant;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, MAX_ID_LENGTH};
+use super::{Answer, MAX_ID_LENGTH, options};
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::reject::Reject;
-use crate::temporal::run::{Reapply, Reset};
+use crate::temporal::run::{OptionsChange, Reapply, Reset, RunRef};
 
 pub(super) fn reset(
     engine: &mut Engine,
@@ -23,17 +23,19 @@ pub(super) fn reset(
         return refuse("RequestId length exceeds limit.");
     }
     let reapply = parse_reapply(&request)?;
+    let execution = request.workflow_execution.as_ref();
+    let base = engine.find_for_reset(&request.namespace, execution, request.workflow_task_finish_event_id)?;
+    let operations = request.post_reset_operations.into_iter();
+    let option_changes = operations
+        .map(|operation| post_reset_operation(engine, call, base, operation.variant))
+        .collect::<Result<_, _>>()?;
     let reset = Reset {
         workflow_task_finish_event_id: request.workflow_task_finish_event_id,
         reason: request.reason,
         request_id: request.request_id,
         reapply,
+        option_changes,
     };
-    let execution = request.workflow_execution.as_ref();
-    let base = engine.find_for_reset(&request.namespace, execution, request.workflow_task_finish_event_id)?;
-    for operation in &request.post_reset_operations {
-        check_post_reset_operation(operation.variant.as_ref())?;
-    }
     let run_id = engine.reset_run(call.now, base, &reset)?;
     Ok(Answer::Now(wire::ResetWorkflowExecutionResponse { run_id }))
 }
@@ -78,11 +80,14 @@ fn parse_reapply(request: &wire::ResetWorkflowExecutionRequest) -> Result<Reappl
 }
 
 /// Temporal 1.32 knows one of the two operations that the API has (`resetworkflow.validatePostResetOperationInputs`).
-fn check_post_reset_operation(variant: Option<&Variant>) -> Result<(), Reject> {
+fn post_reset_operation(
+    engine: &mut Engine,
+    call: &Call<'_>,
+    base: RunRef,
+    variant: Option<Variant>,
+) -> Result<OptionsChange, Reject> {
     match variant {
-        Some(Variant::UpdateWorkflowOptions(_)) => Err(Reject::Unimplemented(
-            "awaithumans-testkit doesn't serve the post-reset operation UpdateWorkflowOptions yet".to_owned(),
-        )),
+        Some(Variant::UpdateWorkflowOptions(operation)) => options::after_reset(engine, call, base, operation),
         Some(Variant::SignalWorkflow(_)) => Err(Reject::InvalidArgument(
             "unsupported post reset operation: *workflow.PostResetOperation_SignalWorkflow_".to_owned(),
         )),

@@ -37,7 +37,7 @@ pub(crate) use activity::{ActivityName, activity_task_not_found};
 pub(crate) use activity_operations::Which;
 pub(crate) use limits::Exceeded;
 pub(crate) use message::{CancelRequest, Signal};
-pub(crate) use options::Mask;
+pub(crate) use options::{Mask, OptionsChange};
 pub(crate) use pause::{Pause, PauseRequest};
 pub(crate) use poll::HISTORY_PAGE_EVENTS;
 pub(crate) use query::Query;

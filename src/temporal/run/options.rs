@@ -18,13 +18,31 @@ pub(crate) struct Mask {
     pub(crate) time_skipping: bool,
 }
 
+/// New options, checked, and which of them count.
+#[derive(Clone, Debug)]
+pub(crate) struct OptionsChange {
+    pub(crate) options: WorkflowExecutionOptions,
+    pub(crate) mask: Mask,
+}
+
 impl Run {
     /// Changes options; gives all of them as they are then. Nothing is written if nothing changes.
     pub(crate) fn update_options(
         &mut self,
         context: &mut Context<'_>,
-        news: WorkflowExecutionOptions,
-        mask: Mask,
+        change: OptionsChange,
+        identity: String,
+    ) -> WorkflowExecutionOptions {
+        let options = self.change_workflow_options(context, change, identity);
+        self.settle(context, false);
+        options
+    }
+
+    /// As [`Self::update_options`], as a part of another step.
+    pub(super) fn change_workflow_options(
+        &mut self,
+        context: &mut Context<'_>,
+        OptionsChange { options: news, mask }: OptionsChange,
         identity: String,
     ) -> WorkflowExecutionOptions {
         let over = match mask.versioning_override {
@@ -61,7 +79,6 @@ impl Run {
         if time_skipping_updated {
             self.configure_time(context, merged.time_skipping_config.clone());
         }
-        self.settle(context, false);
         merged
     }
 

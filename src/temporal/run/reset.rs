@@ -9,7 +9,7 @@ use temporalio_protos::temporal::api::history::v1::history_event::Attributes as 
 use temporalio_protos::temporal::api::update::v1::Request;
 
 use super::rebuild::{FindRun, child_of, child_run, update_id};
-use super::{Context, Kind, Run};
+use super::{Context, Kind, OptionsChange, Run};
 use crate::temporal::history::NewEvent;
 use crate::temporal::machine::update::Update;
 use crate::temporal::proto::duration;
@@ -24,6 +24,8 @@ pub(crate) struct Reset {
     pub(crate) reason: String,
     pub(crate) request_id: String,
     pub(crate) reapply: Reapply,
+    /// What is done to the new run at once.
+    pub(crate) option_changes: Vec<OptionsChange>,
 }
 
 /// Which of the events that are cut off happen again in the new run.
@@ -76,6 +78,9 @@ impl Run {
             .fail_by_reset(&mut txn, &reset.reason, base_run_id, &run_id);
         for event in cut_off {
             self.reapply(context, event, reset.reapply, find);
+        }
+        for change in &reset.option_changes {
+            self.change_workflow_options(context, change.clone(), String::new());
         }
         self.schedule_workflow_task(context, Kind::Normal);
         self.resume(context);

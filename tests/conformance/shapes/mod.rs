@@ -11,6 +11,8 @@ mod multi_operation;
 mod nexus;
 mod pause;
 mod reset;
+mod reset_reapply;
+mod retention;
 mod schedule;
 mod standalone_activity;
 mod standalone_nexus_operation;
