@@ -18,6 +18,7 @@
 
 mod access;
 mod api;
+mod callback_url;
 mod config;
 mod embed;
 mod form;
@@ -43,6 +44,7 @@ mod task;
 mod users;
 mod verifier;
 
+pub(crate) use callback_url::Unsendable;
 pub use config::{Config, ConfigError, WrongType};
 pub use inbox::{Channel, MagicLink, Notification, NotificationFailure, Sender};
 pub use notify::EmailDefaults;
@@ -52,7 +54,7 @@ pub use outbox::{
 };
 pub use people::{Matcher, On, People, SOMEBODY};
 pub use profile::Profile;
-pub(crate) use send::{Unsendable, request as callback_request};
+pub(crate) use send::request as callback_request;
 pub use task::{Status, Task};
 pub use users::User;
 #[cfg(all(test, feature = "serve"))]

@@ -244,16 +244,17 @@ impl Outbox {
         }
     }
 
-    /// Makes a callback due now, whatever became of it. The count of attempts and the age stay (measured).
+    /// Makes a callback due now, whatever became of it. The count of attempts and the age stay (measured). One that the tick under way
+    /// has taken goes out with it, and how that ends decides.
     pub(crate) fn redeliver(&mut self, now: Timestamp, id: &str) -> Option<&Delivery> {
         let sequence = *self.by_id.get(id)?;
         let row = self.rows.get_mut(&sequence)?;
         self.due.remove(&(row.next_attempt_at, sequence));
-        self.batch.retain(|queued| *queued != sequence);
         row.status = DeliveryStatus::Pending;
         row.next_attempt_at = now;
         row.updated_at = now;
-        if self.in_flight.is_none_or(|(_, current)| current != sequence) {
+        let is_taken = self.batch.contains(&sequence) || self.in_flight.is_some_and(|(_, current)| current == sequence);
+        if !is_taken {
             self.due.insert((now, sequence));
         }
         Some(row)
@@ -388,6 +389,25 @@ mod tests {
         outbox.crash_tick();
         assert!(outbox.record(START, attempt, &DeliveryOutcome::Answered(200)).is_none());
         assert_eq!(outbox.next_due(), Some(START + DELIVERY_TIMEOUT));
+    }
+
+    #[test]
+    fn what_a_tick_has_taken_goes_out_once_even_if_it_is_made_due_again() {
+        let mut outbox = Outbox::new(Profile::V0_1_12);
+        outbox.enqueue(delivery("a"));
+        outbox.enqueue(delivery("b"));
+        outbox.tick(START);
+        let (attempt, first) = start(&mut outbox);
+        for id in ["a", "b"] {
+            let row = outbox.redeliver(START + Duration::from_secs(1), id).unwrap();
+            assert_eq!(row.next_attempt_at, START + Duration::from_secs(1));
+        }
+        outbox.record(START, attempt, &DeliveryOutcome::Answered(200)).unwrap();
+        let (attempt, second) = start(&mut outbox);
+        outbox.record(START, attempt, &DeliveryOutcome::Answered(200)).unwrap();
+        assert_eq!((first.as_str(), second.as_str()), ("a", "b"));
+        assert!(outbox.oldest_first().all(|row| row.status == DeliveryStatus::Succeeded));
+        assert_eq!(outbox.next_due(), None);
     }
 
     #[test]

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT,
 };
-use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderName, HeaderValue, Method, Request};
 
-use super::api::percent_decode;
+use super::callback_url::{Target, Unsendable, target};
 use super::outbox::{AttemptId, Delivery, DeliveryOutcome, DeliveryStatus, Verdict};
 use super::{Human, Output, seconds_in_words, short};
 use crate::clock::Timestamp;
@@ -153,15 +153,6 @@ fn describe(verdict: Verdict, delivery: &Delivery, outcome: &DeliveryOutcome, st
     }
 }
 
-/// Why a callback can't even be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unsendable {
-    /// httpx refuses the URL; recorded as a failed attempt.
-    Refused(String),
-    /// httpx raises an error that the scheduler doesn't expect (recorded in transcript 18).
-    BreaksTheTick(String),
-}
-
 /// The request as httpx 0.28 sends it: headers and their order as recorded. awaithumans always names the task.
 pub(crate) fn request(
     url: &str,
@@ -193,113 +184,4 @@ pub(crate) fn request(
         headers.insert(AUTHORIZATION, text(&format!("Basic {credentials}"))?);
     }
     Ok(request)
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Target {
-    uri: Uri,
-    host: String,
-    userinfo: Option<String>,
-}
-
-/// Takes a URL apart as httpx does: the fragment is dropped, what needs it is percent-encoded, a user becomes a header.
-fn target(url: &str) -> Result<Target, Unsendable> {
-    let refused = |text: String| Unsendable::Refused(format!("UnsupportedProtocol: {text}"));
-    let missing = || refused("Request URL is missing an 'http://' or 'https://' protocol.".to_owned());
-    let (scheme, rest) = url.split_once("://").ok_or_else(missing)?;
-    let well_formed = scheme
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    if !well_formed || scheme.is_empty() {
-        return Err(missing());
-    }
-    let scheme = scheme.to_ascii_lowercase();
-    if scheme != "http" && scheme != "https" {
-        return Err(refused(format!(
-            "Request URL has an unsupported protocol '{scheme}://'."
-        )));
-    }
-    let rest = rest.split('#').next().unwrap_or_default();
-    let (authority, path_and_query) = match rest.find(['/', '?']) {
-        Some(end) => rest.split_at(end),
-        None => (rest, ""),
-    };
-    let (userinfo, host) = match authority.rsplit_once('@') {
-        Some((user, host)) => (Some(user), host),
-        None => (None, authority),
-    };
-    if let Some((_, port)) = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'))
-        && port.parse::<u16>().is_err()
-        && !port.is_empty()
-    {
-        return Err(Unsendable::BreaksTheTick(format!(
-            "httpx.InvalidURL: Invalid port: '{port}'"
-        )));
-    }
-    let slash = if path_and_query.starts_with('/') { "" } else { "/" };
-    let spelled = format!("{scheme}://{host}{slash}{}", percent_encode(path_and_query));
-    let uri = spelled.parse().map_err(|_| {
-        // httpx's own words depend on what is wrong; every such URL breaks the tick.
-        Unsendable::BreaksTheTick(format!("httpx.InvalidURL: Invalid IDNA hostname: '{host}'"))
-    })?;
-    let default_port = if scheme == "http" { ":80" } else { ":443" };
-    Ok(Target {
-        uri,
-        host: host.strip_suffix(default_port).unwrap_or(host).to_owned(),
-        userinfo: userinfo.map(|user| match user.split_once(':') {
-            Some((name, password)) => {
-                format!("{}:{}", percent_decode(name), percent_decode(password))
-            }
-            None => format!("{}:", percent_decode(user)),
-        }),
-    })
-}
-
-/// Encodes what may not stand in a path or query; what is encoded already stays.
-fn percent_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' ' | b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'^' | b'|' | b'\\' | 0..=0x1f | 0x7f.. => {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-            _ => out.push(char::from(byte)),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What the real server made of these, from transcripts 15 and 18.
-    #[test]
-    fn urls_are_treated_as_httpx_treats_them() {
-        let sent = target("http://127.0.0.1:17210/cb/q?wf=order-1%2F2&x=a b&é=ü#frag").unwrap();
-        assert_eq!(
-            sent.uri,
-            "http://127.0.0.1:17210/cb/q?wf=order-1%2F2&x=a%20b&%C3%A9=%C3%BC"
-        );
-        assert_eq!(sent.host, "127.0.0.1:17210");
-        assert_eq!(
-            target("http://user:p%40ss@h/").unwrap().userinfo.as_deref(),
-            Some("user:p@ss")
-        );
-        assert_eq!(target("http://h").unwrap().uri, "http://h/");
-        let missing = "UnsupportedProtocol: Request URL is missing an 'http://' or 'https://' protocol.";
-        for url in ["not a url", "/relative", ""] {
-            assert_eq!(target(url), Err(Unsendable::Refused(missing.to_owned())));
-        }
-        let unsupported = "UnsupportedProtocol: Request URL has an unsupported protocol 'ftp://'.";
-        assert_eq!(
-            target("ftp://127.0.0.1/x"),
-            Err(Unsendable::Refused(unsupported.to_owned()))
-        );
-        let invalid = "httpx.InvalidURL: Invalid port: 'abc'";
-        assert_eq!(
-            target("http://127.0.0.1:abc/x"),
-            Err(Unsendable::BreaksTheTick(invalid.to_owned()))
-        );
-    }
 }
