@@ -12,7 +12,8 @@
 //! - `task.rs`: a task's life, transition table on top; `store.rs`: all tasks and their audit trail
 //! - `api/`: the HTTP routes, one file for each family; `reject.rs`: every refusal
 //! - `schedule.rs`: what time does: timeouts, ticks, long polls, people; `outbox.rs`, `send.rs`: callbacks
-//! - `people.rs`, `verifier.rs`: the scripts; `profile.rs`: which awaithumans this is; `config.rs`: what it is made with
+//! - `people.rs`, `verifier/`: the scripts; `judging.rs`: answers on their way through the verifier
+//! - `profile.rs`: which awaithumans this is; `config.rs`: what it is made with
 //! - `access.rs`: who may do what, by `session.rs` or by `embed/`; `users.rs`: the directory; `rate_limit.rs`
 //! - `router.rs`: whom a task goes to; `notify.rs`: who is told, into the `inbox.rs`; `links.rs`, `pages.rs`: what they can click
 
@@ -24,6 +25,7 @@ mod embed;
 mod form;
 mod identities;
 mod inbox;
+mod judging;
 mod keys;
 mod links;
 mod notify;
@@ -72,6 +74,7 @@ use crate::entropy::Entropy;
 use crate::journal::{Journal, Party};
 
 use identities::Identities;
+use judging::Waiting;
 use keys::Keys;
 use outbox::Outbox;
 use people::Act;
@@ -149,6 +152,9 @@ pub struct Human {
     webhook_tick: Option<TimerKey>,
     ticks: Ticks,
     polls: BTreeMap<u64, ParkedPoll>,
+    /// Answers that wait for their verdict, by number.
+    judging: BTreeMap<u64, Waiting>,
+    next_judging: u64,
     /// Open tasks for which no behaviour has been found yet.
     unplanned: BTreeSet<String>,
     outputs: VecDeque<Output>,
@@ -186,6 +192,8 @@ impl Human {
             expiries: BTreeMap::new(),
             webhook_tick: None,
             polls: BTreeMap::new(),
+            judging: BTreeMap::new(),
+            next_judging: 0,
             unplanned: BTreeSet::new(),
             outputs: VecDeque::new(),
             running: true,
@@ -214,6 +222,7 @@ impl Human {
         if let Some(poll) = self.polls.remove(&ticket) {
             self.timers.cancel(poll.timer);
         }
+        self.forget_reply(ticket);
     }
 
     /// Takes the outcome of an [`Output::Deliver`]. One that the server no longer waits for, since it was restarted, is ignored.
@@ -260,6 +269,7 @@ impl Human {
             self.timers.cancel(poll.timer);
             self.outputs.push_back(Output::Dropped { ticket });
         }
+        self.forget_judging();
         self.outbox.crash_tick();
     }
 
@@ -344,7 +354,7 @@ impl Human {
         &mut self.verifier
     }
 
-    /// A person, outside of any script, answers a task now.
+    /// A person, outside of any script, answers a task now. A verdict that takes its time isn't waited for.
     ///
     /// # Errors
     /// The body of the server's refusal: an unknown task, a terminal one, or a verifier that fails.
@@ -357,7 +367,7 @@ impl Human {
         email: &str,
     ) -> Result<(), Json> {
         let submission = self.submission(now, response, email.to_owned(), None);
-        let outcome = self.submit(now, journal, id, submission, None);
+        let outcome = self.submit(now, journal, id, submission, None).map(|_| ());
         self.send_next(now, journal);
         outcome.map_err(|reject| reject.body().unwrap_or_default())
     }
@@ -424,38 +434,10 @@ impl Human {
         );
         journal.headline(now, Party::Awaithumans, line);
         let audit_id = self.entropy.uuid_hex();
-        self.set_expiry(now, &task);
+        self.set_expiry(now, &task.id, task.timeout_at());
         let id = task.id.clone();
         self.store.insert(task, audit_id);
         self.plan_person(id);
-    }
-
-    /// An answer comes in: it goes through the verifier, if the task has one.
-    fn submit(
-        &mut self,
-        now: Timestamp,
-        journal: &mut Journal,
-        id: &str,
-        submission: Submission,
-        forced: Option<Verdict>,
-    ) -> Result<(), Reject> {
-        let task = self
-            .store
-            .get(id)
-            .ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
-        let event = match task.is_verified() && !task.status.is_terminal() {
-            false => Event::Complete(submission),
-            true => {
-                let config = verifier::Config::parse(&task.verifier_config)?;
-                let result = self.verifier.judge(&config, &submission.response, forced)?;
-                Event::Judged {
-                    submission,
-                    result,
-                    max_attempts: config.max_attempts,
-                }
-            }
-        };
-        self.apply(now, journal, id, event)
     }
 
     /// Moves a task, and does what follows from where it got.

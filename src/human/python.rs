@@ -46,12 +46,24 @@ pub(crate) fn quoted(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             _ if character == quote => out.extend(['\\', quote]),
             '\0'..' ' | '\x7f'..='\u{a0}' | '\u{ad}' => out.push_str(&format!("\\x{:02x}", u32::from(character))),
-            '\u{2028}' | '\u{2029}' | '\u{feff}' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
+            _ if !is_printable(character) && character <= '\u{ffff}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(character)));
+            }
+            _ if !is_printable(character) => out.push_str(&format!("\\U{:08x}", u32::from(character))),
             other => out.push(other),
         }
     }
     out.push(quote);
     out
+}
+
+/// Whether Python shows a character beyond Latin-1 as it is: spaces, format characters and private ones are escaped.
+fn is_printable(character: char) -> bool {
+    !matches!(character,
+        '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{1680}' | '\u{180e}'
+        | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{e000}'..='\u{f8ff}'
+        | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}'..='\u{ffff}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}' | '\u{f0000}'..)
 }
 
 #[cfg(test)]
@@ -69,6 +81,10 @@ mod tests {
             ("1e-5", "1e-05"),
             (r#""both ' and \"""#, r#"'both \' and "'"#),
             (r#""\n\t\\\u0001é\u00a0""#, r"'\n\t\\\x01é\xa0'"),
+            (
+                r#""\u200d\ud83e\uddd1\u2009\ue000\udb40\udc01\u00ad日""#,
+                r"'\u200d🧑\u2009\ue000\U000e0001\xad日'",
+            ),
             ("NaN", "nan"),
             ("-Infinity", "-inf"),
         ] {

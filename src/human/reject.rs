@@ -48,6 +48,18 @@ pub(crate) enum Reject {
         provider: String,
         detail: String,
     },
+    /// The provider's SDK isn't installed.
+    VerifierProviderUnavailable {
+        provider: &'static str,
+        extra: &'static str,
+    },
+    /// An environment variable isn't set.
+    VerifierApiKeyMissing {
+        variable: String,
+    },
+    VerifierEndpointMissing {
+        variable: String,
+    },
     /// The caller is known, and may not.
     Forbidden(&'static str),
     /// Something isn't as it must be, in the route's own words.
@@ -115,7 +127,10 @@ impl Reject {
             Self::UserNoAddress => 422,
             Self::NotConfigured(_) => 503,
             Self::Invalid(_) | Self::VerifierConfigInvalid { .. } | Self::VerifierProviderUnknown { .. } => 422,
-            Self::Internal => 500,
+            Self::VerifierProviderUnavailable { .. }
+            | Self::VerifierApiKeyMissing { .. }
+            | Self::VerifierEndpointMissing { .. }
+            | Self::Internal => 500,
             Self::VerifierProviderError { .. } | Self::Upstream(_) => 502,
         }
     }
@@ -159,6 +174,27 @@ impl Reject {
             Self::VerifierProviderError { provider, detail } => error(
                 "VERIFIER_PROVIDER_ERROR",
                 &format!("Verifier provider '{provider}' failed: {detail}"),
+            ),
+            Self::VerifierProviderUnavailable { provider, extra } => error(
+                "VERIFIER_PROVIDER_UNAVAILABLE",
+                &format!(
+                    "Verifier provider '{provider}' requires the [{extra}] extra. Install with: pip install \
+                     \"awaithumans[{extra}]\""
+                ),
+            ),
+            Self::VerifierApiKeyMissing { variable } => error(
+                "VERIFIER_API_KEY_MISSING",
+                &format!(
+                    "Verifier API key not configured. Set the '{variable}' environment variable on the awaithumans server \
+                     (not in the agent process)."
+                ),
+            ),
+            Self::VerifierEndpointMissing { variable } => error(
+                "VERIFIER_ENDPOINT_MISSING",
+                &format!(
+                    "Verifier endpoint URL not configured. Set the '{variable}' environment variable on the awaithumans \
+                     server."
+                ),
             ),
             Self::Forbidden(text)
             | Self::NotConfigured(text)

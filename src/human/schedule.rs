@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     WebhookTick,
     /// A long poll ends, or sees that its task has.
     Poll { ticket: u64 },
+    /// The verifier has made up its mind.
+    Verdict { number: u64 },
     /// A person does what the script says.
     Person { task_id: String, behaviour: usize },
 }
@@ -48,20 +50,19 @@ impl Human {
                 self.send_next(now, journal);
             }
             Timer::Poll { ticket } => self.end_poll(now, ticket),
+            Timer::Verdict { number } => self.end_judging(now, journal, number),
             Timer::Person { task_id, behaviour } => self.act(now, journal, task_id, behaviour),
         }
     }
 
-    /// Sets the timer of an open task's timeout: the scheduler sees it at a tick.
-    pub(super) fn set_expiry(&mut self, now: Timestamp, task: &Task) {
-        let tick = tick_from(self.ticks.timeouts, task.timeout_at().max(now));
-        let task_id = task.id.clone();
-        let timer = self.timers.set(
-            tick,
-            Timer::Expire {
-                task_id: task_id.clone(),
-            },
-        );
+    /// Sets the timer of an open task's timeout, which passes at `due`: the scheduler sees that at a tick.
+    pub(super) fn set_expiry(&mut self, now: Timestamp, task_id: &str, due: Timestamp) {
+        let tick = tick_from(self.ticks.timeouts, due.max(now));
+        let task_id = task_id.to_owned();
+        let timer = Timer::Expire {
+            task_id: task_id.clone(),
+        };
+        let timer = self.timers.set(tick, timer);
         if let Some(before) = self.expiries.insert(task_id, timer) {
             self.timers.cancel(before);
         }
@@ -86,14 +87,17 @@ impl Human {
 
     /// Sets all timers that wait for a tick.
     fn reset_ticks(&mut self, now: Timestamp) {
-        let open: Vec<Task> = self
+        let open: Vec<_> = self
             .expiries
-            .keys()
-            .filter_map(|id| self.store.get(id))
-            .cloned()
+            .iter()
+            .filter_map(|(id, timer)| {
+                // A tick before the timeout was asked for by a test.
+                let due = self.store.get(id)?.timeout_at().min(timer.deadline());
+                Some((id.clone(), due))
+            })
             .collect();
-        for task in open {
-            self.set_expiry(now, &task);
+        for (id, due) in open {
+            self.set_expiry(now, &id, due);
         }
         self.set_webhook_tick(now);
     }
@@ -119,21 +123,6 @@ impl Human {
         if is_new(|ticks| ticks.timeouts) || is_new(|ticks| ticks.webhooks) {
             self.ticks = ticks;
             self.reset_ticks(now);
-        }
-    }
-
-    /// A task's timeout passes now, as if it had been created earlier.
-    pub(super) fn expire_at_next_tick(&mut self, now: Timestamp, task_id: &str) {
-        let tick = tick_from(self.ticks.timeouts, now);
-        let task_id = task_id.to_owned();
-        let timer = self.timers.set(
-            tick,
-            Timer::Expire {
-                task_id: task_id.clone(),
-            },
-        );
-        if let Some(before) = self.expiries.insert(task_id, timer) {
-            self.timers.cancel(before);
         }
     }
 }
@@ -261,7 +250,7 @@ impl Human {
             Act::Complete(response) => {
                 journal.headline(now, Party::Person, format!("{email} answers task {id}: {response}"));
                 let submission = self.submission(now, response, email.clone(), channel);
-                self.submit(now, journal, &task_id, submission, None)
+                self.submit(now, journal, &task_id, submission, None).map(|_| ())
             }
             Act::RejectUntilExhausted if !task.is_verified() => {
                 let why = "is to be rejected until exhausted, but the task has no verifier: nobody answers";
@@ -278,7 +267,7 @@ impl Human {
                 if outcome.is_ok() && open {
                     self.set_person(now, task_id.clone(), place);
                 }
-                outcome
+                outcome.map(|_| ())
             }
         };
         if let Err(reject) = outcome {

@@ -255,6 +255,7 @@ pub(crate) enum Event {
     Judged {
         submission: Submission,
         result: VerifierResult,
+        attempt: i64,
         max_attempts: i64,
     },
     Claim {
@@ -324,7 +325,9 @@ impl Task {
         match event {
             Event::Complete(_) => Action::Complete,
             Event::Judged { result, .. } if result.passed => Action::Pass,
-            Event::Judged { max_attempts, .. } if self.verification_attempt + 1 >= *max_attempts => Action::Exhaust,
+            Event::Judged {
+                attempt, max_attempts, ..
+            } if attempt >= max_attempts => Action::Exhaust,
             Event::Judged { .. } => Action::Reject,
             Event::Claim { .. } => Action::Claim,
             Event::Cancel => Action::Cancel,
@@ -339,9 +342,14 @@ impl Task {
                 self.write_submission(now, to, submission);
                 Ok(self.submission_extra(submission, Object::new()))
             }
-            Event::Judged { submission, result, .. } => {
+            Event::Judged {
+                submission,
+                result,
+                attempt,
+                ..
+            } => {
                 self.write_submission(now, to, submission);
-                self.verification_attempt += 1;
+                self.verification_attempt = *attempt;
                 self.verifier_result = Some(result.clone());
                 let verdict = Object::new()
                     .with("verifier_passed", result.passed)
@@ -485,7 +493,7 @@ mod tests {
         Status::ALL.into_iter().find(|status| status.as_str() == name).unwrap()
     }
 
-    /// Which action a measured one was; `None` for those that only read, and for the magic link, which isn't served.
+    /// Which action a measured one was; `None` for those that only read, and for the magic link, whose page always has status 200.
     fn measured_action(name: &str) -> Option<Action> {
         Some(match name {
             "complete" | "complete operator session" | "complete embed" => Action::Complete,

@@ -1,3 +1,4 @@
+mod judging;
 mod replay;
 mod requests;
 

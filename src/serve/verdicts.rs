@@ -13,6 +13,8 @@ pub enum Verdicts {
     Pass,
     /// It refuses every answer.
     Reject,
+    /// No provider of language models is there, as in a fresh installation: answers are refused with a 500.
+    None,
     /// What the answer's own field `verdict` says: `pass`, `reject`, or `outage` for a provider that fails. An answer without
     /// such a verdict is accepted.
     Answer,
@@ -24,6 +26,9 @@ impl Verdicts {
             Self::Pass => {}
             Self::Reject => {
                 verifier.by_default(Verdict::Reject("rejected by the test server".to_owned()));
+            }
+            Self::None => {
+                verifier.missing_sdks();
             }
             Self::Answer => {
                 verifier.decide(own_verdict);
@@ -52,7 +57,7 @@ mod tests {
         let answer = Json::parse(answer.as_bytes()).expect("it is JSON");
         let config = Json::parse(br#"{"provider":"claude","instructions":"strict"}"#).expect("it is JSON");
         let config = VerifierConfig::parse(&config).expect("it is one");
-        match verifier.judge(&config, &answer, None) {
+        match verifier.judge(&config, &answer, None).outcome {
             Ok(result) => Ok(result.passed),
             Err(reject) => Err(reject.status()),
         }
@@ -60,10 +65,11 @@ mod tests {
 
     #[test]
     fn an_answer_may_say_itself_what_becomes_of_it() {
-        use Verdicts::{Answer, Pass, Reject};
+        use Verdicts::{Answer, None, Pass, Reject};
         let cases = [
             (Pass, r#"{"verdict":"reject"}"#, Ok(true)),
             (Reject, r#"{"verdict":"pass"}"#, Ok(false)),
+            (None, r#"{"verdict":"pass"}"#, Err(500)),
             (Answer, r#"{"verdict":"pass"}"#, Ok(true)),
             (Answer, r#"{"verdict":"reject"}"#, Ok(false)),
             (Answer, r#"{"verdict":"outage"}"#, Err(502)),

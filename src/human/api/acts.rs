@@ -6,6 +6,7 @@ use super::body::Body;
 use super::query::Query;
 use super::{Answer, Call, storable, tasks, view};
 use crate::human::Human;
+use crate::human::judging::{Submitted, Then};
 use crate::human::reject::Reject;
 use crate::human::task::{Event, Submission};
 
@@ -41,8 +42,28 @@ pub(super) fn complete(human: &mut Human, call: &mut Call<'_>) -> Result<Answer,
         },
         is_untold: false,
     };
-    human.submit(call.now, call.journal, &call.id, submission, None)?;
-    answer_with_task(human, call)
+    let id = call.id.clone();
+    submit(human, call, &id, submission, |human, id, outcome| {
+        outcome.and_then(|()| task_answer(human, id))
+    })
+}
+
+/// Takes an answer in; `then` says how the request is answered, now or when the verdict is there.
+pub(super) fn submit(
+    human: &mut Human,
+    call: &mut Call<'_>,
+    id: &str,
+    submission: Submission,
+    then: Then,
+) -> Result<Answer, Reject> {
+    match human.submit(call.now, call.journal, id, submission, None) {
+        Ok(Submitted::Done) => then(human, id, Ok(())),
+        Ok(Submitted::Judging(number)) => {
+            human.park_answer(number, call.ticket, call.envelope.clone(), then);
+            Ok(Answer::Parked)
+        }
+        Err(reject) => then(human, id, Err(reject)),
+    }
 }
 
 /// `POST /api/tasks/{id}/claim`: a claim needs a person, and a token is none. The real server looks at that first.
@@ -51,20 +72,20 @@ pub(super) fn claim(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Re
     let user_id = call.caller.user_id().ok_or(Reject::ClaimNeedsSession)?.to_owned();
     let email = human.users.get(&user_id).and_then(|user| user.email.clone());
     human.apply(call.now, call.journal, &call.id, Event::Claim { user_id, email })?;
-    answer_with_task(human, call)
+    task_answer(human, &call.id)
 }
 
 /// `POST /api/tasks/{id}/cancel`. Any body is ignored.
 pub(super) fn cancel(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reject> {
     call.caller.require_operator()?;
     human.apply(call.now, call.journal, &call.id, Event::Cancel)?;
-    answer_with_task(human, call)
+    task_answer(human, &call.id)
 }
 
-fn answer_with_task(human: &Human, call: &Call<'_>) -> Result<Answer, Reject> {
+fn task_answer(human: &Human, id: &str) -> Result<Answer, Reject> {
     Ok(Answer::Json {
         status: 200,
-        body: tasks::read(human, &call.id)?,
+        body: tasks::read(human, id)?,
     })
 }
 

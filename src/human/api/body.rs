@@ -306,7 +306,7 @@ impl Refusal {
     }
 }
 
-/// pydantic's lax `int`. A number beyond i64 becomes the nearest one: every range here lies inside.
+/// pydantic's lax `int`. An integer beyond i64 becomes the nearest one: every range here lies inside.
 pub(crate) fn integer(value: &Json) -> Result<i64, Refusal> {
     match value {
         Json::Int(number) => Ok(number.as_i64().unwrap_or_else(|| saturated(&number.to_string()))),
@@ -314,8 +314,9 @@ pub(crate) fn integer(value: &Json) -> Result<i64, Refusal> {
         Json::Float(number) if !number.is_finite() => {
             Err(Refusal::new("finite_number", "Input should be a finite number"))
         }
-        // Exact: a float without fraction that fits an i64 converts without loss, others saturate.
-        Json::Float(number) if number.fract() == 0.0 => Ok(*number as i64),
+        // Exact: a float without fraction that fits an i64 converts without loss.
+        Json::Float(number) if number.fract() == 0.0 && number.abs() < i64::MAX as f64 => Ok(*number as i64),
+        Json::Float(number) if number.fract() == 0.0 => Err(beyond_all_sizes()),
         Json::Float(_) => Err(Refusal::new(
             "int_from_float",
             "Input should be a valid integer, got a number with a fractional part",
@@ -325,6 +326,13 @@ pub(crate) fn integer(value: &Json) -> Result<i64, Refusal> {
             Err(Refusal::new("int_type", "Input should be a valid integer"))
         }
     }
+}
+
+fn beyond_all_sizes() -> Refusal {
+    Refusal::new(
+        "int_parsing_size",
+        "Unable to parse input string as an integer, exceeded maximum size",
+    )
 }
 
 /// pydantic's `int` of a text: spaces around it, underscores between digits and a fraction of zeros are let through.
@@ -351,6 +359,8 @@ pub(crate) fn integer_from_text(text: &str) -> Result<i64, Refusal> {
             .split('_')
             .all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()));
     match well_formed {
+        // Python converts no longer ones.
+        true if whole.trim_start_matches('0').len() > 4_300 => Err(beyond_all_sizes()),
         true => Ok(saturated(&format!("{sign}{}", whole.replace('_', "")))),
         false => Err(refusal()),
     }

@@ -3,7 +3,7 @@
 use awaithumans_temporal::wire::json::{Json, Object};
 
 use super::body::Body;
-use super::{Answer, Call, storable};
+use super::{Answer, Call, acts, storable};
 use crate::human::identities::{Identity, check_transport};
 use crate::human::links::{ACTION_PATH, Answer as Click};
 use crate::human::reject::Reject;
@@ -121,11 +121,11 @@ pub(super) fn submit_action(human: &mut Human, call: &mut Call<'_>) -> Result<An
         submission.response
     );
     call.journal.headline(call.now, Party::Person, line);
-    match human.submit(call.now, call.journal, &click.task_id, submission, None) {
+    acts::submit(human, call, &click.task_id, submission, |_, _, outcome| match outcome {
         Ok(()) => Ok(done(200, "Response recorded. Thanks for reviewing.")),
         Err(Reject::TaskAlreadyTerminal { .. }) => Ok(done(200, "This task was already completed.")),
         Err(reject) => Err(reject),
-    }
+    })
 }
 
 fn done(status: u16, message: &str) -> Answer {

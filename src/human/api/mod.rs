@@ -17,7 +17,7 @@ mod users;
 mod view;
 
 pub(super) use acts::poll_answer;
-pub(super) use body::{boolean, integer};
+pub(super) use body::{boolean, in_range, integer};
 pub(super) use envelope::Envelope;
 pub(super) use query::percent_decode;
 

@@ -14,7 +14,7 @@ pub(super) fn apply(human: &mut Human, now: Timestamp, row: &Row, substitution: 
             if human.store.get(&task).is_none_or(|task| task.status.is_terminal()) {
                 return Ok(());
             }
-            human.expire_at_next_tick(now, &task);
+            human.set_expiry(now, &task, now);
         }
         Some("status") => {
             let wanted = row.status.as_ref().and_then(|status| status.as_str());
@@ -34,6 +34,14 @@ pub(super) fn apply(human: &mut Human, now: Timestamp, row: &Row, substitution: 
             let seconds = u64::try_from(at.timestamp().as_second()).map_err(|error| format!("{error}"))?;
             human.outbox.set_created(&task, Timestamp::from_seconds(seconds));
         }
+        Some("delivery id") => {
+            let delivery = human.deliveries().find(|delivery| delivery.task_id == task);
+            let id = delivery
+                .map(|delivery| delivery.id.clone())
+                .ok_or("the delivery isn't there")?;
+            human.outbox.rename(&id, &row.new_id);
+        }
+        Some("delete delivery") => human.outbox.retain(|delivery| delivery.task_id != task),
         other => return Err(format!("{other:?} isn't known")),
     }
     human.set_webhook_tick(now);

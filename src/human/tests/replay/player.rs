@@ -1,19 +1,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use awaithumans_temporal::wire::json::Json;
 use awaithumans_temporal::wire::key::PayloadKey;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
 
+use super::facts::{self, Cell};
 use super::receiver::Receiver;
 use super::recording::{Recording, Row};
 use super::secrets::{self, SetupToken};
 use super::substitution::Substitution;
-use super::{TOKEN, by_sql};
+use super::{TOKEN, by_sql, language_model};
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
-use crate::human::{AttemptId, Config, DELIVERY_TIMEOUT, DeliveryOutcome, Human, Output, Profile, Verdict};
+use crate::human::{AttemptId, Config, DELIVERY_TIMEOUT, DeliveryOutcome, Human, Output, Profile};
 use crate::journal::Journal;
 
 /// How an exchange or a webhook came out.
@@ -42,11 +42,15 @@ pub(super) struct Player<'a> {
     receiver: Receiver,
     /// What the receiver will answer, by time.
     answers: BTreeMap<(Timestamp, AttemptId), DeliveryOutcome>,
-    sent: Vec<Request<Bytes>>,
+    sent: Vec<(Timestamp, Request<Bytes>)>,
     /// The ids of recorded deliveries, by the ids of their tasks.
     delivery_ids: BTreeMap<String, String>,
     ticks: Ticks,
     outcomes: Vec<Outcome>,
+    /// Cells of the state machine in which a timeout passes: they are looked at in the end.
+    timeouts: Vec<Cell>,
+    /// What differs from the measurements.
+    wrong: Vec<String>,
 }
 
 impl<'a> Player<'a> {
@@ -72,14 +76,17 @@ impl<'a> Player<'a> {
             answers: BTreeMap::new(),
             sent: Vec::new(),
             outcomes: Vec::new(),
+            timeouts: Vec::new(),
+            wrong: Vec::new(),
         }
     }
 
-    /// Plays everything, then holds the webhooks to the receipts.
+    /// Plays everything, then holds the webhooks to the receipts, and the rest to the measurements.
     pub(super) fn play(mut self) -> Vec<Outcome> {
         for place in 0..self.rows.len() {
             let row = self.rows[place];
             self.advance_to(row.happened_at());
+            let cell = Cell::of(row, &self.human, &self.substitution);
             if row.restart {
                 self.human.restart(self.now, &mut self.journal);
             } else if row.sql.is_some() {
@@ -91,13 +98,35 @@ impl<'a> Player<'a> {
             }
             self.settle();
             self.name_deliveries();
+            match cell {
+                Some(cell) if row.sql.is_some() => self.timeouts.push(cell),
+                cell => self.wrong.extend(cell.and_then(|cell| cell.difference(&self.human))),
+            }
+            if row.sql.as_deref() == Some("delete delivery") {
+                self.wrong.extend(facts::about_poison(&self.human));
+            }
         }
         // Long polls end, and webhooks that were due arrive.
         self.advance_to(self.now + Duration::from_secs(60));
         for row in std::mem::take(&mut self.asked).into_values() {
             self.note(row, Err("  no answer".to_owned()));
         }
+        for cell in std::mem::take(&mut self.timeouts) {
+            self.wrong.extend(cell.difference(&self.human));
+        }
         self.compare_receipts();
+        self.wrong.extend(facts::about_webhooks(
+            self.recording,
+            &self.rows,
+            &self.sent,
+            &self.human,
+        ));
+        assert!(
+            self.wrong.is_empty(),
+            "server {}:\n{}",
+            self.rows[0].server,
+            self.wrong.join("\n")
+        );
         self.outcomes
     }
 
@@ -209,7 +238,7 @@ impl<'a> Player<'a> {
                 Output::Deliver { attempt, request, .. } => {
                     let (delay, outcome) = self.receiver.answer(request.uri());
                     self.answers.insert((self.now + delay, attempt), outcome);
-                    self.sent.push(request);
+                    self.sent.push((self.now, request));
                 }
             }
         }
@@ -294,7 +323,11 @@ impl<'a> Player<'a> {
             let Some(line) = &row.receipt else { continue };
             let count = seen.entry(line.clone()).or_default();
             *count += 1;
-            let mut sent = self.sent.iter().filter(|request| request_line(request) == *line);
+            let mut sent = self
+                .sent
+                .iter()
+                .map(|(_, request)| request)
+                .filter(|request| request_line(request) == *line);
             let compared = match sent.nth(*count - 1).cloned() {
                 Some(request) => self.compare_receipt(row, &request, |body| key.sign(body).to_string()),
                 None => Err(format!("  {line} was sent {} times", *count - 1)),
@@ -424,7 +457,7 @@ fn named(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-fn request_line(request: &Request<Bytes>) -> String {
+pub(super) fn request_line(request: &Request<Bytes>) -> String {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     format!("{} {path} HTTP/1.1", request.method())
 }
@@ -465,23 +498,6 @@ fn human(server: &str, port: u16, started_at: Timestamp) -> Human {
         config.parent_origins = "http://localhost:3000,https://acme.example".to_owned();
     }
     let mut human = Human::new(config, Entropy::new(1));
-    if server == "B" || server == "S" {
-        human.verifier().decide(stub_verdict);
-    }
+    language_model::instruct(human.verifier(), server);
     human
-}
-
-/// The stand-in for a language model that the recordings were made with: the answer says what it is to say.
-fn stub_verdict(response: &Json) -> Option<Verdict> {
-    match response.get("verdict")?.as_str()? {
-        "reject" => Some(Verdict::Reject("stub rejects: too vague".to_owned())),
-        "boom" => Some(Verdict::Outage(
-            "stub provider outage: upstream said [REDACTED] no".to_owned(),
-        )),
-        "notool" => Some(Verdict::Outage(
-            "Claude returned no tool_use block — model contract may have changed.".to_owned(),
-        )),
-        "odd" => Some(Verdict::Reject("42".to_owned())),
-        _ => None,
-    }
 }

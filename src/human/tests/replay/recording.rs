@@ -79,6 +79,10 @@ pub(super) struct Row {
     #[serde(default)]
     pub(super) created_at: String,
     #[serde(default)]
+    pub(super) new_id: String,
+    /// The place in `statemachine.json` of what this measured.
+    pub(super) cell: Option<usize>,
+    #[serde(default)]
     pub(super) restart: bool,
     pub(super) fact: Option<serde_json::Value>,
     /// Topic and line, `05_get_list 12`.
