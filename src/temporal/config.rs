@@ -50,6 +50,22 @@ settings! {
     versioning_rules: bool = false, "frontend.workerVersioningRuleAPIs";
     /// Whether workers and workflow commands may name build ids of the first two generations.
     versioning_workflow: bool = true, "frontend.workerVersioningWorkflowAPIs";
+    /// The longest build id, in bytes.
+    build_id_bytes: usize = 255, "limit.workerBuildIdSize";
+    /// Version sets that a task queue may have; 0: as many as come.
+    version_sets_of_queue: usize = 10, "limit.versionCompatibleSetLimitPerQueue";
+    /// Build ids that the sets of a task queue may have; 0: as many as come.
+    build_ids_of_queue: usize = 100, "limit.versionBuildIdLimitPerQueue";
+    /// Task queues whose sets may have the same build id; 0: as many as come.
+    queues_of_build_id: usize = 20, "limit.taskQueuesPerBuildId";
+    /// Assignment rules that a task queue may have; 0: as many as come.
+    assignment_rules: usize = 100, "limit.wv.AssignmentRuleLimitPerQueue";
+    /// Redirect rules that a task queue may have; 0: as many as come.
+    redirect_rules: usize = 500, "limit.wv.RedirectRuleLimitPerQueue";
+    /// Build ids from which redirect rules may lead to one.
+    upstream_build_ids: usize = 50, "limit.wv.RedirectRuleMaxUpstreamBuildIDsPerQueue";
+    /// Task queues that a question about reachability looks at.
+    reachability_queues: usize = 20, "limit.reachabilityTaskQueueScan";
     /// The largest value in an event or request, in bytes: see [`DynamicConfig::blob_limit`].
     blob_error_bytes: usize = 2 * 1024 * 1024, "limit.blobSize.error";
     /// What is left of a failure that is larger, in bytes.

@@ -9,13 +9,10 @@ use crate::clock::Timestamp;
 use crate::temporal::matching::{Kind, QueueKey, Task};
 use crate::temporal::reject::Reject;
 use crate::temporal::run::RunRef;
-use crate::temporal::versioning::build_ids::{BuildIds, RulesUpdate, RunOfBuild, SetQuery, SetsUpdate};
+use crate::temporal::versioning::build_ids::{BuildIds, Facts, RulesUpdate, RunOfBuild, SetQuery, SetsUpdate};
 
 /// How long ago workers of a build id may have polled last that is committed (Temporal: `versioningPollerSeenWindow`).
 const POLLER_SEEN: Duration = Duration::from_secs(70);
-
-/// Task queues in one question about reachability (dynamic config `limit.reachabilityTaskQueueScan`).
-const MAX_QUEUES_SCANNED: usize = 20;
 
 impl Engine {
     /// Changes a queue's version sets.
@@ -27,7 +24,7 @@ impl Engine {
         update: &SetsUpdate,
     ) -> Result<(), Reject> {
         let queues = self.matching.queue_build_ids();
-        queues.update_sets(namespace, queue, update, now)?;
+        queues.update_sets(namespace, queue, update, now, &self.config)?;
         self.sort_by_build_ids(now, namespace, queue);
         Ok(())
     }
@@ -53,7 +50,12 @@ impl Engine {
             _ => false,
         };
         let queues = self.matching.queue_build_ids();
-        queues.update_rules(namespace, queue, update, token, has_recent_poller, now)?;
+        let facts = Facts {
+            now,
+            has_recent_poller,
+            config: &self.config,
+        };
+        queues.update_rules(namespace, queue, update, token, facts)?;
         self.sort_by_build_ids(now, namespace, queue);
         Ok(self.matching.build_ids(namespace, queue))
     }
@@ -76,7 +78,7 @@ impl Engine {
         };
         let mut found = Vec::new();
         for (index, queue) in queues.into_iter().enumerate() {
-            if index >= MAX_QUEUES_SCANNED {
+            if index >= self.config.reachability_queues {
                 found.push((queue, vec![TaskReachability::Unspecified]));
                 continue;
             }

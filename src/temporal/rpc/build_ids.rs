@@ -9,12 +9,14 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 use wire::update_worker_build_id_compatibility_request::Operation as SetsOperation;
 use wire::update_worker_versioning_rules_request::Operation as RulesOperation;
 
-use super::deployment::MAX_BUILD_ID_LENGTH;
 use super::{Answer, MAX_ID_LENGTH};
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::proto::timestamp;
 use crate::temporal::reject::Reject;
 use crate::temporal::versioning::build_ids::{BuildIds, FULL_RAMP, RulesUpdate, SetsUpdate};
+
+/// The longest build id in a rule, in bytes, whatever the settings.
+const MAX_RULE_BUILD_ID_BYTES: usize = 255;
 
 /// Build ids in one question (dynamic config `limit.reachabilityQueryBuildIds`).
 const MAX_BUILD_IDS_ASKED: usize = 5;
@@ -29,7 +31,7 @@ pub(super) fn update_sets(
 ) -> Result<Answer<wire::UpdateWorkerBuildIdCompatibilityResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
     require(engine.config.version_sets, SETS_ARE_OFF)?;
-    let update = sets_update(&request)?;
+    let update = sets_update(&request, engine.config.build_id_bytes)?;
     check_queue_name(&request.task_queue)?;
     engine.update_version_sets(call.now, &request.namespace, &request.task_queue, &update)?;
     Ok(Answer::Now(wire::UpdateWorkerBuildIdCompatibilityResponse {}))
@@ -96,7 +98,7 @@ pub(super) fn task_reachability(
     engine.namespaces.require(&request.namespace)?;
     // As in Temporal: the setting is that of the sets, the words are those of the rules.
     require(engine.config.version_sets, RULES_ARE_OFF)?;
-    check_question(&request)?;
+    check_question(engine, &request)?;
     let mut build_id_reachability = Vec::new();
     for build_id in &request.build_ids {
         let namespace = &request.namespace;
@@ -142,15 +144,13 @@ fn check_queue_name(name: &str) -> Result<(), Reject> {
 }
 
 /// What a request wants of the sets. All that it lacks is told at once.
-fn sets_update(request: &wire::UpdateWorkerBuildIdCompatibilityRequest) -> Result<SetsUpdate, Reject> {
+fn sets_update(request: &wire::UpdateWorkerBuildIdCompatibilityRequest, longest: usize) -> Result<SetsUpdate, Reject> {
     let mut lacks = Vec::new();
     let mut need = |build_id: &str, field: &str| {
         if build_id.is_empty() {
             lacks.push(format!("`{field}` to be set"));
-        } else if build_id.len() > MAX_BUILD_ID_LENGTH && field != "existing_compatible_version" {
-            lacks.push(format!(
-                " Worker build IDs to be no larger than {MAX_BUILD_ID_LENGTH} characters"
-            ));
+        } else if build_id.len() > longest && field != "existing_compatible_version" {
+            lacks.push(format!(" Worker build IDs to be no larger than {longest} characters"));
         }
     };
     if request.task_queue.is_empty() {
@@ -209,9 +209,9 @@ fn check_rule(operation: &RulesOperation) -> Result<(), Reject> {
         RulesOperation::CommitBuildId(commit) => vec![commit.target_build_id.len()],
         RulesOperation::DeleteAssignmentRule(_) | RulesOperation::DeleteCompatibleRedirectRule(_) => Vec::new(),
     };
-    match lengths.into_iter().find(|length| *length > MAX_BUILD_ID_LENGTH) {
+    match lengths.into_iter().find(|length| *length > MAX_RULE_BUILD_ID_BYTES) {
         Some(length) => Err(Reject::InvalidArgument(format!(
-            "BuildId must be <= 255 characters, was {length}"
+            "BuildId must be <= {MAX_RULE_BUILD_ID_BYTES} characters, was {length}"
         ))),
         None => Ok(()),
     }
@@ -308,7 +308,7 @@ fn redirect_rules(known: &BuildIds) -> Vec<taskqueue::TimestampedCompatibleBuild
 }
 
 /// Refuses a question about reachability that can't be answered.
-fn check_question(request: &wire::GetWorkerTaskReachabilityRequest) -> Result<(), Reject> {
+fn check_question(engine: &Engine, request: &wire::GetWorkerTaskReachabilityRequest) -> Result<(), Reject> {
     let invalid = |why: String| Err(Reject::InvalidArgument(why));
     if request.build_ids.is_empty() {
         return invalid("Must query at least one build ID (or empty string for unversioned worker)".to_owned());
@@ -318,7 +318,11 @@ fn check_question(request: &wire::GetWorkerTaskReachabilityRequest) -> Result<()
             "Too many build ids queried at once, limit: {MAX_BUILD_IDS_ASKED}"
         ));
     }
-    if request.build_ids.iter().any(|it| it.len() > MAX_BUILD_ID_LENGTH) {
+    if request
+        .build_ids
+        .iter()
+        .any(|it| it.len() > engine.config.build_id_bytes)
+    {
         return invalid("Build ID exceeds configured limit.workerBuildIdSize, use a shorter build ID.".to_owned());
     }
     if request.build_ids.iter().any(String::is_empty) && request.task_queues.is_empty() {

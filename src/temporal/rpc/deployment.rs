@@ -19,9 +19,6 @@ use crate::temporal::versioning::{
     Deployments, Ramp, SetCurrent, SetRamping, Version, check_build_id, check_deployment_name, dotted, invalid_version,
 };
 
-/// The longest build id of a worker, in bytes (dynamic config `limit.workerBuildIdSize`).
-pub(super) const MAX_BUILD_ID_LENGTH: usize = 255;
-
 /// Deployments on one page of a list (dynamic config `frontend.visibilityMaxPageSize`).
 const MAX_PAGE: usize = 1_000;
 
@@ -408,7 +405,7 @@ pub(super) fn check_worker(
     if use_versioning && build_id.is_empty() {
         return refuse("WorkerVersionStamp must be present if UseVersioning is true.");
     }
-    if build_id.len() > MAX_BUILD_ID_LENGTH {
+    if build_id.len() > config.build_id_bytes {
         return refuse("Build ID exceeds configured limit.workerBuildIdSize, use a shorter build ID.");
     }
     let is_versioned =

@@ -54,6 +54,8 @@ impl Run {
         } else {
             self.redirect(context, build_id, redirects, None);
         }
+        let limit = context.config.search_attribute_bytes;
+        self.versioning.search_attributes.trim(limit);
     }
 
     /// Whether a worker may take an activity task by its build id.

@@ -100,6 +100,8 @@ impl Run {
         if self.versioning.complete(completed, stamp) {
             self.reschedule_activities(context, lasted);
         }
+        let limit = context.config.search_attribute_bytes;
+        self.versioning.search_attributes.trim(limit);
         context.effects.visible |= self.versioning.search_attributes != before;
     }
 

@@ -40,6 +40,20 @@ impl SystemAttributes {
         self.refresh_build_ids(behavior, stamp, assigned);
     }
 
+    /// Forgets the oldest build ids and versions of a run that has had too many, so that no value has more bytes than this.
+    pub(crate) fn trim(&mut self, limit: usize) {
+        while list_bytes(&self.build_ids) > limit {
+            let first = self.build_ids.first().map_or("", String::as_str);
+            // What the run is now is kept as long as anything is.
+            let is_mark = first == "unversioned" || first.starts_with("assigned:");
+            let place = usize::from(is_mark && self.build_ids.len() > 1);
+            self.build_ids.remove(place);
+        }
+        while list_bytes(&self.used_versions) > limit {
+            self.used_versions.remove(0);
+        }
+    }
+
     /// Each with its name and value.
     pub(crate) fn payloads(&self) -> impl Iterator<Item = (&'static str, Payload)> {
         let keyword = |name, value: &str| (!value.is_empty()).then(|| (name, payload("Keyword", &text(value))));
@@ -82,6 +96,15 @@ impl SystemAttributes {
         );
         values.extend(own.filter(|_| !is_known));
         self.build_ids = values;
+    }
+}
+
+/// The size of a list as JSON; an empty one isn't there.
+fn list_bytes(values: &[String]) -> usize {
+    let texts = values.iter().map(|value| text(value).len() + 1);
+    match values.is_empty() {
+        true => 0,
+        false => texts.sum::<usize>() + 1,
     }
 }
 
@@ -136,6 +159,21 @@ mod tests {
         );
         assert_eq!(attributes.build_ids, ["unversioned:a", "unversioned:1"]);
         assert_eq!(attributes.used_versions, ["app:1"]);
+    }
+
+    #[test]
+    fn the_oldest_build_ids_go_when_there_are_too_many() {
+        let mut attributes = SystemAttributes::default();
+        for build_id in ["a", "b", "c"] {
+            attributes.refresh(Behavior::Unspecified, None, "", (Some(&stamp(build_id)), ""), None);
+        }
+        let whole = r#"["unversioned","unversioned:a","unversioned:b","unversioned:c"]"#.len();
+        attributes.trim(whole);
+        assert_eq!(attributes.build_ids.len(), 4);
+        attributes.trim(whole - 1);
+        assert_eq!(attributes.build_ids, ["unversioned", "unversioned:b", "unversioned:c"]);
+        attributes.trim(3);
+        assert!(attributes.build_ids.is_empty());
     }
 
     #[test]

@@ -5,16 +5,20 @@
 
 use temporalio_common::protos::temporal::api::command::v1::command::Attributes as Does;
 use temporalio_common::protos::temporal::api::command::v1::{
-    Command, ContinueAsNewWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,
-    StartChildWorkflowExecutionCommandAttributes,
+    Command, ContinueAsNewWorkflowExecutionCommandAttributes, FailWorkflowExecutionCommandAttributes,
+    ScheduleActivityTaskCommandAttributes, StartChildWorkflowExecutionCommandAttributes,
 };
 use temporalio_common::protos::temporal::api::common::v1::{
-    ActivityType, WorkerVersionCapabilities, WorkerVersionStamp, WorkflowExecution,
+    ActivityType, RetryPolicy, WorkerVersionCapabilities, WorkerVersionStamp, WorkflowExecution,
 };
-use temporalio_common::protos::temporal::api::enums::v1::{CommandType, TaskReachability, WorkflowTaskFailedCause};
+use temporalio_common::protos::temporal::api::enums::v1::{
+    CommandType, TaskQueueKind, TaskReachability, WorkflowTaskFailedCause,
+};
+use temporalio_common::protos::temporal::api::failure::v1::Failure;
+use temporalio_common::protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_common::protos::temporal::api::taskqueue::v1::build_id_assignment_rule::Ramp;
 use temporalio_common::protos::temporal::api::taskqueue::v1::{
-    BuildIdAssignmentRule, CompatibleBuildIdRedirectRule, RampByPercentage,
+    BuildIdAssignmentRule, CompatibleBuildIdRedirectRule, RampByPercentage, StickyExecutionAttributes, TaskQueue,
 };
 use temporalio_common::protos::temporal::api::workflowservice::v1 as wire;
 use wire::update_worker_build_id_compatibility_request as sets;
@@ -45,6 +49,10 @@ on_both_arms![
     redirected_workflow_is_reset,
     task_tried_again_on_another_build_id,
     superseded_workers_are_sent_away,
+    merged_sets_share_their_workers,
+    unversioned_tasks_are_redirected,
+    retried_workflow_is_assigned_anew,
+    worker_of_a_build_id_has_its_own_queue,
     build_ids_that_workers_may_not_have,
     workflows_reach_sets,
     bad_questions_about_reachability,
@@ -646,6 +654,102 @@ fn superseded_workers_are_sent_away(stage: &mut Stage<'_>) {
     poll_activity(stage, "1.0");
     poll(stage, "2.0");
     poll_activity(stage, "2.1");
+}
+
+fn merged_sets_share_their_workers(stage: &mut Stage<'_>) {
+    add_set(stage, "1.0");
+    stage.pass(1);
+    let execution = stage.start("merged");
+    work(stage, "1.0", vec![]);
+    add_set(stage, "2.0");
+    merge(stage, "2.0", "1.0");
+    get_sets(stage, 0);
+    stage.pass(1);
+    stage.signal(&execution, "news");
+    work(stage, "2.0", vec![complete("1")]);
+    stage.history(&execution);
+    stage.describe(&execution);
+}
+
+fn unversioned_tasks_are_redirected(stage: &mut Stage<'_>) {
+    redirect(stage, "", "1.0");
+    stage.pass(1);
+    let execution = stage.start("redirected");
+    stage.pass(1);
+    stage.describe(&execution);
+    work(stage, "1.0", vec![]);
+    stage.describe(&execution);
+    stage.signal(&execution, "news");
+    work(stage, "1.0", vec![complete("1")]);
+    stage.history(&execution);
+}
+
+fn retried_workflow_is_assigned_anew(stage: &mut Stage<'_>) {
+    commit(stage, "1.0", true);
+    stage.pass(1);
+    let mut request = stage.starting("retried");
+    request.retry_policy = Some(RetryPolicy {
+        initial_interval: seconds(1),
+        maximum_attempts: 2,
+        ..Default::default()
+    });
+    let execution = stage.start_as(&request);
+    commit(stage, "2.0", true);
+    let fail = FailWorkflowExecutionCommandAttributes {
+        failure: Some(Failure {
+            message: "no luck".to_owned(),
+            failure_info: Some(FailureInfo::ApplicationFailureInfo(Default::default())),
+            ..Default::default()
+        }),
+    };
+    let fail = command(
+        CommandType::FailWorkflowExecution,
+        Does::FailWorkflowExecutionCommandAttributes(fail),
+    );
+    work(stage, "1.0", vec![fail]);
+    stage.pass(2);
+    work(stage, "2.0", vec![complete("2")]);
+    stage.history(&execution);
+    let latest = stage.latest(&execution);
+    stage.history(&latest);
+    stage.describe(&latest);
+}
+
+fn worker_of_a_build_id_has_its_own_queue(stage: &mut Stage<'_>) {
+    commit(stage, "1.0", true);
+    stage.pass(1);
+    let own = TaskQueue {
+        name: stage.named("own"),
+        kind: TaskQueueKind::Sticky as i32,
+        normal_name: stage.named("queue"),
+    };
+    let mut polling_own = stage.polling();
+    polling_own.task_queue = Some(own.clone());
+    polling_own.worker_version_capabilities = capabilities("1.0");
+    let sticky = StickyExecutionAttributes {
+        worker_task_queue: Some(own),
+        schedule_to_start_timeout: seconds(10),
+    };
+    let execution = stage.start("sticky");
+    let task = poll(stage, "1.0");
+    let pending = stage.begin("PollWorkflowTaskQueue", &polling_own);
+    let mut request = stage.answering(&task, vec![]);
+    request.worker_version_stamp = stamp("1.0");
+    request.sticky_attributes = Some(sticky.clone());
+    stage.call::<wire::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", &request);
+    stage.signal(&execution, "news");
+    let task: Option<wire::PollWorkflowTaskQueueResponse> = stage.finish(pending);
+    let mut request = stage.answering(&task.unwrap_or_default(), vec![]);
+    request.worker_version_stamp = stamp("1.0");
+    request.sticky_attributes = Some(sticky);
+    stage.call::<wire::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", &request);
+    redirect(stage, "1.0", "1.1");
+    stage.pass(1);
+    stage.call::<wire::PollWorkflowTaskQueueResponse>("PollWorkflowTaskQueue", &polling_own);
+    stage.signal(&execution, "more");
+    work(stage, "1.1", vec![complete("1")]);
+    stage.history(&execution);
+    stage.describe(&execution);
 }
 
 fn build_ids_that_workers_may_not_have(stage: &mut Stage<'_>) {

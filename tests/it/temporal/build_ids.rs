@@ -516,3 +516,40 @@ fn what_goes_by_a_sets_build_id_stays_on_its_queue() {
         "BadScheduleActivityAttributes: Activity with UseCompatibleVersion cannot run on different task queue.",
     );
 }
+
+#[test]
+fn limits_are_settings() {
+    let mut server = server();
+    server.set("limit.versionCompatibleSetLimitPerQueue", 1);
+    add_set(&mut server, "1");
+    assert_refused(
+        update_sets(
+            &mut server,
+            sets::Operation::AddNewBuildIdInNewDefaultSet("2".to_owned()),
+        ),
+        Code::FailedPrecondition,
+        "update would exceed number of compatible version sets permitted in namespace dynamic config (2/1)",
+    );
+    server.set("limit.wv.RedirectRuleMaxUpstreamBuildIDsPerQueue", 1);
+    redirect(&mut server, "3", "4");
+    let add = rules::AddCompatibleBuildIdRedirectRule {
+        rule: Some(CompatibleBuildIdRedirectRule {
+            source_build_id: "4".to_owned(),
+            target_build_id: "5".to_owned(),
+        }),
+    };
+    assert_refused(
+        update_rules(&mut server, rules::Operation::AddCompatibleRedirectRule(add)),
+        Code::FailedPrecondition,
+        "update exceeds number of upstream build ids permitted in namespace (2/1)",
+    );
+    server.set("limit.workerBuildIdSize", 3);
+    let ticket = poll(&mut server, "long");
+    assert_refused(
+        server
+            .answer::<wire::PollWorkflowTaskQueueResponse>(ticket)
+            .expect("it is refused at once"),
+        Code::InvalidArgument,
+        "Build ID exceeds configured limit.workerBuildIdSize, use a shorter build ID.",
+    );
+}

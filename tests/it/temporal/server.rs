@@ -31,7 +31,7 @@ impl Server {
     }
 
     /// Sets a setting of Temporal's dynamic configuration.
-    pub(crate) fn set(&mut self, name: &str, value: bool) {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<serde_json::Value>) {
         let set = self.engine.set_dynamic_config(name, &value.into());
         set.expect("the engine knows the setting");
     }

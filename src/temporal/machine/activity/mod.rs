@@ -532,7 +532,6 @@ impl Activity {
             worker_version: worker_version.or_else(|| self.started_stamp()),
             #[allow(deprecated)]
             build_id_redirect_counter: self.redirects(),
-            ..Default::default()
         });
         txn.emit(event.at(self.started_at.unwrap_or(txn.now)));
     }

@@ -149,7 +149,6 @@ impl WorkflowTask {
             worker_version: self.worker_version.clone(),
             #[allow(deprecated)]
             build_id_redirect_counter: self.redirects,
-            ..Default::default()
         }
     }
 }

@@ -21,10 +21,17 @@ pub(crate) use sets::SetsUpdate;
 use sets::VersionSet;
 
 use crate::clock::Timestamp;
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::reject::Reject;
 
-/// Task queues whose sets may have the same build id (dynamic config `limit.taskQueuesPerBuildId`).
-const MAX_QUEUES_OF_BUILD_ID: usize = 20;
+/// What a change of rules must know beside the rules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) now: Timestamp,
+    /// Whether workers of the build id that is committed poll the queue.
+    pub(crate) has_recent_poller: bool,
+    pub(crate) config: &'a DynamicConfig,
+}
 
 /// What one task queue knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,14 +66,16 @@ impl QueueBuildIds {
         queue: &str,
         update: &SetsUpdate,
         now: Timestamp,
+        config: &DynamicConfig,
     ) -> Result<(), Reject> {
-        let changed = self.get(namespace, queue).with_sets(update, now)?;
+        let changed = self.get(namespace, queue).with_sets(update, now, config)?;
         let known = self.get(namespace, queue);
         let added = changed.set_members().filter(|id| !known.has_set_member(id));
-        for build_id in added {
-            if self.queues_of(namespace, build_id).count() >= MAX_QUEUES_OF_BUILD_ID {
+        let limit = config.queues_of_build_id;
+        for build_id in added.filter(|_| limit > 0) {
+            if self.queues_of(namespace, build_id).count() >= limit {
                 return Err(Reject::FailedPrecondition(format!(
-                    "Exceeded max task queues allowed to be mapped to a single build ID: {MAX_QUEUES_OF_BUILD_ID}"
+                    "Exceeded max task queues allowed to be mapped to a single build ID: {limit}"
                 )));
             }
         }
@@ -74,22 +83,18 @@ impl QueueBuildIds {
         Ok(())
     }
 
-    /// Changes a queue's rules; `token` must be the one of its last change. `has_recent_poller`: whether workers of the
-    /// build id that is committed poll the queue.
+    /// Changes a queue's rules; `token` must be the one of its last change.
     pub(crate) fn update_rules(
         &mut self,
         namespace: &str,
         queue: &str,
         update: Option<&RulesUpdate>,
         token: &[u8],
-        has_recent_poller: bool,
-        now: Timestamp,
-    ) -> Result<&BuildIds, Reject> {
-        let changed = self
-            .get(namespace, queue)
-            .with_rules(update, token, has_recent_poller, now)?;
+        facts: Facts<'_>,
+    ) -> Result<(), Reject> {
+        let changed = self.get(namespace, queue).with_rules(update, token, facts)?;
         self.set(namespace, queue, changed);
-        Ok(self.get(namespace, queue))
+        Ok(())
     }
 
     /// The queues whose sets have a build id, by name.

@@ -4,18 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{BuildIds, HybridClock};
-use crate::clock::Timestamp;
+use super::{BuildIds, Facts, HybridClock};
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::reject::Reject;
-
-/// Assignment rules of one queue (dynamic config `limit.wv.AssignmentRuleLimitPerQueue`).
-const MAX_ASSIGNMENT_RULES: usize = 100;
-
-/// Redirect rules of one queue (dynamic config `limit.wv.RedirectRuleLimitPerQueue`).
-const MAX_REDIRECT_RULES: usize = 500;
-
-/// Build ids that lead to one (dynamic config `limit.wv.RedirectRuleMaxUpstreamBuildIDsPerQueue`).
-const MAX_UPSTREAM_BUILD_IDS: usize = 50;
 
 /// How long deleted rules are remembered (dynamic config `matching.wv.DeletedRuleRetentionTime`).
 const DELETED_RULES_KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -109,9 +100,9 @@ impl BuildIds {
         &self,
         update: Option<&RulesUpdate>,
         token: &[u8],
-        has_recent_poller: bool,
-        now: Timestamp,
+        facts: Facts<'_>,
     ) -> Result<Self, Reject> {
+        let (now, config) = (facts.now, facts.config);
         let expected = self.token();
         if token != expected {
             return Err(Reject::FailedPrecondition(format!(
@@ -136,7 +127,7 @@ impl BuildIds {
                 index,
                 target,
                 ramp_percentage,
-            } => changed.insert_assignment(*index, target, *ramp_percentage, at),
+            } => changed.insert_assignment(*index, target, *ramp_percentage, at, config),
             RulesUpdate::ReplaceAssignment {
                 index,
                 target,
@@ -144,10 +135,10 @@ impl BuildIds {
                 force,
             } => changed.replace_assignment(*index, target, *ramp_percentage, *force, at),
             RulesUpdate::DeleteAssignment { index, force } => changed.delete_assignment(*index, *force, at),
-            RulesUpdate::AddRedirect { source, target } => changed.add_redirect(source, target, at),
-            RulesUpdate::ReplaceRedirect { source, target } => changed.replace_redirect(source, target, at),
+            RulesUpdate::AddRedirect { source, target } => changed.add_redirect(source, target, at, config),
+            RulesUpdate::ReplaceRedirect { source, target } => changed.replace_redirect(source, target, at, config),
             RulesUpdate::DeleteRedirect { source } => changed.delete_redirect(source, at),
-            RulesUpdate::Commit { target, force } => changed.commit(target, *force, has_recent_poller, at),
+            RulesUpdate::Commit { target, force } => changed.commit(target, *force, at, facts),
         }?;
         let is_kept = |deleted: Option<HybridClock>| deleted.is_none_or(|at| now.since(at.time()) < DELETED_RULES_KEPT);
         changed.assignment_rules.retain(|rule| is_kept(rule.deleted));
@@ -155,14 +146,21 @@ impl BuildIds {
         Ok(changed)
     }
 
-    fn insert_assignment(&mut self, index: i32, target: &str, ramp: f32, at: HybridClock) -> Result<(), Reject> {
+    fn insert_assignment(
+        &mut self,
+        index: i32,
+        target: &str,
+        ramp: f32,
+        at: HybridClock,
+        config: &DynamicConfig,
+    ) -> Result<(), Reject> {
         if index < 0 {
             return invalid("rule index cannot be negative");
         }
         self.check_assignment(target, ramp)?;
         let index = self.actual_index(index).unwrap_or(self.assignment_rules.len());
         self.assignment_rules.insert(index, assignment(target, ramp, at));
-        self.check_assignment_count()
+        self.check_assignment_count(config)
     }
 
     fn replace_assignment(
@@ -188,7 +186,13 @@ impl BuildIds {
         self.check_fully_ramped(had_full && !force)
     }
 
-    fn add_redirect(&mut self, source: &str, target: &str, at: HybridClock) -> Result<(), Reject> {
+    fn add_redirect(
+        &mut self,
+        source: &str,
+        target: &str,
+        at: HybridClock,
+        config: &DynamicConfig,
+    ) -> Result<(), Reject> {
         self.check_redirect(source, target)?;
         if self.is_partially_assigned(source) {
             return breaks(
@@ -203,17 +207,23 @@ impl BuildIds {
         }
         self.redirect_rules.insert(0, redirect(source, target, at));
         let count = self.redirect_rules().count();
-        if count > MAX_REDIRECT_RULES {
-            return exceeds("redirect rules", count, MAX_REDIRECT_RULES);
+        if config.redirect_rules > 0 && count > config.redirect_rules {
+            return exceeds("redirect rules", count, config.redirect_rules);
         }
-        self.check_graph()
+        self.check_graph(config)
     }
 
-    fn replace_redirect(&mut self, source: &str, target: &str, at: HybridClock) -> Result<(), Reject> {
+    fn replace_redirect(
+        &mut self,
+        source: &str,
+        target: &str,
+        at: HybridClock,
+        config: &DynamicConfig,
+    ) -> Result<(), Reject> {
         self.check_redirect(source, target)?;
         self.delete_redirect(source, at)?;
         self.redirect_rules.insert(0, redirect(source, target, at));
-        self.check_graph()
+        self.check_graph(config)
     }
 
     fn delete_redirect(&mut self, source: &str, at: HybridClock) -> Result<(), Reject> {
@@ -232,8 +242,8 @@ impl BuildIds {
         }
     }
 
-    fn commit(&mut self, target: &str, force: bool, has_recent_poller: bool, at: HybridClock) -> Result<(), Reject> {
-        if !has_recent_poller && !force {
+    fn commit(&mut self, target: &str, force: bool, at: HybridClock, facts: Facts<'_>) -> Result<(), Reject> {
+        if !facts.has_recent_poller && !force {
             return Err(Reject::FailedPrecondition(format!(
                 "no versioned poller with build ID '{target}' seen within the last 1m10s, use force=true to commit anyways"
             )));
@@ -247,7 +257,7 @@ impl BuildIds {
             }
         }
         self.assignment_rules.push(assignment(target, FULL_RAMP, at));
-        self.check_assignment_count()
+        self.check_assignment_count(facts.config)
     }
 
     /// What must hold of an assignment rule by itself.
@@ -281,10 +291,10 @@ impl BuildIds {
         }
     }
 
-    fn check_assignment_count(&self) -> Result<(), Reject> {
+    fn check_assignment_count(&self, config: &DynamicConfig) -> Result<(), Reject> {
         let count = self.assignment_rules().count();
-        match count > MAX_ASSIGNMENT_RULES {
-            true => exceeds("assignment rules", count, MAX_ASSIGNMENT_RULES),
+        match config.assignment_rules > 0 && count > config.assignment_rules {
+            true => exceeds("assignment rules", count, config.assignment_rules),
             false => Ok(()),
         }
     }
@@ -300,15 +310,15 @@ impl BuildIds {
     }
 
     /// Redirect rules may not lead in a circle, nor too many of them to one build id.
-    fn check_graph(&self) -> Result<(), Reject> {
+    fn check_graph(&self, config: &DynamicConfig) -> Result<(), Reject> {
         let leads_back = |rule: &RedirectRule| self.terminal(&rule.source).is_none();
         if self.redirect_rules().any(leads_back) {
             return breaks("update would break acyclic requirement");
         }
         for rule in self.redirect_rules() {
             let count = upstream(&rule.target, self.redirect_rules()).len();
-            if count > MAX_UPSTREAM_BUILD_IDS {
-                return exceeds("upstream build ids", count, MAX_UPSTREAM_BUILD_IDS);
+            if count > config.upstream_build_ids {
+                return exceeds("upstream build ids", count, config.upstream_build_ids);
             }
         }
         Ok(())

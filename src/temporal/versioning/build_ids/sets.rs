@@ -3,13 +3,8 @@
 
 use super::{BuildIds, HybridClock};
 use crate::clock::Timestamp;
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::reject::Reject;
-
-/// Sets of one queue (dynamic config `limit.versionCompatibleSetLimitPerQueue`).
-const MAX_SETS: usize = 10;
-
-/// Build ids of one queue (dynamic config `limit.versionBuildIdLimitPerQueue`).
-const MAX_BUILD_IDS: usize = 100;
 
 /// A set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +82,12 @@ impl BuildIds {
     }
 
     /// What the queue knows after a change.
-    pub(super) fn with_sets(&self, update: &SetsUpdate, now: Timestamp) -> Result<Self, Reject> {
+    pub(super) fn with_sets(
+        &self,
+        update: &SetsUpdate,
+        now: Timestamp,
+        config: &DynamicConfig,
+    ) -> Result<Self, Reject> {
         let at = self.clock.next(now);
         let mut changed = Self {
             clock: at,
@@ -116,7 +116,7 @@ impl BuildIds {
             }
             SetsUpdate::Merge { primary, secondary } => changed.merge(primary, secondary, at),
         }?;
-        changed.check_limits()?;
+        changed.check_limits(config)?;
         Ok(changed)
     }
 
@@ -220,18 +220,19 @@ impl BuildIds {
         self.sets.push(set);
     }
 
-    fn check_limits(&self) -> Result<(), Reject> {
+    fn check_limits(&self, config: &DynamicConfig) -> Result<(), Reject> {
         let exceeded = |what: &str, count: usize, limit: usize| {
             Err(Reject::FailedPrecondition(format!(
                 "update would exceed number of {what} permitted in namespace dynamic config ({count}/{limit})"
             )))
         };
         let build_ids = self.set_members().count();
-        if self.sets.len() > MAX_SETS {
-            return exceeded("compatible version sets", self.sets.len(), MAX_SETS);
+        let (max_sets, max_build_ids) = (config.version_sets_of_queue, config.build_ids_of_queue);
+        if max_sets > 0 && self.sets.len() > max_sets {
+            return exceeded("compatible version sets", self.sets.len(), max_sets);
         }
-        match build_ids > MAX_BUILD_IDS {
-            true => exceeded("build IDs", build_ids, MAX_BUILD_IDS),
+        match max_build_ids > 0 && build_ids > max_build_ids {
+            true => exceeded("build IDs", build_ids, max_build_ids),
             false => Ok(()),
         }
     }
@@ -244,7 +245,7 @@ mod tests {
     fn after(updates: &[SetsUpdate]) -> Result<BuildIds, Reject> {
         let mut build_ids = BuildIds::default();
         for update in updates {
-            build_ids = build_ids.with_sets(update, Timestamp::EPOCH_OF_TESTS)?;
+            build_ids = build_ids.with_sets(update, Timestamp::EPOCH_OF_TESTS, &DynamicConfig::default())?;
         }
         Ok(build_ids)
     }
@@ -329,13 +330,13 @@ mod tests {
 
     #[test]
     fn sets_and_build_ids_have_limits() {
-        let sets: Vec<SetsUpdate> = (0..=MAX_SETS).map(|number| add(&number.to_string())).collect();
+        let sets: Vec<SetsUpdate> = (0..=10).map(|number| add(&number.to_string())).collect();
         assert_eq!(
             after(&sets).unwrap_err().message(),
             "update would exceed number of compatible version sets permitted in namespace dynamic config (11/10)"
         );
         let mut joins = vec![add("0")];
-        joins.extend((1..=MAX_BUILD_IDS).map(|number| join(&number.to_string(), "0", false)));
+        joins.extend((1..=100).map(|number| join(&number.to_string(), "0", false)));
         assert_eq!(
             after(&joins).unwrap_err().message(),
             "update would exceed number of build IDs permitted in namespace dynamic config (101/100)"

@@ -3,6 +3,14 @@ use crate::temporal::versioning::WorkerGroup;
 
 const NOW: Timestamp = Timestamp::EPOCH_OF_TESTS;
 
+fn facts(config: &DynamicConfig) -> Facts<'_> {
+    Facts {
+        now: NOW,
+        has_recent_poller: false,
+        config,
+    }
+}
+
 fn assign(index: i32, target: &str, ramp_percentage: f32) -> RulesUpdate {
     RulesUpdate::InsertAssignment {
         index,
@@ -26,9 +34,10 @@ fn commit(target: &str, force: bool) -> RulesUpdate {
 }
 
 fn after(updates: &[RulesUpdate]) -> Result<BuildIds, Reject> {
+    let config = DynamicConfig::default();
     let mut build_ids = BuildIds::default();
     for update in updates {
-        build_ids = build_ids.with_rules(Some(update), &build_ids.token(), false, NOW)?;
+        build_ids = build_ids.with_rules(Some(update), &build_ids.token(), facts(&config))?;
     }
     Ok(build_ids)
 }
@@ -131,7 +140,10 @@ fn too_many_build_ids_may_not_lead_to_one() {
 #[test]
 fn a_stale_token_is_refused() {
     let build_ids = after(&[assign(0, "1", 100.0)]).unwrap();
-    let refused = build_ids.with_rules(None, &[24, 1], false, NOW).unwrap_err().message();
+    let refused = build_ids
+        .with_rules(None, &[24, 1], facts(&DynamicConfig::default()))
+        .unwrap_err()
+        .message();
     assert!(
         refused.starts_with("provided conflict token '[24 1]' does not match existing one '[8 "),
         "{refused}"
@@ -141,7 +153,9 @@ fn a_stale_token_is_refused() {
 #[test]
 fn a_request_without_a_change_forgets_everything() {
     let build_ids = after(&[assign(0, "1", 100.0), redirect("1", "2")]).unwrap();
-    let emptied = build_ids.with_rules(None, &build_ids.token(), false, NOW).unwrap();
+    let emptied = build_ids
+        .with_rules(None, &build_ids.token(), facts(&DynamicConfig::default()))
+        .unwrap();
     assert_eq!(targets(&emptied), []);
     assert_eq!(emptied.redirect_rules().count(), 0);
     assert_ne!(emptied.token(), build_ids.token());
@@ -173,10 +187,11 @@ fn a_ramp_takes_the_runs_whose_fingerprint_says_so() {
 
 #[test]
 fn sets_and_rules_dont_mix() {
+    let config = DynamicConfig::default();
     let add = SetsUpdate::AddDefaultSet("1".to_owned());
-    let build_ids = BuildIds::default().with_sets(&add, NOW).unwrap();
+    let build_ids = BuildIds::default().with_sets(&add, NOW, &config).unwrap();
     for update in [assign(0, "1", 100.0), commit("1", true), redirect("0", "1")] {
-        let refused = build_ids.with_rules(Some(&update), &build_ids.token(), false, NOW);
+        let refused = build_ids.with_rules(Some(&update), &build_ids.token(), facts(&config));
         assert_eq!(
             refused.unwrap_err().message(),
             "update breaks requirement, target build ID is already a member of a version set"
@@ -190,14 +205,19 @@ fn sets_and_rules_dont_mix() {
 #[test]
 fn a_build_id_is_in_the_sets_of_a_few_queues_only() {
     let mut queues = QueueBuildIds::default();
+    let config = DynamicConfig::default();
     let add = SetsUpdate::AddDefaultSet("1".to_owned());
-    for number in 0..MAX_QUEUES_OF_BUILD_ID {
-        queues.update_sets("default", &format!("q{number}"), &add, NOW).unwrap();
+    for number in 0..20 {
+        queues
+            .update_sets("default", &format!("q{number}"), &add, NOW, &config)
+            .unwrap();
     }
-    let refused = queues.update_sets("default", "one more", &add, NOW).unwrap_err();
+    let refused = queues
+        .update_sets("default", "one more", &add, NOW, &config)
+        .unwrap_err();
     assert_eq!(
         refused.message(),
         "Exceeded max task queues allowed to be mapped to a single build ID: 20"
     );
-    assert!(queues.update_sets("other", "q", &add, NOW).is_ok());
+    assert!(queues.update_sets("other", "q", &add, NOW, &config).is_ok());
 }
