@@ -116,6 +116,22 @@ settings! {
     min_retention: Duration = Duration::from_secs(60 * 60), "system.namespaceMinRetentionLocal";
     /// Nexus operations that a run may have pending.
     nexus_operations: usize = 30, "component.nexusoperations.limit.operation.concurrency";
+    /// Whether tasks of one priority go out in turns of their fairness keys.
+    fairness: bool = false, "matching.enableFairness";
+    /// Weights of fairness keys that a queue's configuration may have.
+    fairness_weights: usize = 1_000, "matching.maxFairnessKeyWeightOverrides";
+    /// Partitions of a queue, as a server of Temporal's has them. Here all tasks are in the root; but the limits of a server are its partitions'.
+    read_partitions: usize = 4, "matching.numTaskqueueReadPartitions";
+    /// Those that are listed.
+    write_partitions: usize = 4, "matching.numTaskqueueWritePartitions";
+    /// Tasks per second that the server lets out of any partition of a namespace.
+    namespace_dispatch_rate: f64 = 10_000.0, "admin.matchingNamespaceToPartitionDispatchRate";
+    /// Tasks per second that the server lets out of a partition of a queue.
+    queue_dispatch_rate: f64 = 1_000.0, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate";
+    /// For how long the server gives the same answer to who asks what a queue has to do.
+    queue_stats_kept_for: Duration = Duration::from_secs(5), "matching.TaskQueueInfoByBuildIdTTL";
+    /// Build ids whose reachability may be asked for at once.
+    reachability_build_ids: usize = 5, "limit.reachabilityQueryBuildIds";
 }
 
 impl DynamicConfig {
@@ -197,19 +213,23 @@ impl Setting for i64 {
     }
 }
 
-impl Setting for Duration {
-    fn read(value: &Value) -> Result<Self, &'static str> {
-        let nanoseconds = value.as_str().and_then(|text| go_duration::parse(text).ok());
-        let nanoseconds = nanoseconds.and_then(|nanoseconds| u64::try_from(nanoseconds).ok());
-        nanoseconds
-            .map(Self::from_nanos)
-            .ok_or("a duration as Go writes it, such as \"1h30m\"")
-    }
-}
-
 impl Setting for f64 {
     fn read(value: &Value) -> Result<Self, &'static str> {
         value.as_f64().ok_or("a number")
+    }
+}
+
+/// A number is in seconds; a text without a unit is too.
+impl Setting for Duration {
+    fn read(value: &Value) -> Result<Self, &'static str> {
+        let wanted = "a duration, such as \"5s\" or a number of seconds";
+        if let Some(seconds) = value.as_f64() {
+            return Self::try_from_secs_f64(seconds).map_err(|_| wanted);
+        }
+        let text = value.as_str().ok_or(wanted)?;
+        let nanoseconds = go_duration::parse(text).or_else(|_| go_duration::parse(&format!("{text}s")));
+        let nanoseconds = nanoseconds.ok().and_then(|it| u64::try_from(it).ok());
+        nanoseconds.map(Self::from_nanos).ok_or(wanted)
     }
 }
 
@@ -225,6 +245,23 @@ mod tests {
             .set("Frontend.workerversioningRuleAPIs", &Value::Bool(true))
             .unwrap();
         assert!(config.versioning_rules);
+    }
+
+    #[test]
+    fn durations_are_texts_or_seconds() {
+        let mut config = DynamicConfig::default();
+        let mut kept_for = |value: Value| {
+            let set = config.set("matching.TaskQueueInfoByBuildIdTTL", &value);
+            set.map(|()| config.queue_stats_kept_for)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(kept_for(Value::from("1m30s")), Ok(Duration::from_secs(90)));
+        assert_eq!(kept_for(Value::from("7")), Ok(Duration::from_secs(7)));
+        assert_eq!(kept_for(Value::from(0.5)), Ok(Duration::from_millis(500)));
+        assert_eq!(
+            kept_for(Value::from("-1s")).unwrap_err(),
+            r#"`matching.TaskQueueInfoByBuildIdTTL` takes a duration, such as "5s" or a number of seconds, not "-1s""#
+        );
     }
 
     #[test]

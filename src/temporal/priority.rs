@@ -18,9 +18,22 @@ pub(crate) fn check(priority: Option<&Priority>) -> Result<(), Reject> {
     let refuse = |why: &str| Err(Reject::InvalidArgument(why.to_owned()));
     match priority {
         Some(it) if it.priority_key < 0 => refuse("priority key can't be negative"),
-        Some(it) if it.fairness_key.len() > MAX_FAIRNESS_KEY_LENGTH => refuse("fairness key length exceeds limit"),
-        Some(it) if it.fairness_weight < 0.0 => refuse("must be greater than zero"),
-        _ => Ok(()),
+        Some(it) => {
+            check_fairness_key(&it.fairness_key)?;
+            match it.fairness_weight < 0.0 {
+                true => refuse("must be greater than zero"),
+                false => Ok(()),
+            }
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses a fairness key that is too long.
+pub(crate) fn check_fairness_key(key: &str) -> Result<(), Reject> {
+    match key.len() > MAX_FAIRNESS_KEY_LENGTH {
+        true => Err(Reject::InvalidArgument("fairness key length exceeds limit".to_owned())),
+        false => Ok(()),
     }
 }
 
@@ -43,6 +56,11 @@ pub(crate) fn merge(base: Option<&Priority>, own: Option<&Priority>) -> Option<P
             false => own.fairness_weight,
         },
     })
+}
+
+/// What decides about turns of tasks of the same level: the fairness key, and what it weighs if the task says so.
+pub(crate) fn fairness(priority: Option<&Priority>) -> (String, f32) {
+    priority.map_or_else(Default::default, |it| (it.fairness_key.clone(), it.fairness_weight))
 }
 
 /// From 1, the most urgent, to 5.

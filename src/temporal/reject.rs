@@ -1,5 +1,6 @@
 //! What Temporal refuses, as data: the gRPC code, the message and the typed detail that SDKs match on.
 
+use super::versioning::fingerprint32;
 use prost::Message;
 use temporalio_protos::google::rpc;
 use temporalio_protos::temporal::api::enums::v1::{NamespaceState, ResourceExhaustedCause, ResourceExhaustedScope};
@@ -97,6 +98,13 @@ pub enum Reject {
 }
 
 impl Reject {
+    /// An error that isn't one of Temporal's own: clients are shown its fingerprint only (`mask_internal_error.go`), as Go's gRPC words it.
+    pub(crate) fn masked(error: &str) -> Self {
+        let worded = format!("rpc error: code = Unknown desc = {error}");
+        let fingerprint = fingerprint32(worded.as_bytes());
+        Self::Unknown(format!("something went wrong, please retry ({fingerprint:08x})"))
+    }
+
     /// The gRPC status code.
     pub fn code(&self) -> Code {
         match self {

@@ -47,6 +47,8 @@ pub(crate) enum Timer {
     Standalone(ActivityRef, ActivityTimer),
     /// A client of the test service sleeps.
     Sleep(Ticket),
+    /// A task queue that was held back by its rate limit may go on.
+    RateLimit,
 }
 
 /// The clocks of one nexus operation.
@@ -101,6 +103,13 @@ impl TimerTable {
         self.stop(timer);
         let key = self.queue.set(deadline, timer);
         self.keys.insert(timer, key);
+    }
+
+    /// Sets a timer unless it is set to that moment already: then it keeps its turn among those of the same moment.
+    pub(crate) fn set_if_other(&mut self, timer: Timer, deadline: Timestamp) {
+        if self.keys.get(&timer).is_none_or(|key| key.deadline() != deadline) {
+            self.set(timer, deadline);
+        }
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::arm::Refusal;
 
 /// Fields that say how a server stores things, or how long something took on a real clock, not what happened.
-const STORAGE: [&str; 13] = [
+const STORAGE: [&str; 16] = [
     "currentRetryInterval",
     "executionDuration",
     "stateSizeBytes",
@@ -25,6 +25,9 @@ const STORAGE: [&str; 13] = [
     "pollerScalingDecision",
     "externalPayloadSizeBytes",
     "externalPayloadCount",
+    "approximateBacklogAge",
+    "tasksAddRate",
+    "tasksDispatchRate",
 ];
 
 /// Fields whose bytes only their server can read.

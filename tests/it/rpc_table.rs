@@ -1,6 +1,5 @@
 //! The RPC table against the API's own descriptors, and against what SUPPORT.md says.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use awaithumans_testkit::{Rpc, Support, table};
@@ -63,7 +62,7 @@ fn full_name(rpc: &Rpc) -> String {
     format!("{}.{}", rpc.service(), rpc.method())
 }
 
-/// One section for each service: what is served, in one paragraph, then what isn't, by reason.
+/// One section for each service: what is served, then what Temporal's own server refuses.
 fn support_table() -> String {
     let mut out = String::new();
     for service in SERVICES {
@@ -75,7 +74,7 @@ fn support_table() -> String {
         for rpc in served {
             writeln!(out, "| {} | served |", rpc.method()).unwrap();
         }
-        for rpc in &rpcs {
+        for rpc in rpcs {
             if let Support::Refused(words) = rpc.support() {
                 writeln!(
                     out,
@@ -84,15 +83,6 @@ fn support_table() -> String {
                 )
                 .unwrap();
             }
-        }
-        let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for rpc in rpcs {
-            if let Support::Unsupported(why) = rpc.support() {
-                reasons.entry(why).or_default().push(rpc.method());
-            }
-        }
-        for (why, methods) in reasons {
-            writeln!(out, "| {} | not yet: {why} |", methods.join(", ")).unwrap();
         }
     }
     out.push('\n');

@@ -96,13 +96,17 @@ impl Engine {
         };
         let is_activity = matches!(task, Task::Activity { .. });
         let is_first = run.machines.workflow_task.last_completed_started_event_id() == 0;
+        let priority = run.task_priority(task);
+        let (fairness_key, fairness_weight) = priority::fairness(priority.as_ref());
         Dispatch {
             directive: run.versioning.directive(is_first && !is_activity),
             build_id: run.build_id_directive(task),
             run_id: run.start.run_id.clone(),
             workflow_id: run.start.workflow_id.clone(),
             stamp: run.versioning.task_stamp(is_activity),
-            priority: priority::level(run.task_priority(task).as_ref()),
+            priority: priority::level(priority.as_ref()),
+            fairness_key,
+            fairness_weight,
         }
     }
 

@@ -87,7 +87,7 @@ impl Engine {
         };
         match answer {
             Some(answer) => self.answer(found.poller.ticket, Ok(answer)),
-            None => self.repark(found),
+            None => self.repark(now, found),
         }
     }
 
@@ -104,7 +104,9 @@ impl Engine {
         }
     }
 
-    fn repark(&mut self, found: Match) {
+    /// A stale task took nobody's time: it doesn't count for the queue's rate limit.
+    fn repark(&mut self, now: Timestamp, found: Match) {
+        self.matching.give_back(now, &found.key, &found.dispatch);
         self.matching.park_first(found.key, found.poller);
     }
 

@@ -72,6 +72,13 @@ impl Engine {
                 };
                 format!("{kind} waits on task queue {:?}, which no worker polls", key.name)
             });
+        let held_back = self.matching.held_back().map(|(key, until)| match until {
+            Some(moment) => format!("task queue {:?} waits for its rate limit until {moment}", key.name),
+            None => format!(
+                "task queue {:?} has a rate limit of 0, so none of its tasks goes out",
+                key.name
+            ),
+        });
         let workflows = self.runs().filter(|run| run.is_running()).map(waits_for);
         let schedules = self.schedules.iter().filter(|it| it.is_open()).map(rests);
         let activities = self
@@ -95,7 +102,7 @@ impl Engine {
             )
         });
         let waiting = workflows.chain(activities).chain(operations);
-        waiting.chain(unserved).chain(schedules).collect()
+        waiting.chain(unserved).chain(held_back).chain(schedules).collect()
     }
 
     /// Whether nothing but schedules is due, now or ever: they fire for ever, and may never change anything else.

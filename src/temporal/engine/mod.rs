@@ -239,7 +239,9 @@ impl Engine {
     /// # Errors
     /// If nothing here goes by that setting, or the value is of another type.
     pub fn set_dynamic_config(&mut self, name: &str, value: &serde_json::Value) -> Result<(), DynamicConfigError> {
-        self.config.set(name, value)
+        self.config.set(name, value)?;
+        self.matching.follow(&self.config);
+        Ok(())
     }
 
     /// From now on, what ends in the namespace `default` is forgotten after this time. Without, it is kept for ever, whatever
@@ -339,6 +341,7 @@ impl Engine {
         }
         let hands = self.hands.len();
         while self.hands.len() == hands && self.hand_out_one(now) {}
+        self.await_rate_limits();
         self.hands.len() != hands
     }
 
@@ -555,6 +558,7 @@ impl Engine {
             Timer::Schedule(schedule) => self.fire_schedule(now, schedule),
             Timer::Standalone(activity, clock) => self.fire_standalone(now, activity, clock),
             Timer::Sleep(ticket) => self.wake(ticket),
+            Timer::RateLimit => self.matching.release(now),
         }
     }
 
@@ -563,6 +567,15 @@ impl Engine {
         self.deliver_mail(now);
         if self.hand_out == HandOut::Parallel {
             self.hand_out_tasks(now);
+        }
+        self.await_rate_limits();
+    }
+
+    /// Keeps the timer at the moment when the first queue that is held back may go on.
+    fn await_rate_limits(&mut self) {
+        match self.matching.next_release() {
+            Some(moment) => self.timers.set_if_other(Timer::RateLimit, moment),
+            None => self.timers.stop(Timer::RateLimit),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Polls of workers that wait for a task.
 
-use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
+use temporalio_protos::temporal::api::common::v1::{WorkerVersionCapabilities, WorkerVersionStamp};
 use temporalio_protos::temporal::api::deployment::v1::WorkerDeploymentOptions;
 
 use super::{Call, Engine, ParkedAt};
@@ -26,6 +26,10 @@ pub(crate) struct PollingWorker {
     pub(crate) instance_key: String,
     /// What it says of its deployment, versioned or not.
     pub(crate) options: Option<WorkerDeploymentOptions>,
+    /// What it says of its build, in the older way.
+    pub(crate) capabilities: Option<WorkerVersionCapabilities>,
+    /// How fast it wants its queue's tasks to go out.
+    pub(crate) max_tasks_per_second: Option<f64>,
 }
 
 impl Engine {
@@ -53,6 +57,8 @@ impl Engine {
             is_sticky: worker.is_sticky,
             worker_instance_key: worker.instance_key,
             options: worker.options,
+            capabilities: worker.capabilities,
+            max_tasks_per_second: worker.max_tasks_per_second,
         };
         self.park(call, ParkedAt::Queue);
         self.matching.park(key, poller);

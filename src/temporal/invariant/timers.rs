@@ -14,6 +14,10 @@ pub(super) fn check(engine: &Engine, violations: &mut Violations) {
     for timer in engine.timers.iter() {
         violations.unless(has_owner(engine, timer), || format!("{timer:?} is nobody's"));
     }
+    let is_held_back = engine.matching.next_release().is_some();
+    violations.unless(engine.timers.is_set(Timer::RateLimit) == is_held_back, || {
+        "queues that are held back wait for nothing".to_owned()
+    });
     for run in engine.batches.keys() {
         let is_set = engine.timers.is_set(Timer::Batch(*run));
         violations.unless(is_set, || format!("the batch of {run:?} waits for nothing"));
@@ -73,5 +77,6 @@ fn has_owner(engine: &Engine, timer: Timer) -> bool {
             .parked
             .get(&ticket)
             .is_some_and(|parked| parked.at == ParkedAt::Sleep),
+        Timer::RateLimit => engine.matching.next_release().is_some(),
     }
 }

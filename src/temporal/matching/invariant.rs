@@ -1,8 +1,8 @@
 //! What always holds of queues.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LaneKey, Matching, queue};
+use super::{LaneKey, Matching};
 use crate::temporal::invariant::Violations;
 use crate::temporal::txn::Ticket;
 
@@ -20,7 +20,8 @@ impl Matching {
     /// The lists of lanes and polls say what is in the queues.
     pub(crate) fn check(&self, violations: &mut Violations) {
         let mut polls = 0;
-        let (mut ready, mut starved) = (BTreeSet::new(), BTreeSet::new());
+        let mut starved = BTreeSet::new();
+        let mut matches = BTreeMap::new();
         for (key, queue) in &self.queues {
             for (group, lane) in queue.lanes_by_group() {
                 let lane_key: LaneKey = (key.clone(), group.clone());
@@ -30,24 +31,30 @@ impl Matching {
                         format!("poll {} waits at {key:?} and is sought elsewhere", poller.ticket)
                     });
                 }
-                note(&mut ready, lane, &lane_key, queue::Lane::has_match);
-                note(&mut starved, lane, &lane_key, queue::Lane::lacks_poller);
+                if let Some(ready) = lane.ready(self.limiters.get(key)) {
+                    matches.insert(lane_key.clone(), ready);
+                }
+                if lane.lacks_poller() {
+                    starved.insert(lane_key);
+                }
             }
         }
         violations.unless(polls == self.polls.len(), || {
             format!("{} polls are known and {polls} wait", self.polls.len())
         });
-        violations.unless(ready == self.ready, || {
-            format!("ready are {ready:?}, not {:?}", self.ready)
+        // A lane that is held back says until when.
+        let noted: BTreeSet<&LaneKey> = self.ready.iter().chain(self.throttled.keys()).collect();
+        violations.unless(noted.iter().copied().eq(matches.keys()), || {
+            format!("matches are {:?}, not {noted:?}", matches.keys())
         });
+        violations.unless(
+            self.throttled
+                .iter()
+                .all(|(key, ready)| matches.get(key) == Some(ready)),
+            || format!("held back are {matches:?}, not {:?}", self.throttled),
+        );
         violations.unless(starved == self.starved, || {
             format!("starved are {starved:?}, not {:?}", self.starved)
         });
-    }
-}
-
-fn note(lanes: &mut BTreeSet<LaneKey>, lane: &queue::Lane, key: &LaneKey, belongs: fn(&queue::Lane) -> bool) {
-    if belongs(lane) {
-        lanes.insert(key.clone());
     }
 }

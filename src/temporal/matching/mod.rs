@@ -1,22 +1,32 @@
 //! Task queues: tasks that wait for a worker, workers that wait for a task, and which goes to which.
 
 mod build_ids;
+mod describe;
+mod fairness;
 mod invariant;
+mod limiter;
 mod queue;
+mod queue_config;
 mod rate;
 mod shut_down;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use temporalio_protos::temporal::api::enums::v1::TaskQueueType;
-use temporalio_protos::temporal::api::taskqueue::v1::TaskQueueStats;
 
+use describe::StatsKept;
+pub(crate) use describe::{Workers, total};
+use limiter::{Limiter, Ready};
 pub(crate) use queue::Poller;
 use queue::{Queue, Queued};
+pub(crate) use queue_config::{ConfigUpdate, QueueConfig, RateLimit};
 use shut_down::ShutDown;
+pub(crate) use throttle::ConfigKey;
+use throttle::Settings;
 
 use super::priority;
 use super::run::RunRef;
@@ -92,7 +102,7 @@ impl Task {
 }
 
 /// What matching must know of a task beside the task itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Dispatch {
     pub(crate) directive: Directive,
     /// The same by build ids, if the run has no deployment.
@@ -105,6 +115,10 @@ pub(crate) struct Dispatch {
     pub(crate) stamp: u32,
     /// From 1, the most urgent.
     pub(crate) priority: i32,
+    /// Tasks with different ones take turns if fairness is on, and have rate limits of their own.
+    pub(crate) fairness_key: String,
+    /// 0 if the task doesn't say.
+    pub(crate) fairness_weight: f32,
 }
 
 impl Default for Dispatch {
@@ -116,6 +130,8 @@ impl Default for Dispatch {
             workflow_id: String::new(),
             stamp: 0,
             priority: priority::DEFAULT,
+            fairness_key: String::new(),
+            fairness_weight: 0.0,
         }
     }
 }
@@ -134,6 +150,16 @@ impl Kind {
             Self::Workflow => TaskQueueType::Workflow,
             Self::Activity => TaskQueueType::Activity,
             Self::Nexus => TaskQueueType::Nexus,
+        }
+    }
+
+    /// `None` for a type that no queue has.
+    pub(crate) fn from_wire(queue_type: i32) -> Option<Self> {
+        match TaskQueueType::try_from(queue_type).ok()? {
+            TaskQueueType::Workflow => Some(Self::Workflow),
+            TaskQueueType::Activity => Some(Self::Activity),
+            TaskQueueType::Nexus => Some(Self::Nexus),
+            TaskQueueType::Unspecified => None,
         }
     }
 }
@@ -161,11 +187,21 @@ pub(crate) struct Matching {
     polls: BTreeMap<Ticket, LaneKey>,
     /// Connections that have polled a lane and are alive: they will poll it again.
     served: BTreeMap<LaneKey, BTreeSet<u64>>,
-    /// The lanes that have both a task and a poll.
+    /// What clients have set.
+    configs: BTreeMap<ConfigKey, QueueConfig>,
+    /// Of the queues for which somebody has ever asked for a limit.
+    limiters: BTreeMap<QueueKey, Limiter>,
+    /// The lanes that have both a task that may go out and a poll.
     ready: BTreeSet<LaneKey>,
+    /// The lanes that have both, but must wait for their queue's rate limit until then.
+    throttled: BTreeMap<LaneKey, Ready>,
     /// The lanes that have a task but no poll.
     starved: BTreeSet<LaneKey>,
     shut_down: ShutDown,
+    settings: Settings,
+    stats_kept: StatsKept,
+    /// The latest moment that matching was told of.
+    now: Timestamp,
 }
 
 /// A task and the poll that gets it.
@@ -191,6 +227,7 @@ impl Matching {
             task,
             dispatch,
             added: now,
+            level: None,
         };
         let key = |name: &str| QueueKey {
             namespace: namespace.to_owned(),
@@ -213,11 +250,12 @@ impl Matching {
                 (normal, route.lane)
             }
         };
-        self.queues
-            .entry(key.clone())
-            .or_default()
-            .add(now, lane.clone(), queued);
-        self.note((key, lane));
+        // A worker's own queue has no turns.
+        let is_fair = self.settings.is_fair && key.name == queued.task.normal_queue();
+        let limiter = self.limiters.get(&key);
+        let queue = self.queues.entry(key.clone()).or_default();
+        queue.add(now, lane.clone(), queued, is_fair, limiter);
+        self.note_now(now, (key, lane));
         assigned
     }
 
@@ -241,10 +279,16 @@ impl Matching {
     /// A worker waits for a task.
     pub(crate) fn park(&mut self, key: QueueKey, poller: Poller) {
         let lane = (key, poller.lane());
+        let now = poller.last_access;
         self.served.entry(lane.clone()).or_default().insert(poller.connection);
         self.polls.insert(poller.ticket, lane.clone());
+        self.hear_worker(now, &lane.0, poller.max_tasks_per_second);
+        if poller.is_sticky && !self.queues.contains_key(&lane.0) {
+            self.queues
+                .retain(|_, queue| !queue.is_idle_sticky(now, STICKY_UNAVAILABLE_AFTER));
+        }
         self.queues.entry(lane.0.clone()).or_default().park(poller);
-        self.note(lane);
+        self.note_now(now, lane);
     }
 
     /// A poll got a task that was stale: it goes back to where it was.
@@ -252,7 +296,7 @@ impl Matching {
         let lane = (key, poller.lane());
         self.polls.insert(poller.ticket, lane.clone());
         self.queues.entry(lane.0.clone()).or_default().park_first(poller);
-        self.note(lane);
+        self.note(self.now, lane);
     }
 
     /// A poll is over without a task. `false` if it wasn't parked.
@@ -266,7 +310,7 @@ impl Matching {
                 self.queues.remove(&lane.0);
             }
         }
-        self.note(lane);
+        self.note_now(now, lane);
         true
     }
 
@@ -325,10 +369,12 @@ impl Matching {
             count => entropy.below(count as u64) as usize,
         };
         let lane = self.ready.iter().nth(chosen)?.clone();
-        let (queued, poller) = self.queues.get_mut(&lane.0)?.take_match(now, &lane.1)?;
+        let limiter = self.limiters.get(&lane.0);
+        let (queued, poller) = self.queues.get_mut(&lane.0)?.take_match(now, &lane.1, limiter)?;
         self.polls.remove(&poller.ticket);
         let key = lane.0.clone();
-        self.note(lane);
+        self.note_now(now, lane);
+        self.consume(now, &key, &queued.dispatch);
         let sticky = key.name != queued.task.normal_queue();
         let route = match sticky {
             true => self.route_sticky(&normal_key(&key, &queued.task), &queued),
@@ -361,11 +407,6 @@ impl Matching {
         })
     }
 
-    /// Pollers of one queue, as `DescribeTaskQueue` shows them.
-    pub(crate) fn pollers(&self, key: &QueueKey) -> impl Iterator<Item = &Poller> {
-        self.queues.get(key).into_iter().flat_map(Queue::pollers)
-    }
-
     fn withdraw_task(&mut self, namespace: &str, queue: &str, is_meant: impl Fn(&Task) -> bool) {
         let key = QueueKey {
             namespace: namespace.to_owned(),
@@ -374,7 +415,7 @@ impl Matching {
         };
         let changed = self.queues.get_mut(&key).map(|queue| queue.withdraw(is_meant));
         for lane in changed.into_iter().flatten() {
-            self.note((key.clone(), lane));
+            self.note(self.now, (key.clone(), lane));
         }
     }
 
@@ -417,36 +458,9 @@ impl Matching {
             .any(|lane| lane.is_in_use(now))
     }
 
-    /// What a queue has to do, by priority: of one version's lane, or of all.
-    pub(crate) fn stats(
-        &self,
-        now: Timestamp,
-        key: &QueueKey,
-        version: Option<&Version>,
-    ) -> BTreeMap<i32, TaskQueueStats> {
-        let mut stats = BTreeMap::from([(priority::DEFAULT, queue::no_stats())]);
-        let lanes = self.queues.get(key).into_iter().flat_map(|queue| match version {
-            Some(version) => {
-                let group = WorkerGroup::Version(version.clone());
-                queue.lane(&group).into_iter().collect::<Vec<_>>()
-            }
-            None => queue.lanes().collect(),
-        });
-        lanes.for_each(|lane| lane.add_stats(now, &mut stats));
-        stats
-    }
-
-    /// Keeps the lists of lanes by what they have.
-    fn note(&mut self, lane: LaneKey) {
-        let content = self.queues.get(&lane.0).and_then(|queue| queue.lane(&lane.1));
-        let is_ready = content.is_some_and(queue::Lane::has_match);
-        let is_starved = content.is_some_and(queue::Lane::lacks_poller);
-        for (set, belongs) in [(&mut self.ready, is_ready), (&mut self.starved, is_starved)] {
-            match belongs {
-                true => set.insert(lane.clone()),
-                false => set.remove(&lane),
-            };
-        }
+    fn note_now(&mut self, now: Timestamp, lane: LaneKey) {
+        self.now = self.now.max(now);
+        self.note(now, lane);
     }
 
     /// Puts the tasks of a queue into the lanes where they belong now.
@@ -458,7 +472,7 @@ impl Matching {
         };
         let changed = queue.sort(|queued| route(routing, build_ids, key.kind, queued).lane);
         for lane in changed {
-            self.note((key.clone(), lane));
+            self.note(self.now, (key.clone(), lane));
         }
     }
 

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use temporalio_protos::temporal::api::common::v1::WorkerVersionStamp;
+use temporalio_protos::temporal::api::common::v1::{WorkerVersionCapabilities, WorkerVersionStamp};
 use temporalio_protos::temporal::api::deployment::v1::WorkerDeploymentOptions;
-use temporalio_protos::temporal::api::taskqueue::v1::TaskQueueStats;
 
+use super::describe::Polled;
+use super::fairness::{Backlog, Level};
+use super::limiter::{Limiter, weight};
 use super::rate::Rate;
 use super::{Dispatch, Task};
 use crate::clock::Timestamp;
-use crate::temporal::proto::{duration, proto_duration};
+use crate::temporal::priority;
 use crate::temporal::txn::Ticket;
 use crate::temporal::versioning::{Version, WorkerGroup};
 
 /// How long a worker counts as polling after its last poll (Temporal: `pollerHistoryTTL`).
-const POLLER_REMEMBERED: Duration = Duration::from_secs(5 * 60);
+pub(super) const POLLER_REMEMBERED: Duration = Duration::from_secs(5 * 60);
 
 /// Workers remembered in one lane: a bound against identities without end.
 const MAX_REMEMBERED: usize = 1_000;
@@ -43,6 +45,10 @@ pub(crate) struct Poller {
     pub(crate) worker_instance_key: String,
     /// What it says of its deployment, versioned or not.
     pub(crate) options: Option<WorkerDeploymentOptions>,
+    /// What it says of its build, in the older way.
+    pub(crate) capabilities: Option<WorkerVersionCapabilities>,
+    /// How fast it wants its queue's tasks to go out.
+    pub(crate) max_tasks_per_second: Option<f64>,
 }
 
 impl Poller {
@@ -58,54 +64,59 @@ pub(super) struct Queued {
     pub(super) task: Task,
     pub(super) dispatch: Dispatch,
     pub(super) added: Timestamp,
+    /// Its place in the backlog, once it is stored.
+    pub(super) level: Option<Level>,
 }
 
-/// The place of a task in its lane: the urgent ones first, then first in, first out.
-type Place = (i32, u64);
+impl Queued {
+    /// Whether it waits in the backlog. Queries and nexus requests wait for a worker as well, but aren't stored.
+    pub(super) fn is_stored(&self) -> bool {
+        match self.task {
+            Task::Workflow { .. } | Task::Activity { .. } | Task::Standalone { .. } => true,
+            Task::Query { .. } | Task::Nexus { .. } => false,
+        }
+    }
+
+    /// The backlog that it is in: that of its version if it is pinned to one.
+    fn backlog(&self) -> BacklogKey {
+        (self.dispatch.directive.pinned().cloned(), self.dispatch.priority)
+    }
+}
+
+/// The place of a task in its lane: the urgent ones first, then by pass, then first in, first out.
+type Place = (i32, i64, u64);
+
+/// The pass of what isn't in the backlog: it goes before what is.
+const AT_ONCE: i64 = -1;
+
+/// The pass of all tasks of a queue whose fairness keys have no turns.
+const NO_TURNS: i64 = 0;
+
+/// Names a backlog: the version that its tasks are pinned to, and their priority.
+type BacklogKey = (Option<Version>, i32);
 
 /// The tasks for one group of workers, and the workers that wait.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lane {
     tasks: BTreeMap<Place, Queued>,
     pollers: VecDeque<Poller>,
-    /// When each worker polled last, by identity.
-    polled: BTreeMap<String, Timestamp>,
+    /// What each worker said when it polled last, by identity.
+    pub(super) polled: BTreeMap<String, Polled>,
     last_added: Option<Timestamp>,
     /// The tasks that came and went, by priority.
-    added: BTreeMap<i32, Rate>,
-    dispatched: BTreeMap<i32, Rate>,
+    pub(super) rates: BTreeMap<i32, Rates>,
+    /// How often a task had to wait for the queue's rate limit.
+    pub(super) held_back: Option<Rate>,
 }
 
-/// What a queue without tasks has to do.
-pub(super) fn no_stats() -> TaskQueueStats {
-    TaskQueueStats {
-        approximate_backlog_age: Some(prost_types::Duration::default()),
-        ..Default::default()
-    }
-}
-
-fn count(rates: &mut BTreeMap<i32, Rate>, priority: i32, now: Timestamp) {
-    rates.entry(priority).or_insert_with(|| Rate::new(now)).count(now);
+/// The tasks of one priority that came and went.
+#[derive(Clone, Debug)]
+pub(super) struct Rates {
+    pub(super) added: Rate,
+    pub(super) dispatched: Rate,
 }
 
 impl Lane {
-    /// Adds what is to be done here to the sums by priority.
-    pub(super) fn add_stats(&self, now: Timestamp, stats: &mut BTreeMap<i32, TaskQueueStats>) {
-        for (priority, rate) in &self.added {
-            stats.entry(*priority).or_insert_with(no_stats).tasks_add_rate += rate.per_second(now);
-        }
-        for (priority, rate) in &self.dispatched {
-            stats.entry(*priority).or_insert_with(no_stats).tasks_dispatch_rate += rate.per_second(now);
-        }
-        for ((priority, _), queued) in &self.tasks {
-            let stats = stats.entry(*priority).or_insert_with(no_stats);
-            stats.approximate_backlog_count += 1;
-            let known = duration(stats.approximate_backlog_age.as_ref()).unwrap_or_default();
-            let age = now.since(queued.added).max(known);
-            stats.approximate_backlog_age = Some(proto_duration(age));
-        }
-    }
-
     pub(super) fn has_match(&self) -> bool {
         !self.tasks.is_empty() && !self.pollers.is_empty()
     }
@@ -129,7 +140,7 @@ impl Lane {
 
     /// Whether a worker polls here, or did not longer ago than this.
     pub(super) fn has_poller_within(&self, now: Timestamp, span: Duration) -> bool {
-        !self.pollers.is_empty() || self.polled.values().any(|at| now.since(*at) < span)
+        !self.pollers.is_empty() || self.polled.values().any(|polled| polled.is_within(now, span))
     }
 
     /// Whether a task that comes now goes to a worker at once.
@@ -142,17 +153,52 @@ impl Lane {
         self.has_tasks() || self.last_added.is_some_and(|at| now.since(at) < LATELY)
     }
 
-    /// A worker has polled. One that polls its own queue needs no remembering.
+    /// A worker has polled. One without a name isn't remembered.
     fn remember(&mut self, poller: &Poller, at: Timestamp) {
-        if poller.is_sticky {
+        if poller.identity.is_empty() {
             return;
         }
         if self.polled.len() >= MAX_REMEMBERED {
-            self.polled.retain(|_, polled| at.since(*polled) < POLLER_REMEMBERED);
+            self.polled.retain(|_, polled| polled.is_recent(at));
         }
         if self.polled.len() < MAX_REMEMBERED || self.polled.contains_key(&poller.identity) {
-            self.polled.insert(poller.identity.clone(), at);
+            self.polled.insert(poller.identity.clone(), Polled::new(poller, at));
         }
+    }
+
+    /// A task had to wait for the queue's rate limit.
+    pub(super) fn note_held_back(&mut self, now: Timestamp) {
+        self.held_back.get_or_insert_with(|| Rate::new(now)).count(now);
+    }
+
+    /// The tasks that wait, in their order, each with its priority.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (i32, &Queued)> {
+        self.tasks.iter().map(|((priority, ..), queued)| (*priority, queued))
+    }
+
+    /// The fairness keys of the tasks that wait.
+    pub(super) fn fairness_keys(&self) -> impl Iterator<Item = &str> {
+        self.tasks.values().map(|queued| queued.dispatch.fairness_key.as_str())
+    }
+
+    fn rates(&mut self, priority: i32, now: Timestamp) -> &mut Rates {
+        self.rates.entry(priority).or_insert_with(|| Rates {
+            added: Rate::new(now),
+            dispatched: Rate::new(now),
+        })
+    }
+
+    /// Whether a poll that waits here takes a task at once, if one with this fairness key comes now.
+    fn takes_at_once(&self, now: Timestamp, limiter: Option<&Limiter>, fairness_key: &str) -> bool {
+        self.pollers.len() > self.tasks.len() && limiter.is_none_or(|limiter| limiter.ready(fairness_key).is_by(now))
+    }
+
+    /// The first task that may go out now.
+    fn first_ready(&self, now: Timestamp, limiter: Option<&Limiter>) -> Option<Place> {
+        let may_go =
+            |queued: &Queued| limiter.is_none_or(|limiter| limiter.ready(&queued.dispatch.fairness_key).is_by(now));
+        let found = self.tasks.iter().find(|(_, queued)| may_go(queued));
+        found.map(|(place, _)| *place)
     }
 
     /// A worker says good-bye: it isn't remembered.
@@ -176,18 +222,53 @@ pub(super) struct SortedPolls {
 pub(super) struct Queue {
     lanes: BTreeMap<WorkerGroup, Lane>,
     next_place: u64,
+    /// How many tasks were stored here so far.
+    stored: i64,
+    backlogs: BTreeMap<BacklogKey, Backlog>,
+    /// A worker's own queue.
+    is_sticky: bool,
     last_poll_ended: Option<Timestamp>,
     abandoned: bool,
 }
 
 impl Queue {
-    pub(super) fn add(&mut self, now: Timestamp, lane: WorkerGroup, queued: Queued) {
-        let place = (queued.dispatch.priority, self.next_place);
+    /// A task comes. If the queue is fair, its fairness key takes its turn.
+    pub(super) fn add(
+        &mut self,
+        now: Timestamp,
+        lane: WorkerGroup,
+        mut queued: Queued,
+        is_fair: bool,
+        limiter: Option<&Limiter>,
+    ) {
+        let number = self.next_place;
         self.next_place += 1;
         let lane = self.lanes.entry(lane).or_default();
+        let dispatch = &queued.dispatch;
+        let priority = dispatch.priority;
+        if queued.is_stored() && !lane.takes_at_once(now, limiter, &dispatch.fairness_key) {
+            let backlog = self.backlogs.entry(queued.backlog()).or_default();
+            let weight = match limiter {
+                Some(limiter) => limiter.weight(&dispatch.fairness_key, dispatch.fairness_weight),
+                None => weight(None, dispatch.fairness_weight),
+            };
+            let pass = match is_fair {
+                true => backlog.next_pass(&dispatch.fairness_key, weight),
+                false => NO_TURNS,
+            };
+            self.stored += 1;
+            queued.level = Some((pass, self.stored));
+            backlog.put((pass, self.stored));
+        }
+        // What is taken at once has no turn; without turns it keeps its place in the order.
+        let pass = match queued.level {
+            Some((pass, _)) => pass,
+            None if is_fair || !queued.is_stored() => AT_ONCE,
+            None => NO_TURNS,
+        };
         lane.last_added = Some(now);
-        count(&mut lane.added, place.0, now);
-        lane.tasks.insert(place, queued);
+        lane.rates(priority, now).added.count(now);
+        lane.tasks.insert((priority, pass, number), queued);
     }
 
     /// Sorts the tasks into lanes anew. Gives the lanes that have changed.
@@ -250,7 +331,13 @@ impl Queue {
         let mut changed = Vec::new();
         for (group, lane) in &mut self.lanes {
             let before = lane.tasks.len();
-            lane.tasks.retain(|_, queued| !is_meant(&queued.task));
+            lane.tasks.retain(|_, queued| {
+                let goes = is_meant(&queued.task);
+                if goes {
+                    take(&mut self.backlogs, queued);
+                }
+                !goes
+            });
             if lane.tasks.len() != before {
                 changed.push(group.clone());
             }
@@ -263,6 +350,7 @@ impl Queue {
     }
 
     pub(super) fn park(&mut self, poller: Poller) {
+        self.is_sticky = poller.is_sticky;
         let lane = self.lanes.entry(poller.lane()).or_default();
         lane.remember(&poller, poller.last_access);
         lane.pollers.push_back(poller);
@@ -288,11 +376,18 @@ impl Queue {
         self.lanes.values_mut().for_each(|lane| lane.forget_worker(identity));
     }
 
-    pub(super) fn take_match(&mut self, now: Timestamp, lane: &WorkerGroup) -> Option<(Queued, Poller)> {
+    pub(super) fn take_match(
+        &mut self,
+        now: Timestamp,
+        lane: &WorkerGroup,
+        limiter: Option<&Limiter>,
+    ) -> Option<(Queued, Poller)> {
         let lane = self.lanes.get_mut(lane).filter(|lane| lane.has_match())?;
+        let place = lane.first_ready(now, limiter)?;
         self.last_poll_ended = Some(now);
-        let ((priority, _), queued) = lane.tasks.pop_first()?;
-        count(&mut lane.dispatched, priority, now);
+        let queued = lane.tasks.remove(&place)?;
+        take(&mut self.backlogs, &queued);
+        lane.rates(place.0, now).dispatched.count(now);
         let poller = lane.pollers.pop_front()?;
         lane.remember(&poller, now);
         Some((queued, poller))
@@ -302,8 +397,13 @@ impl Queue {
         self.lanes.get(group)
     }
 
-    pub(super) fn lanes(&self) -> impl Iterator<Item = &Lane> {
-        self.lanes.values()
+    pub(super) fn lane_mut(&mut self, group: &WorkerGroup) -> Option<&mut Lane> {
+        self.lanes.get_mut(group)
+    }
+
+    /// Those for whom there is a lane.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &WorkerGroup> {
+        self.lanes.keys()
     }
 
     /// Each lane with the workers that it is for.
@@ -329,10 +429,29 @@ impl Queue {
             && (self.pollers().next().is_some() || self.last_poll_ended.is_some_and(|ended| now.since(ended) < grace))
     }
 
-    /// Whether nothing would be lost with this queue.
+    /// The levels up to which the backlog of the usual priority was stored, and has gone out.
+    pub(super) fn levels(&self) -> (i64, i64) {
+        self.backlogs
+            .get(&(None, priority::DEFAULT))
+            .map_or((0, 0), Backlog::levels)
+    }
+
+    /// Whether it is a worker's own.
+    pub(super) fn is_sticky(&self) -> bool {
+        self.is_sticky
+    }
+
+    /// Whether it is a worker's own and nothing would be lost with it.
     pub(super) fn is_idle_sticky(&self, now: Timestamp, grace: Duration) -> bool {
-        let has_tasks = self.lanes.values().any(Lane::has_tasks);
-        let is_remembered = self.lanes.values().any(|lane| !lane.polled.is_empty());
-        !has_tasks && !is_remembered && !self.is_served(now, grace)
+        let is_used = |lane: &Lane| lane.has_tasks() || lane.has_recent_poller(now);
+        self.is_sticky && !self.lanes.values().any(is_used) && !self.is_served(now, grace)
+    }
+}
+
+/// A task leaves its backlog.
+fn take(backlogs: &mut BTreeMap<BacklogKey, Backlog>, queued: &Queued) {
+    let Some(level) = queued.level else { return };
+    if let Some(backlog) = backlogs.get_mut(&queued.backlog()) {
+        backlog.take(level);
     }
 }

@@ -39,6 +39,13 @@ impl Rate {
         }
     }
 
+    /// Whether there was any event lately.
+    pub(super) fn is_any(&self, now: Timestamp) -> bool {
+        let mut caught_up = self.clone();
+        caught_up.forget_until(now);
+        caught_up.buckets.iter().any(|count| *count > 0)
+    }
+
     /// Events per second.
     pub(super) fn per_second(&self, now: Timestamp) -> f32 {
         let mut caught_up = self.clone();

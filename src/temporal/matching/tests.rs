@@ -30,6 +30,8 @@ fn poller(ticket: Ticket) -> Poller {
         is_sticky: false,
         worker_instance_key: String::new(),
         options: None,
+        capabilities: None,
+        max_tasks_per_second: None,
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) fn poll(
         name,
     };
     worker.instance_key = request.worker_instance_key;
+    let metadata = request.task_queue_metadata;
+    worker.max_tasks_per_second = metadata.and_then(|metadata| metadata.max_tasks_per_second);
     if engine.matching.is_shut_down(call.now, &worker.instance_key) {
         return Ok(Answer::Now(Default::default()));
     }

@@ -9,14 +9,14 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 use wire::describe_worker_deployment_version_response::VersionTaskQueue;
 use wire::set_worker_deployment_manager_request::NewManagerIdentity;
 
-use super::worker::total;
 use super::{Answer, MAX_ID_LENGTH};
 use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::{Call, Engine};
-use crate::temporal::matching::QueueKey;
+use crate::temporal::matching::{QueueKey, Workers, total};
 use crate::temporal::reject::Reject;
 use crate::temporal::versioning::{
-    Deployments, Ramp, SetCurrent, SetRamping, Version, check_build_id, check_deployment_name, dotted, invalid_version,
+    Deployments, Ramp, SetCurrent, SetRamping, Version, WorkerGroup, check_build_id, check_deployment_name, dotted,
+    invalid_version,
 };
 
 /// Deployments on one page of a list (dynamic config `frontend.visibilityMaxPageSize`).
@@ -77,7 +77,9 @@ pub(super) fn describe_version(
                 name: queue.name.clone(),
             };
             let stats = match request.report_task_queue_stats {
-                true => engine.matching.stats(call.now, &key, Some(&version)),
+                true => engine
+                    .matching
+                    .stats(call.now, &key, Workers::Of(WorkerGroup::Version(version.clone()))),
                 false => BTreeMap::new(),
             };
             VersionTaskQueue {

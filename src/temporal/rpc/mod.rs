@@ -29,6 +29,7 @@ mod standalone_nexus_operation;
 mod start;
 mod system;
 mod table;
+mod task_queue;
 mod test_service;
 mod time_skipping;
 mod update;

@@ -3,8 +3,8 @@
 use super::{
     Handler, activity, activity_operations, batch, build_ids, compute, deployment, history, multi_operation, namespace,
     nexus, nexus_endpoint, operator, query, reset, schedule, signal, standalone_activity, standalone_activity_list,
-    standalone_nexus_operation, start, system, test_service, typed, update, visibility, worker, worker_registry,
-    workflow,
+    standalone_nexus_operation, start, system, task_queue, test_service, typed, update, visibility, worker,
+    worker_registry, workflow,
 };
 use super::{options, pause, time_skipping, workflow_rule, workflow_task};
 use crate::temporal::reject::Reject;
@@ -21,18 +21,16 @@ pub struct Rpc {
 enum Serve {
     Served(Handler),
     Refused(&'static str),
-    Unsupported(&'static str),
 }
 
 /// Whether this server serves an RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Support {
     /// It does.
     Served,
     /// It answers `UNIMPLEMENTED`, as Temporal's own server does, in these words of it.
     Refused(&'static str),
-    /// It answers `UNIMPLEMENTED`, with this reason.
-    Unsupported(&'static str),
 }
 
 impl Rpc {
@@ -51,7 +49,6 @@ impl Rpc {
         match self.support {
             Serve::Served(_) => Support::Served,
             Serve::Refused(words) => Support::Refused(words),
-            Serve::Unsupported(why) => Support::Unsupported(why),
         }
     }
 
@@ -59,10 +56,6 @@ impl Rpc {
         match self.support {
             Serve::Served(handler) => Ok(handler),
             Serve::Refused(words) => Err(Reject::Unimplemented(words.to_owned())),
-            Serve::Unsupported(why) => Err(Reject::Unimplemented(format!(
-                "awaithumans-testkit doesn't serve {}/{} yet: {why}",
-                self.service, self.method
-            ))),
         }
     }
 }
@@ -82,7 +75,7 @@ const WORKFLOW: &str = "temporal.api.workflowservice.v1.WorkflowService";
 const OPERATOR: &str = "temporal.api.operatorservice.v1.OperatorService";
 const TEST: &str = "temporal.api.testservice.v1.TestService";
 
-/// One line per RPC: `rpc!(SERVICE, Method => handler)`, `rpc!(SERVICE, Method => unsupported "why")`, or
+/// One line per RPC: `rpc!(SERVICE, Method => handler)`, or
 /// `rpc!(SERVICE, Method => refused "words")` for what Temporal's own server refuses, whatever is asked.
 macro_rules! rpc {
     ($service:expr, $method:ident => refused $words:literal) => {
@@ -90,13 +83,6 @@ macro_rules! rpc {
             service: $service,
             method: stringify!($method),
             support: Serve::Refused($words),
-        }
-    };
-    ($service:expr, $method:ident => unsupported $why:literal) => {
-        Rpc {
-            service: $service,
-            method: stringify!($method),
-            support: Serve::Unsupported($why),
         }
     };
     ($service:expr, $method:ident => $handler:path) => {
@@ -149,10 +135,10 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, ShutdownWorker => worker::shutdown),
     rpc!(WORKFLOW, QueryWorkflow => query::query),
     rpc!(WORKFLOW, DescribeWorkflowExecution => workflow::describe),
-    rpc!(WORKFLOW, DescribeTaskQueue => worker::describe_task_queue),
+    rpc!(WORKFLOW, DescribeTaskQueue => task_queue::describe),
     rpc!(WORKFLOW, GetClusterInfo => system::cluster_info),
     rpc!(WORKFLOW, GetSystemInfo => system::system_info),
-    rpc!(WORKFLOW, ListTaskQueuePartitions => worker::list_partitions),
+    rpc!(WORKFLOW, ListTaskQueuePartitions => task_queue::list_partitions),
     rpc!(WORKFLOW, CreateSchedule => schedule::create),
     rpc!(WORKFLOW, DescribeSchedule => schedule::describe),
     rpc!(WORKFLOW, UpdateSchedule => schedule::update),
@@ -206,7 +192,7 @@ const TABLE: &[Rpc] = &[
     rpc!(WORKFLOW, RecordWorkerHeartbeat => worker_registry::record_heartbeat),
     rpc!(WORKFLOW, ListWorkers => worker_registry::list),
     rpc!(WORKFLOW, CountWorkers => worker_registry::count),
-    rpc!(WORKFLOW, UpdateTaskQueueConfig => unsupported "task queue management comes with the complete API"),
+    rpc!(WORKFLOW, UpdateTaskQueueConfig => task_queue::update_config),
     rpc!(WORKFLOW, FetchWorkerConfig => refused "FetchWorkerConfig command is not enabled."),
     rpc!(WORKFLOW, UpdateWorkerConfig => refused "UpdateWorkerConfig command is not enabled."),
     rpc!(WORKFLOW, DescribeWorker => worker_registry::describe),

@@ -194,6 +194,8 @@ pub(super) fn polling_worker(
         identity,
         instance_key: String::new(),
         options: options.cloned(),
+        capabilities: capabilities.cloned(),
+        max_tasks_per_second: None,
         stamp: (!names_deployment && !build_id.is_empty()).then(|| WorkerVersionStamp {
             build_id: build_id.to_owned(),
             use_versioning: uses_versioning,

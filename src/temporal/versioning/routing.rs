@@ -93,6 +93,15 @@ pub(crate) struct Directive {
     pub(crate) use_ramping: bool,
 }
 
+impl Directive {
+    /// The version that the run is pinned to.
+    pub(crate) fn pinned(&self) -> Option<&Version> {
+        self.version
+            .as_ref()
+            .filter(|_| self.behavior == VersioningBehavior::Pinned)
+    }
+}
+
 /// Where a task goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Route {

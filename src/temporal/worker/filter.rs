@@ -7,7 +7,6 @@ use temporalio_protos::temporal::api::enums::v1::WorkerStatus;
 use temporalio_protos::temporal::api::worker::v1::WorkerHeartbeat;
 
 use crate::temporal::reject::Reject;
-use crate::temporal::versioning::fingerprint32;
 use crate::temporal::visibility::civil::Moment;
 use crate::temporal::visibility::query::{Expression, IsSuffix, Literal, parse_filter};
 
@@ -28,7 +27,7 @@ impl Filter {
         let filter = filter.trim();
         let lowered = filter.to_ascii_lowercase();
         if lowered.starts_with("where ") || lowered.starts_with("select ") {
-            return Err(masked(&format!("invalid filter: {filter}")));
+            return Err(Reject::masked(&format!("invalid filter: {filter}")));
         }
         let invalid = |why: String| Err(Reject::InvalidArgument(why));
         if filter.is_empty() {
@@ -47,13 +46,6 @@ impl Filter {
             .as_ref()
             .is_none_or(|expression| evaluate(expression, worker) == Ok(true))
     }
-}
-
-/// An error that isn't one of Temporal's own: clients are shown its fingerprint only (`mask_internal_error.go`), as Go's gRPC words it.
-fn masked(error: &str) -> Reject {
-    let worded = format!("rpc error: code = Unknown desc = {error}");
-    let fingerprint = fingerprint32(worded.as_bytes());
-    Reject::Unknown(format!("something went wrong, please retry ({fingerprint:08x})"))
 }
 
 fn evaluate(expression: &Expression, worker: &WorkerHeartbeat) -> Result<bool, Senseless> {

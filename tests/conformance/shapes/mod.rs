@@ -17,6 +17,8 @@ mod schedule;
 mod standalone_activity;
 mod standalone_nexus_operation;
 mod standalone_nexus_operation_lists;
+mod task_queue;
+mod task_queue_order;
 mod versioning;
 mod workers;
 mod workflow_rule;

@@ -32,6 +32,7 @@ mod schedule;
 mod signal;
 mod standalone_activity;
 mod task_details;
+mod task_queue;
 mod test_service;
 mod time_skipping;
 mod timer;

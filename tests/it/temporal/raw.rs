@@ -23,8 +23,12 @@ pub(super) struct Raw {
 
 impl Raw {
     pub(super) fn new() -> Self {
+        Self::with(HandOut::Parallel)
+    }
+
+    pub(super) fn with(hand_out: HandOut) -> Self {
         Self {
-            engine: Engine::new(Entropy::stream(0, 1), HandOut::Parallel),
+            engine: Engine::new(Entropy::stream(0, 1), hand_out),
             now: Timestamp::EPOCH_OF_TESTS,
             ticket: 0,
         }

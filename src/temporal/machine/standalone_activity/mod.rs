@@ -435,8 +435,12 @@ impl StandaloneActivity {
 
     /// What matching must know of its task.
     pub(crate) fn dispatch_of_task(&self) -> Dispatch {
+        let priority = self.start.options.priority.as_ref();
+        let (fairness_key, fairness_weight) = priority::fairness(priority);
         Dispatch {
-            priority: priority::level(self.start.options.priority.as_ref()),
+            priority: priority::level(priority),
+            fairness_key,
+            fairness_weight,
             ..Dispatch::default()
         }
     }

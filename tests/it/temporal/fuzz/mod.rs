@@ -74,6 +74,8 @@ const USUAL: &[&str] = &[
     "UpdateWorkerBuildIdCompatibility",
     "UpdateWorkerVersioningRules",
     "UpdateWorkerVersioningRules",
+    "UpdateTaskQueueConfig",
+    "DescribeTaskQueue",
 ];
 
 /// What ends a namespace or a workflow for good: seldom, or nothing would be left.
@@ -122,6 +124,9 @@ impl Fuzz {
             let set = fuzz.engine.set_dynamic_config(name, &versioning.into());
             set.expect("the engine knows the setting");
         }
+        let is_fair = serde_json::Value::Bool(hand_out == HandOut::Parallel);
+        let set = fuzz.engine.set_dynamic_config("matching.enableFairness", &is_fair);
+        set.expect("there is such a setting");
         for (name, kind) in [
             ("CustomKeyword", SearchAttributeType::Keyword),
             ("CustomInt", SearchAttributeType::Int),

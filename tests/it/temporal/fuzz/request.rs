@@ -87,6 +87,20 @@ const ESSENTIAL: &[&str] = &[
     "target_build_id",
     "build_ids",
     "outcome",
+    "task_queue_type",
+    "rate_limit",
+    "requests_per_second",
+    "max_tasks_per_second",
+    "fairness_key",
+];
+
+/// Fields that say when tasks leave a queue.
+const OF_QUEUES: &[&str] = &[
+    "update_queue_rate_limit",
+    "update_fairness_key_rate_limit_default",
+    "set_fairness_weight_overrides",
+    "unset_fairness_weight_overrides",
+    "task_queue_metadata",
 ];
 
 /// Makes messages.
@@ -160,6 +174,9 @@ impl Maker<'_> {
                 {
                     15
                 }
+                // Of a queue's configuration, and of a poll: what makes tasks wait or take turns.
+                (false, 0, true) if OF_QUEUES.contains(&field.name()) => 30,
+                (false, _, true) if field.name() == "priority" => 25,
                 (true, _, true) => 99,
                 (true, _, false) => 95,
                 (false, 0, true) => 8,
@@ -372,6 +389,9 @@ impl Maker<'_> {
                 "NOT (TaskQueue BETWEEN 'a' AND 'z')",
                 "((((",
             ],
+            "fairness_key" | "set_fairness_weight_overrides" | "unset_fairness_weight_overrides" => {
+                &["gold", "silver", "bronze"]
+            }
             "indexed_fields" | "search_attributes" if self.plain => return "CustomKeyword".to_owned(),
             "indexed_fields" | "search_attributes" => {
                 &["CustomKeyword", "CustomInt", "BuildIds", "TemporalChangeVersion"]
