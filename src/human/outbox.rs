@@ -116,7 +116,9 @@ pub(crate) struct Outbox {
     due: BTreeSet<(Timestamp, u64)>,
     batch: VecDeque<u64>,
     in_flight: Option<(AttemptId, u64)>,
-    /// A full batch makes the rest wait for the next tick.
+    /// Whether the tick that took the batch is still at work.
+    is_ticking: bool,
+    /// The scheduler rests after a tick that took something.
     not_before: Timestamp,
     next_sequence: u64,
     next_attempt: u64,
@@ -131,6 +133,7 @@ impl Outbox {
             due: BTreeSet::new(),
             batch: VecDeque::new(),
             in_flight: None,
+            is_ticking: false,
             not_before: Timestamp::default(),
             next_sequence: 0,
             next_attempt: 0,
@@ -163,9 +166,7 @@ impl Outbox {
             .take(BATCH_SIZE)
             .copied()
             .collect();
-        if claimed.len() == BATCH_SIZE {
-            self.not_before = now + Profile::TICK;
-        }
+        self.is_ticking |= !claimed.is_empty();
         for entry in &claimed {
             self.due.remove(entry);
             if let Some(row) = self.rows.get_mut(&entry.1) {
@@ -242,6 +243,22 @@ impl Outbox {
                 self.due.insert((row.next_attempt_at, sequence));
             }
         }
+    }
+
+    /// Whether a tick that took something has just ended: the scheduler rests for [`Profile::TICK`] from then on.
+    pub(crate) fn end_tick(&mut self, now: Timestamp) -> bool {
+        let has_ended = self.is_ticking && self.in_flight.is_none() && self.batch.is_empty();
+        if has_ended {
+            self.is_ticking = false;
+            self.not_before = now + Profile::TICK;
+        }
+        has_ended
+    }
+
+    /// A new scheduler, which hasn't ticked yet.
+    pub(crate) fn restart(&mut self) {
+        self.is_ticking = false;
+        self.not_before = Timestamp::default();
     }
 
     /// Makes a callback due now, whatever became of it. The count of attempts and the age stay (measured). One that the tick under way
@@ -376,7 +393,9 @@ mod tests {
         }
         assert_eq!(sent.len(), BATCH_SIZE);
         assert!(sent.is_sorted());
-        assert_eq!(outbox.next_due(), Some(START + Profile::TICK));
+        let later = START + Duration::from_secs(3);
+        assert_eq!((outbox.end_tick(later), outbox.end_tick(later)), (true, false));
+        assert_eq!(outbox.next_due(), Some(later + Profile::TICK));
     }
 
     #[test]

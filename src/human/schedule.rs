@@ -73,6 +73,10 @@ impl Human {
         if let Some(before) = self.webhook_tick.take() {
             self.timers.cancel(before);
         }
+        if self.outbox.end_tick(now) {
+            // It sleeps between the end of a tick and the next one: a slow receiver shifts all that come after.
+            self.ticks.webhooks = now;
+        }
         if let Some(due) = self.outbox.next_due() {
             let tick = tick_from(self.ticks.webhooks, due.max(now));
             self.webhook_tick = Some(self.timers.set(tick, Timer::WebhookTick));
@@ -82,6 +86,7 @@ impl Human {
     /// The schedulers of a new process tick from its start on.
     pub(super) fn resume_schedulers(&mut self, now: Timestamp) {
         self.ticks = Ticks::from(now);
+        self.outbox.restart();
         self.reset_ticks(now);
     }
 
@@ -122,6 +127,7 @@ impl Human {
         };
         if is_new(|ticks| ticks.timeouts) || is_new(|ticks| ticks.webhooks) {
             self.ticks = ticks;
+            self.outbox.restart();
             self.reset_ticks(now);
         }
     }

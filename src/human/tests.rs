@@ -327,6 +327,29 @@ fn a_callback_under_way_during_a_restart_is_sent_again_when_its_claim_expires() 
 }
 
 #[test]
+fn after_a_slow_receiver_the_next_tick_comes_five_seconds_after_it_answered() {
+    let mut world = world(Profile::V0_1_12);
+    let ids = ["a", "b"].map(|key| world.create(key, &json!({})));
+    let mut cancel = |at: Timestamp, id: &str| {
+        world.human.cancel(at, &mut world.journal, id).unwrap();
+        world.human.handle_timeout(at, &mut world.journal);
+        world.human.poll_output()
+    };
+    let Some(Output::Deliver { attempt, .. }) = cancel(START, &ids[0]) else {
+        panic!("a callback")
+    };
+    assert!(cancel(START + seconds(1), &ids[1]).is_none());
+    assert_eq!(world.human.deliveries().nth(1).unwrap().attempt_count, 0);
+    // Nothing is due before the receiver has answered.
+    assert_eq!(world.human.poll_timeout(), None);
+    let (answered_at, outcome) = (START + seconds(9), DeliveryOutcome::Answered(200));
+    world
+        .human
+        .handle_delivered(answered_at, &mut world.journal, attempt, outcome);
+    assert_eq!(world.human.poll_timeout(), Some(answered_at + Profile::TICK));
+}
+
+#[test]
 fn a_long_poll_sees_the_end_at_its_next_look() {
     let mut world = world(Profile::V0_1_12);
     world
