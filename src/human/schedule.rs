@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::api;
-use super::{Act, Human, Output, Profile, Task, Verdict, short};
+use super::{Act, Human, Output, Profile, Verdict, short};
 use crate::clock::{TimerKey, Timestamp};
 use crate::human::task::Event;
 use crate::journal::{Journal, Party};
