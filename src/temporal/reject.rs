@@ -1,12 +1,13 @@
 //! What Temporal refuses, as data: the gRPC code, the message and the typed detail that SDKs match on.
 
-use super::versioning::fingerprint32;
 use prost::Message;
 use temporalio_protos::google::rpc;
 use temporalio_protos::temporal::api::enums::v1::{NamespaceState, ResourceExhaustedCause, ResourceExhaustedScope};
 use temporalio_protos::temporal::api::errordetails::v1 as details;
 use temporalio_protos::temporal::api::failure::v1::{Failure, MultiOperationExecutionAborted};
 use tonic::Code;
+
+use super::versioning::fingerprint32;
 
 /// A refusal of one RPC.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,12 +98,25 @@ pub enum Reject {
     MultiOperation(Vec<Option<Self>>),
 }
 
+/// What clients are shown of an error that isn't one of Temporal's own, before its fingerprint.
+const MASK: &str = "something went wrong, please retry";
+
 impl Reject {
-    /// An error that isn't one of Temporal's own: clients are shown its fingerprint only (`mask_internal_error.go`), as Go's gRPC words it.
-    pub(crate) fn masked(error: &str) -> Self {
-        let worded = format!("rpc error: code = Unknown desc = {error}");
-        let fingerprint = fingerprint32(worded.as_bytes());
-        Self::Unknown(format!("something went wrong, please retry ({fingerprint:08x})"))
+    /// As a client is shown it: of an error that Temporal doesn't expect only the fingerprint, of its text as Go's gRPC words it
+    /// (`mask_internal_error.go`).
+    pub(crate) fn masked(self) -> Self {
+        let mask = |code: &str, text: String| match text.starts_with(MASK) {
+            true => text,
+            false => {
+                let worded = format!("rpc error: code = {code} desc = {text}");
+                format!("{MASK} ({:08x})", fingerprint32(worded.as_bytes()))
+            }
+        };
+        match self {
+            Self::Unknown(text) => Self::Unknown(mask("Unknown", text)),
+            Self::Internal(text) => Self::Internal(mask("Internal", text)),
+            other => other,
+        }
     }
 
     /// The gRPC status code.

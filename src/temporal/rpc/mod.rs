@@ -79,7 +79,7 @@ pub(crate) fn serve(engine: &mut Engine, call: Call<'_>, request: &[u8]) -> Resu
             call.service, call.method
         )));
     };
-    rpc.handler()?(engine, &call, request)
+    rpc.handler()?(engine, &call, request).map_err(Reject::masked)
 }
 
 /// Decodes, calls, encodes.

@@ -72,7 +72,7 @@ impl Partition {
         let name = base.to_owned();
         match (is_sticky, number) {
             (true, 0) => Ok(Self::Sticky(name)),
-            (true, _) => Err(Reject::masked(&format!(
+            (true, _) => Err(Reject::Unknown(format!(
                 "only sticky partitions can not have non-zero partition ID. base name: {base}, normal name: {}",
                 queue.normal_name
             ))),

@@ -43,13 +43,14 @@ impl Page {
         let json: Json = serde_json::from_slice(bytes).map_err(|_| complaint(bytes))?;
         let what = match &json {
             Json::Object(fields) => {
-                let moment = |name: &str| match fields.get(name).and_then(Json::as_str) {
-                    Some(text) => Moment::parse(text).map(Moment::microseconds).ok_or_else(|| {
+                let moment = |name: &str| match fields.get(name) {
+                    Some(Json::String(text)) => Moment::parse(text).map(Moment::microseconds).ok_or_else(|| {
                         format!(
                             "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
                         )
                     }),
-                    None => Ok(0),
+                    Some(Json::Null) | None => Ok(0),
+                    Some(_) => Err("Time.UnmarshalJSON: input is not a JSON string".to_owned()),
                 };
                 return Ok(Some(Self {
                     closed_at: moment("CloseTime")?,
@@ -74,8 +75,13 @@ impl Page {
 }
 
 fn complaint(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    match text.trim_start().chars().next() {
+    // Go's decoder goes by bytes.
+    match bytes
+        .iter()
+        .copied()
+        .map(char::from)
+        .find(|first| !first.is_ascii_whitespace())
+    {
         Some(first) if !matches!(first, '{' | '[' | '"' | 't' | 'f' | 'n' | '-' | '0'..='9') => {
             format!("invalid character {first:?} looking for beginning of value")
         }
@@ -107,6 +113,10 @@ mod tests {
             assert_eq!(Page::decode(bytes), Err(complaint.to_owned()));
         }
         assert!(Page::decode(b"{\"CloseTime\":\"x\"}").is_err());
-        assert!(Page::decode(b"\xff\xfe").is_err());
+        assert!(Page::decode(b"{\"StartTime\":7}").is_err());
+        assert_eq!(
+            Page::decode(b"\xff\xfe"),
+            Err("invalid character 'ÿ' looking for beginning of value".to_owned())
+        );
     }
 }

@@ -7,6 +7,7 @@ mod chain;
 mod cron;
 mod found;
 mod limits;
+mod masked;
 mod multi_operation;
 mod nexus;
 mod pause;
