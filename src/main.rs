@@ -4,9 +4,8 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use awaithumans_temporal::PAYLOAD_KEY_VARIABLE;
 use awaithumans_testkit::SearchAttributeType;
-use awaithumans_testkit::serve::{ADMIN_TOKEN_VARIABLE, Options, Server, Time, Verdicts, duration};
+use awaithumans_testkit::serve::{Options, Server, Time, Verdicts, duration};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -22,8 +21,8 @@ struct CommandLine {
 enum Command {
     /// Serves both on ports of this machine, until it is told to stop.
     ///
-    /// One line of JSON on stdout says where, as soon as clients may connect. `AWAITHUMANS_PAYLOAD_KEY` and
-    /// `AWAITHUMANS_ADMIN_API_TOKEN` are taken from the environment, if they are set.
+    /// One line of JSON on stdout says where, as soon as clients may connect. awaithumans' own environment
+    /// variables mean what they mean to a real server; payload key and admin token have values for tests if they aren't set.
     Serve(Serve),
 }
 
@@ -103,7 +102,7 @@ fn run(serve: Serve) -> io::Result<()> {
 }
 
 fn options(serve: Serve) -> Options {
-    let mut options = Options {
+    Options {
         temporal_port: serve.temporal_port,
         awaithumans_port: serve.awaithumans_port,
         ui_port: serve.ui_port,
@@ -113,15 +112,16 @@ fn options(serve: Serve) -> Options {
         search_attributes: serve.search_attribute,
         dynamic_config: serve.dynamic_config_value,
         retention: serve.retention,
-        ..Options::default()
-    };
-    if let Ok(key) = std::env::var(PAYLOAD_KEY_VARIABLE) {
-        options.payload_key = key;
+        variables: environment(),
     }
-    if let Ok(token) = std::env::var(ADMIN_TOKEN_VARIABLE) {
-        options.admin_token = token;
-    }
-    options
+}
+
+/// The process's environment. What isn't text becomes text that awaithumans refuses where it matters.
+fn environment() -> Vec<(String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect()
 }
 
 fn search_attribute(text: &str) -> Result<(String, SearchAttributeType), String> {

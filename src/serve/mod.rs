@@ -23,13 +23,13 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use awaithumans_temporal::{PayloadKey, PayloadKeyError};
+use awaithumans_temporal::PAYLOAD_KEY_VARIABLE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::human::{self, Profile};
+use crate::human;
 use crate::io::{Delivery, Driver, Grace, Network, router, time_of_day};
 use crate::temporal::{HandOut, SearchAttributeType};
 use crate::testkit::{NAMESPACE, TEST_ADMIN_TOKEN, TEST_PAYLOAD_KEY};
@@ -39,6 +39,9 @@ pub use verdicts::Verdicts;
 
 /// The environment variable of the token that the fake awaithumans takes.
 pub const ADMIN_TOKEN_VARIABLE: &str = "AWAITHUMANS_ADMIN_API_TOKEN";
+
+/// The environment variable of the address that links in notifications lead to.
+const PUBLIC_URL_VARIABLE: &str = "AWAITHUMANS_PUBLIC_URL";
 
 /// How long, in real time, a task may wait for a worker before time jumps all the same.
 const GRACE: Duration = Duration::from_secs(3);
@@ -73,10 +76,9 @@ pub struct Options {
     pub time: Time,
     /// The seed of every id and token.
     pub seed: u64,
-    /// The secret that awaithumans and the receivers of its webhooks share, as base64.
-    pub payload_key: String,
-    /// The token that awaithumans takes.
-    pub admin_token: String,
+    /// awaithumans' own environment variables, such as `AWAITHUMANS_SERVICE_API_KEY`; the last one of a name counts. Payload key,
+    /// admin token and public URL have values for tests unless they are named here.
+    pub variables: Vec<(String, String)>,
     /// What the verifier says of answers, for tasks that have one.
     pub verifier: Verdicts,
     /// Search attributes that the namespace `default` has from the start.
@@ -106,8 +108,7 @@ impl Default for Options {
             ui_port: 8233,
             time: Time::default(),
             seed: 0,
-            payload_key: STANDARD.encode(TEST_PAYLOAD_KEY),
-            admin_token: TEST_ADMIN_TOKEN.to_owned(),
+            variables: Vec::new(),
             verifier: Verdicts::default(),
             search_attributes: Vec::new(),
             dynamic_config: Vec::new(),
@@ -142,6 +143,8 @@ pub struct Ready {
     pub payload_key: String,
     /// The token that awaithumans takes.
     pub admin_token: String,
+    /// Where a real server's first operator would be set up, with the token that does it.
+    pub setup_url: String,
     /// The seed of every id and token.
     pub seed: u64,
 }
@@ -154,6 +157,7 @@ impl fmt::Display for Ready {
             "ui": self.ui,
             "payload_key": self.payload_key,
             "admin_token": self.admin_token,
+            "setup_url": self.setup_url,
             "seed": self.seed,
         });
         line.fmt(f)
@@ -176,21 +180,30 @@ impl Server {
     /// Takes the ports and makes the world. Clients may connect from now on; they are answered by [`Self::run`].
     ///
     /// # Errors
-    /// If a port can't be taken, the payload key isn't one, or a setting can't be set.
+    /// If a port can't be taken, a real awaithumans wouldn't start with its variables, or a setting can't be set.
     pub async fn bind(options: Options) -> io::Result<Self> {
-        let key = PayloadKey::from_base64(&options.payload_key).map_err(invalid_key)?;
         let temporal = listen("Temporal", options.temporal_port).await?;
         let awaithumans = listen("awaithumans", options.awaithumans_port).await?;
         let ui = listen("ui", options.ui_port).await?;
+        let url = format!("http://{}", awaithumans.local_addr()?);
+        let variables = with_defaults(&url, options.variables);
+        let mut config = human::Config::from_variables(variables.iter().map(|(name, value)| (name, value)))
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        if options.time != Time::Manual {
+            config.started_at = time_of_day();
+        }
+        let (admin_token, public_url) = (config.admin_token.clone(), config.public_url.clone());
+        let mut world = World::new(options.seed, HandOut::Parallel, config);
+        let setup_token = world.human().setup_token().unwrap_or_default();
         let ready = Ready {
             temporal: temporal.local_addr()?.to_string(),
-            awaithumans: format!("http://{}", awaithumans.local_addr()?),
+            awaithumans: url,
             ui: format!("http://{}", ui.local_addr()?),
-            payload_key: options.payload_key,
-            admin_token: options.admin_token,
+            payload_key: last_of(&variables, PAYLOAD_KEY_VARIABLE),
+            admin_token,
+            setup_url: format!("{}/setup?token={setup_token}", public_url.trim_end_matches('/')),
             seed: options.seed,
         };
-        let mut world = world(&ready, &key, options.time);
         options.verifier.instruct(world.human_mut().0.verifier());
         for (name, kind) in &options.search_attributes {
             if !world.add_search_attribute(NAMESPACE, name, *kind) {
@@ -250,24 +263,28 @@ async fn keep_time(driver: Driver, time: Time) {
     std::future::pending().await
 }
 
-fn world(ready: &Ready, key: &PayloadKey, time: Time) -> World {
-    let signing_key = key.webhook_key();
-    let mut config = human::Config::new(Box::new(move |body| signing_key.sign(body).to_string()));
-    config.profile = Profile::default();
-    config.admin_token.clone_from(&ready.admin_token);
-    config.public_url.clone_from(&ready.awaithumans);
-    if time != Time::Manual {
-        config.started_at = time_of_day();
-    }
-    World::new(ready.seed, HandOut::Parallel, config)
+/// The variables of a server that was told nothing, and those that it was told.
+fn with_defaults(url: &str, told: Vec<(String, String)>) -> Vec<(String, String)> {
+    let defaults = [
+        (PAYLOAD_KEY_VARIABLE, STANDARD.encode(TEST_PAYLOAD_KEY)),
+        (ADMIN_TOKEN_VARIABLE, TEST_ADMIN_TOKEN.to_owned()),
+        (PUBLIC_URL_VARIABLE, url.to_owned()),
+    ];
+    let defaults = defaults.into_iter().map(|(name, value)| (name.to_owned(), value));
+    defaults.chain(told).collect()
+}
+
+/// The value that counts, however its name is spelled.
+fn last_of(variables: &[(String, String)], name: &str) -> String {
+    let found = variables
+        .iter()
+        .rev()
+        .find(|(present, _)| present.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.clone()).unwrap_or_default()
 }
 
 async fn listen(what: &str, port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
         .map_err(|error| io::Error::new(error.kind(), format!("the {what} port {port} can't be taken: {error}")))
-}
-
-fn invalid_key(error: PayloadKeyError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, error)
 }

@@ -24,6 +24,8 @@ use std::fmt::Write as _;
 use player::Player;
 use recording::Recording;
 
+use crate::human::Config;
+
 /// The token of every recorded server.
 const TOKEN: &str = "golden-admin-token-0123456789";
 
@@ -48,4 +50,21 @@ fn recorded_exchanges_are_answered_as_recorded() {
     }
     assert!(wrong.is_empty(), "{wrong}");
     assert_eq!(outcomes.len(), 1_669 + 206, "everything that was recorded was played");
+}
+
+/// Topic 19: a real server that was given a bad key didn't start, and said why.
+#[test]
+fn bad_keys_are_refused_as_recorded() {
+    let recording = Recording::load();
+    let bad = [
+        ("bad key 16 bytes", "AAAAAAAAAAAAAAAAAAAAAA=="),
+        ("bad key not base64", "!!!"),
+        ("bad key 31 bytes", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="),
+    ];
+    for (name, key) in bad {
+        let said = recording.fact("19_boot_options", name)["tail"][0].as_str().unwrap();
+        let (_, said) = said.split_once("EncryptionKeyError: ").unwrap();
+        let refusal = Config::from_variables([("AWAITHUMANS_PAYLOAD_KEY", key)]).unwrap_err();
+        assert_eq!(refusal.to_string(), said, "{name}");
+    }
 }
