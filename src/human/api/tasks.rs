@@ -74,6 +74,7 @@ pub(super) fn list(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
     let terminal = query.boolean_or_false("terminal");
     let limit = query.integer("limit", DEFAULT_LIMIT, 1, Some(MAX_LIMIT));
     let offset = query.integer("offset", 0, 0, None);
+    let query_offset = query.get("offset").map(str::to_owned);
     query.finish()?;
     if call.caller.is_embed() {
         return Err(Reject::Forbidden("embed_token_cannot_list_tasks"));
@@ -83,8 +84,8 @@ pub(super) fn list(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
     if own.is_some() {
         (assigned_to, unassigned) = (None, false);
     }
-    // SQLite can't hold it.
-    if offset == i64::MAX {
+    // SQLite can't hold what is more than 64 bits, which was read as the most that is less.
+    if offset == i64::MAX && !query_offset.is_some_and(|text| is_most_of_64_bits(&text)) {
         return Err(Reject::Internal);
     }
     let wanted = |task: &&Task| {
@@ -106,6 +107,17 @@ pub(super) fn list(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
         status: 200,
         body: Json::Array(page.map(|task| view::listed_task(human, task)).collect()),
     })
+}
+
+/// Whether a number that pydantic reads as an integer is exactly the greatest one of 64 bits.
+fn is_most_of_64_bits(text: &str) -> bool {
+    let whole = text
+        .trim()
+        .trim_start_matches('+')
+        .split('.')
+        .next()
+        .unwrap_or_default();
+    whole.replace('_', "").trim_start_matches('0') == i64::MAX.to_string()
 }
 
 /// The task's address; or its user's address, Slack id or part of the display name.
@@ -268,6 +280,18 @@ impl NewTask {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_greatest_offset_is_told_from_one_beyond_it() {
+        for most in [
+            "9223372036854775807",
+            "+9_223372036854775807.0",
+            " 09223372036854775807",
+        ] {
+            assert!(is_most_of_64_bits(most), "{most}");
+        }
+        assert!(!is_most_of_64_bits("9223372036854775808"));
+    }
 
     #[test]
     fn names_are_searched_as_sqlite_does() {
