@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use temporalio_protos::temporal::api::enums::v1::{TaskReachability, WorkflowExecutionStatus};
+use temporalio_protos::temporal::api::enums::v1::{BuildIdTaskReachability, TaskReachability, WorkflowExecutionStatus};
 
 use super::Engine;
 use crate::clock::Timestamp;
@@ -92,6 +92,18 @@ impl Engine {
             found.push((queue, reachable));
         }
         Ok(found)
+    }
+
+    /// Whether tasks may still come to a queue for a build id, as far as its rules decide.
+    pub(crate) fn reachability_by_rules(
+        &self,
+        now: Timestamp,
+        namespace: &str,
+        queue: &str,
+        build_id: &str,
+    ) -> BuildIdTaskReachability {
+        let known = self.matching.build_ids(namespace, queue);
+        known.reachability_by_rules(now, build_id, self.runs_on(namespace, queue))
     }
 
     /// The queue of a task has given it a build id, and no worker takes it at once: its run hears of it.

@@ -236,7 +236,9 @@ fn describe_versions(
         types => types.iter().copied().collect(),
     };
     let mut versions_info = BTreeMap::new();
-    for build_id in selected(request.versions.as_ref()) {
+    let known = engine.matching.build_ids(&request.namespace, partition.name());
+    let default_build_id = known.default_build_id().to_owned();
+    for build_id in selected(request.versions.as_ref(), default_build_id) {
         let mut types_info = BTreeMap::new();
         for queue_type in &types {
             let key = ConfigKey {
@@ -248,7 +250,7 @@ fn describe_versions(
             types_info.insert(*queue_type, info);
         }
         let task_reachability = match request.report_task_reachability {
-            true => reachability(&build_id),
+            true => engine.reachability_by_rules(now, &request.namespace, partition.name(), &build_id),
             false => BuildIdTaskReachability::Unspecified,
         };
         let info = taskqueue::TaskQueueVersionInfo {
@@ -265,9 +267,9 @@ fn describe_versions(
 
 /// The build ids that are asked for; an empty one stands for workers without a version. Kept from the real server: all that are active
 /// are never told, unless others are asked for as well.
-fn selected(versions: Option<&taskqueue::TaskQueueVersionSelection>) -> BTreeSet<String> {
+fn selected(versions: Option<&taskqueue::TaskQueueVersionSelection>, default: String) -> BTreeSet<String> {
     let Some(versions) = versions else {
-        return [String::new()].into();
+        return [default].into();
     };
     let unversioned = versions.unversioned.then(String::new);
     versions.build_ids.iter().cloned().chain(unversioned).collect()
@@ -298,14 +300,6 @@ fn named_group(build_id: &str) -> WorkerGroup {
     match build_id.split_once(':').or_else(|| build_id.split_once('.')) {
         Some((deployment, build_id)) => WorkerGroup::Version(Version::new(deployment, build_id)),
         None => WorkerGroup::of_build_id(build_id),
-    }
-}
-
-/// Whether tasks may still come for a build id. Without rules all new ones go to workers without a version.
-fn reachability(build_id: &str) -> BuildIdTaskReachability {
-    match build_id {
-        "" => BuildIdTaskReachability::Reachable,
-        _ => BuildIdTaskReachability::Unreachable,
     }
 }
 

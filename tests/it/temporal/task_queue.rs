@@ -325,6 +325,69 @@ fn the_same_seed_gives_the_same_order_of_limited_queues() {
     assert_eq!(first, play());
 }
 
+#[test]
+#[expect(deprecated, reason = "clients still ask so")]
+fn a_queue_is_described_by_its_default_build_id_and_by_others() {
+    use temporalio_common::protos::temporal::api::enums::v1::{BuildIdTaskReachability, DescribeTaskQueueMode};
+    use temporalio_common::protos::temporal::api::taskqueue::v1::{BuildIdAssignmentRule, TaskQueueVersionSelection};
+    use wire::update_worker_versioning_rules_request::{InsertBuildIdAssignmentRule, Operation};
+    let mut raw = Raw::new();
+    let switched = raw
+        .engine
+        .set_dynamic_config("frontend.workerVersioningRuleAPIs", &json!(true));
+    switched.unwrap();
+    let reachable = |raw: &mut Raw, build_ids: &[&str]| {
+        let request = wire::DescribeTaskQueueRequest {
+            namespace: "default".to_owned(),
+            task_queue: Some(queue()),
+            api_mode: DescribeTaskQueueMode::Enhanced as i32,
+            report_task_reachability: true,
+            versions: (!build_ids.is_empty()).then(|| TaskQueueVersionSelection {
+                build_ids: build_ids.iter().map(|it| (*it).to_owned()).collect(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let described: wire::DescribeTaskQueueResponse = raw.call("DescribeTaskQueue", &request).unwrap();
+        let versions = described.versions_info.into_iter();
+        let mut versions: Vec<_> = versions.map(|(id, info)| (id, info.task_reachability())).collect();
+        versions.sort_unstable();
+        versions
+    };
+    let is = |build_id: &str, reachability: BuildIdTaskReachability| (build_id.to_owned(), reachability);
+    let (yes, no) = (BuildIdTaskReachability::Reachable, BuildIdTaskReachability::Unreachable);
+    assert_eq!(reachable(&mut raw, &[]), [is("", yes)]);
+    assert_eq!(reachable(&mut raw, &["", "1"]), [is("", yes), is("1", no)]);
+
+    raw.start("w", |_| {});
+    let get = wire::GetWorkerVersioningRulesRequest {
+        namespace: "default".to_owned(),
+        task_queue: QUEUE.to_owned(),
+    };
+    let rules: wire::GetWorkerVersioningRulesResponse = raw.call("GetWorkerVersioningRules", &get).unwrap();
+    let insert = wire::UpdateWorkerVersioningRulesRequest {
+        namespace: "default".to_owned(),
+        task_queue: QUEUE.to_owned(),
+        conflict_token: rules.conflict_token,
+        operation: Some(Operation::InsertAssignmentRule(InsertBuildIdAssignmentRule {
+            rule_index: 0,
+            rule: Some(BuildIdAssignmentRule {
+                target_build_id: "1".to_owned(),
+                ramp: None,
+            }),
+        })),
+        ..Default::default()
+    };
+    raw.call::<wire::UpdateWorkerVersioningRulesResponse>("UpdateWorkerVersioningRules", &insert)
+        .unwrap();
+    assert_eq!(reachable(&mut raw, &[]), [is("1", yes)]);
+    assert_eq!(
+        reachable(&mut raw, &["", "1", "2"]),
+        [is("", yes), is("1", yes), is("2", no)],
+        "a workflow without a build id runs"
+    );
+}
+
 #[tokio::test]
 async fn time_skips_to_the_moment_when_a_limited_activity_may_go() {
     let kit = awaithumans_testkit::Testkit::start().await;

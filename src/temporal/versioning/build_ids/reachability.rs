@@ -1,12 +1,17 @@
 //! Whether workers of a build id may still get tasks (Temporal: `frontend/task_reachability.go`).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use temporalio_protos::temporal::api::enums::v1::TaskReachability;
+use temporalio_protos::temporal::api::enums::v1::{BuildIdTaskReachability, TaskReachability};
 
-use super::BuildIds;
+use super::rules::RedirectRule;
+use super::{BuildIds, HybridClock};
 use crate::clock::Timestamp;
 use crate::temporal::reject::Reject;
+
+/// How long a deleted redirect rule counts (dynamic config `matching.wv.ReachabilityBuildIdVisibilityGracePeriod`).
+const DELETED_RULES_COUNT: Duration = Duration::from_secs(3 * 60);
 
 /// How long a set that was a queue's default still counts as reachable by new workflows (dynamic config
 /// `frontend.reachabilityQuerySetDurationSinceDefault`).
@@ -31,6 +36,76 @@ pub(crate) struct SetQuery<'a> {
 }
 
 impl BuildIds {
+    /// Where all new workflows go for whom no ramp decides; empty: to workers that don't use versioning.
+    pub(crate) fn default_build_id(&self) -> &str {
+        let mut rules = self.assignment_rules();
+        rules
+            .find(|rule| rule.is_fully_ramped())
+            .map_or("", |rule| &rule.target)
+    }
+
+    /// Whether tasks may still come for a build id, as far as the queue's rules decide (Temporal: `matching/reachability.go`).
+    /// Tasks that wait don't count: the real server has left that open.
+    pub(crate) fn reachability_by_rules<'a>(
+        &self,
+        now: Timestamp,
+        build_id: &str,
+        runs: impl Iterator<Item = RunOfBuild<'a>>,
+    ) -> BuildIdTaskReachability {
+        if self.is_redirect_source(build_id) {
+            return BuildIdTaskReachability::Unreachable;
+        }
+        let leading = self.leading_to(build_id, |rule| rule.deleted.is_none());
+        if leading.iter().any(|it| self.takes_new(it)) {
+            return BuildIdTaskReachability::Reachable;
+        }
+        // Lists may not have heard yet of a workflow that a rule has sent on before it was deleted.
+        let is_recent = |at: HybridClock| now.since(at.time()) <= DELETED_RULES_COUNT;
+        let leading = self.leading_to(build_id, |rule| rule.deleted.is_none_or(is_recent));
+        // One that is open is at its assigned build id, one that is closed was at its last.
+        let is_at = |run: &RunOfBuild<'_>| {
+            let prefix = if run.is_running { "assigned" } else { "versioned" };
+            leading.iter().any(|it| match it.is_empty() {
+                true => run.build_ids.is_empty() || run.build_ids.iter().any(|mark| mark == "unversioned"),
+                false => run.build_ids.contains(&format!("{prefix}:{it}")),
+            })
+        };
+        let at_it: Vec<RunOfBuild<'a>> = runs.filter(is_at).collect();
+        match at_it.iter().any(|run| run.is_running) {
+            true => BuildIdTaskReachability::Reachable,
+            false if at_it.is_empty() => BuildIdTaskReachability::Unreachable,
+            false => BuildIdTaskReachability::ClosedWorkflowsOnly,
+        }
+    }
+
+    /// The build id, and all that redirect rules send to it, over others or directly.
+    fn leading_to<'a>(&'a self, build_id: &'a str, counts: impl Fn(&RedirectRule) -> bool) -> BTreeSet<&'a str> {
+        let rules: Vec<&RedirectRule> = self.redirect_rules.iter().filter(|rule| counts(rule)).collect();
+        let mut leading = BTreeSet::from([build_id]);
+        loop {
+            let known = leading.len();
+            let sources = rules.iter().filter(|rule| leading.contains(rule.target.as_str()));
+            let sources: Vec<&str> = sources.map(|rule| rule.source.as_str()).collect();
+            leading.extend(sources);
+            if leading.len() == known {
+                return leading;
+            }
+        }
+    }
+
+    /// Whether new workflows may get a build id.
+    fn takes_new(&self, build_id: &str) -> bool {
+        for rule in self.assignment_rules() {
+            if rule.target == build_id {
+                return true;
+            }
+            if rule.is_fully_ramped() {
+                return false;
+            }
+        }
+        build_id.is_empty()
+    }
+
     /// By what workflows the build id can be reached, as far as the queue's sets decide.
     pub(crate) fn reachability_by_sets<'a>(
         &self,
