@@ -7,7 +7,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// A seeded generator. Two with the same seed give the same draws in the same order, on every machine.
 ///
 /// ChaCha8, since its output is specified and doesn't change with a library's release.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Entropy {
     generator: ChaCha8Rng,
     draws: u64,
@@ -31,7 +32,7 @@ impl Entropy {
 
     /// The next 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.draws += 1;
+        self.draws = self.draws.wrapping_add(1);
         self.generator.next_u64()
     }
 

@@ -1,6 +1,7 @@
 //! The executable: both fakes over TCP, for workflows in any language.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ struct Serve {
     /// The seed of every id and token.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// The file that keeps awaithumans' tasks, webhooks and users from one start to the next.
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
     /// What awaithumans' verifier says of people's answers, for tasks that have one.
     #[arg(long, value_enum, default_value_t)]
     verifier: Verdicts,
@@ -108,6 +112,7 @@ fn options(serve: Serve) -> Options {
         ui_port: serve.ui_port,
         time: serve.time,
         seed: serve.seed,
+        state: serve.state,
         verifier: serve.verifier,
         search_attributes: serve.search_attribute,
         dynamic_config: serve.dynamic_config_value,

@@ -106,6 +106,8 @@ pub struct World {
     journal: Journal,
     holds: Holds,
     deliveries: BTreeSet<AttemptId>,
+    /// How often something has reached the awaithumans server.
+    human_inputs: u64,
 }
 
 /// How often schedules may fire during one wait while nothing else is due: they never end by themselves.
@@ -125,6 +127,7 @@ impl World {
             journal: Journal::default(),
             holds: Holds::default(),
             deliveries: BTreeSet::new(),
+            human_inputs: 0,
         }
     }
 
@@ -143,6 +146,11 @@ impl World {
     /// The fake awaithumans server.
     pub fn human(&self) -> &Human {
         &self.human
+    }
+
+    /// How often something has reached the awaithumans server: while this number stays, so does the server's state.
+    pub fn human_inputs(&self) -> u64 {
+        self.human_inputs
     }
 
     /// The record of what happened.
@@ -218,11 +226,13 @@ impl World {
             Input::RpcExpired { ticket } => self.temporal.handle_expired(self.now, ticket),
             Input::Disconnected { connection } => self.temporal.handle_disconnected(self.now, connection),
             Input::Http { ticket, request } => {
+                self.human_inputs += 1;
                 self.human.handle_request(self.now, &mut self.journal, ticket, request);
             }
             Input::HttpAbandoned { ticket } => self.human.handle_abandoned(ticket),
             Input::Delivered { attempt, outcome } => {
                 if self.deliveries.remove(&attempt) {
+                    self.human_inputs += 1;
                     self.human
                         .handle_delivered(self.now, &mut self.journal, attempt, outcome);
                 }
@@ -253,6 +263,7 @@ impl World {
         if self.temporal.poll_timeout().is_some_and(|due| due <= self.now) {
             self.temporal.handle_timeout(self.now);
         } else {
+            self.human_inputs += 1;
             self.human.handle_timeout(self.now, &mut self.journal);
         }
         self.temporal.handle_time(self.now);
@@ -327,6 +338,7 @@ impl World {
 
     /// The fake awaithumans server, with the time and the journal that its methods want.
     pub fn human_mut(&mut self) -> (&mut Human, Timestamp, &mut Journal) {
+        self.human_inputs += 1;
         (&mut self.human, self.now, &mut self.journal)
     }
 

@@ -101,6 +101,18 @@ impl serde::Serialize for Timestamp {
     }
 }
 
+/// From RFC 3339, in any zone.
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let moment: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
+        let nanoseconds = u64::try_from(moment.as_nanosecond());
+        nanoseconds
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom("it is before 1970 or after 2554"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +122,29 @@ mod tests {
         assert_eq!(Timestamp::MAX + Duration::MAX, Timestamp::MAX);
         assert_eq!(Timestamp::default() - Duration::MAX, Timestamp::default());
         assert_eq!(Timestamp::default().since(Timestamp::MAX), Duration::ZERO);
+    }
+
+    #[test]
+    fn moments_are_written_and_read_to_the_nanosecond() {
+        for moment in [
+            Timestamp::default(),
+            Timestamp(1),
+            Timestamp::EPOCH_OF_TESTS,
+            Timestamp::MAX,
+        ] {
+            let text = serde_json::to_string(&moment).unwrap();
+            assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), moment);
+        }
+        for bad in [
+            "\"1969-12-31T23:59:59Z\"",
+            "\"2555-01-01T00:00:00Z\"",
+            "\"today\"",
+            "\"\"",
+            "0",
+            "null",
+        ] {
+            assert!(serde_json::from_str::<Timestamp>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

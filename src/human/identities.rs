@@ -1,12 +1,14 @@
 //! Senders of e-mail: identities that operators set up, and the default one of the configuration.
 
 use awaithumans_temporal::wire::json::Json;
+use serde::{Deserialize, Serialize};
 
 use super::reject::Reject;
 use super::router::truthy;
 
 /// A sender of e-mail.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Identity {
     pub(crate) id: String,
     pub(crate) display_name: String,
@@ -17,7 +19,8 @@ pub(crate) struct Identity {
 }
 
 /// All identities, oldest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Identities {
     rows: Vec<Identity>,
 }

@@ -1,10 +1,15 @@
 //! What the server would have sent to people: e-mails and Slack messages, as tests read them.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 use super::Human;
 use crate::clock::Timestamp;
 
 /// Something that the server told somebody, or tried to. Nothing leaves the process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Notification {
     /// When.
@@ -30,7 +35,8 @@ pub struct Notification {
 }
 
 /// A way to tell people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Channel {
     /// E-mail.
@@ -50,7 +56,8 @@ impl Channel {
 }
 
 /// Whom an e-mail is from, and what would have carried it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Sender {
     /// The address.
@@ -64,7 +71,8 @@ pub struct Sender {
 }
 
 /// A link that answers a task: `GET` asks for a confirmation, `POST` answers, once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MagicLink {
     /// What the button says.
@@ -74,13 +82,14 @@ pub struct MagicLink {
 }
 
 /// Why a notification wasn't sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct NotificationFailure {
     /// The server's word for it, such as `no_transport_configured`.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// The server's words for people.
-    pub message: &'static str,
+    pub message: Cow<'static, str>,
 }
 
 impl Notification {

@@ -67,7 +67,7 @@ impl Human {
             task_id: id.to_owned(),
             submission,
             outcome: judgement.outcome,
-            attempt: task.verification_attempt + 1,
+            attempt: task.verification_attempt.saturating_add(1),
             max_attempts: config.max_attempts,
         };
         if judgement.after.is_zero() {

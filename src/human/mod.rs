@@ -41,6 +41,7 @@ mod schedule;
 mod send;
 mod session;
 mod slack;
+mod state;
 mod store;
 mod task;
 mod users;
@@ -57,6 +58,7 @@ pub use outbox::{
 pub use people::{Matcher, On, People, SOMEBODY};
 pub use profile::Profile;
 pub(crate) use send::request as callback_request;
+pub use state::{RestoreError, Snapshot};
 pub use task::{Status, Task};
 pub use users::User;
 #[cfg(all(test, feature = "serve"))]
@@ -265,6 +267,11 @@ impl Human {
             return;
         }
         journal.headline(now, Party::Awaithumans, "server stopped");
+        self.forget_process();
+    }
+
+    /// What a process takes with it when it ends.
+    fn forget_process(&mut self) {
         for (ticket, poll) in std::mem::take(&mut self.polls) {
             self.timers.cancel(poll.timer);
             self.outputs.push_back(Output::Dropped { ticket });
@@ -450,8 +457,8 @@ impl Human {
         let Some(audit) = task.apply(now, event)? else {
             return Ok(());
         };
-        let (status, action) = (task.status, audit.action);
-        journal.headline(now, Party::Awaithumans, describe(task, action));
+        let (status, action) = (task.status, audit.action.clone());
+        journal.headline(now, Party::Awaithumans, describe(task, &action));
         let audit_id = self.entropy.uuid_hex();
         self.store.audit(id, audit_id, audit, now);
         if status.is_terminal() {

@@ -1,5 +1,7 @@
 //! Telling people of a new task: who is told through what, and what the message says. What would be sent lands in the inbox.
 
+use std::borrow::Cow;
+
 use awaithumans_temporal::wire::json::{Json, Object};
 
 use super::form::Question;
@@ -15,24 +17,32 @@ use crate::journal::{Journal, Party};
 const MAX_VALUE_CHARACTERS: usize = 300;
 
 const NO_TRANSPORT: NotificationFailure = NotificationFailure {
-    reason: "no_transport_configured",
-    message: "No email transport is configured. Set AWAITHUMANS_EMAIL_TRANSPORT (and the matching credentials) or create an \
+    reason: Cow::Borrowed("no_transport_configured"),
+    message: Cow::Borrowed(
+        "No email transport is configured. Set AWAITHUMANS_EMAIL_TRANSPORT (and the matching credentials) or create an \
               email sender identity in Settings.",
+    ),
 };
 const NO_FROM_ADDRESS: NotificationFailure = NotificationFailure {
-    reason: "no_from_address",
-    message: "Email transport is configured but no From: address is set. Set AWAITHUMANS_EMAIL_FROM or configure a sender \
+    reason: Cow::Borrowed("no_from_address"),
+    message: Cow::Borrowed(
+        "Email transport is configured but no From: address is set. Set AWAITHUMANS_EMAIL_FROM or configure a sender \
               identity with a From: address.",
+    ),
 };
 const NO_CLIENT: NotificationFailure = NotificationFailure {
-    reason: "no_client",
-    message: "No Slack client available for this workspace. Set AWAITHUMANS_SLACK_BOT_TOKEN, or install the Slack app via the \
+    reason: Cow::Borrowed("no_client"),
+    message: Cow::Borrowed(
+        "No Slack client available for this workspace. Set AWAITHUMANS_SLACK_BOT_TOKEN, or install the Slack app via the \
               OAuth flow, or attach an identity to the route (e.g. `slack+T123:#chan`).",
+    ),
 };
 const TARGET_NOT_FOUND: NotificationFailure = NotificationFailure {
-    reason: "target_not_found",
-    message: "Could not resolve this handle to a Slack user or channel. Check the spelling and that the user is a member of \
+    reason: Cow::Borrowed("target_not_found"),
+    message: Cow::Borrowed(
+        "Could not resolve this handle to a Slack user or channel. Check the spelling and that the user is a member of \
               the workspace.",
+    ),
 };
 
 impl Human {
@@ -60,14 +70,14 @@ impl Human {
         if let Some(failure) = &message.failure {
             let entry = Audit {
                 to_status: task.status,
-                action: "notification_failed",
-                actor_type: "system",
+                action: "notification_failed".into(),
+                actor_type: "system".into(),
                 actor_email: None,
                 channel: Some(channel.to_owned()),
                 extra_data: Object::new()
                     .with("recipient", recipient.as_str())
-                    .with("reason", failure.reason)
-                    .with("message", failure.message)
+                    .with("reason", failure.reason.as_ref())
+                    .with("message", failure.message.as_ref())
                     .into(),
             };
             let audit_id = self.secrets.uuid_hex();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;
 use crate::clock::Timestamp;
@@ -25,7 +26,8 @@ pub const BATCH_SIZE: usize = 50;
 pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a callback stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeliveryStatus {
     /// To be sent, for the first time or again.
@@ -51,7 +53,8 @@ impl DeliveryStatus {
 }
 
 /// One callback. Body and signature are fixed when it is queued, so every attempt sends the same bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Delivery {
     /// 32 hexadecimal digits.
@@ -61,6 +64,7 @@ pub struct Delivery {
     /// Where it goes, as the task's creator spelled it.
     pub url: String,
     /// The body, see [`Webhook`](awaithumans_temporal::wire::webhook::Webhook).
+    #[serde(with = "super::state::bytes_text")]
     pub body: Bytes,
     /// The header `X-Awaithumans-Signature`.
     pub signature: String,
@@ -107,21 +111,59 @@ pub(crate) enum Verdict {
 }
 
 /// The queue. One callback is under way at a time, as the real scheduler does it.
-#[derive(Debug)]
+///
+/// The rows are the database's; all else is made of them, or is forgotten when the process ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Rows")]
 pub(crate) struct Outbox {
+    #[serde(skip)]
     profile: Profile,
     rows: BTreeMap<u64, Delivery>,
+    #[serde(skip)]
     by_id: BTreeMap<String, u64>,
     /// The pending rows by the time at which they are due, batches aside.
+    #[serde(skip)]
     due: BTreeSet<(Timestamp, u64)>,
+    #[serde(skip)]
     batch: VecDeque<u64>,
+    #[serde(skip)]
     in_flight: Option<(AttemptId, u64)>,
     /// Whether the tick that took the batch is still at work.
+    #[serde(skip)]
     is_ticking: bool,
     /// The scheduler rests after a tick that took something.
+    #[serde(skip)]
     not_before: Timestamp,
-    next_sequence: u64,
+    #[serde(skip)]
     next_attempt: u64,
+}
+
+/// What an [`Outbox`] is written as.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rows {
+    rows: BTreeMap<u64, Delivery>,
+}
+
+impl TryFrom<Rows> for Outbox {
+    type Error = String;
+
+    fn try_from(Rows { rows }: Rows) -> Result<Self, String> {
+        let mut outbox = Self::new(Profile::default());
+        for (sequence, row) in &rows {
+            if row.status == DeliveryStatus::Pending {
+                outbox.due.insert((row.next_attempt_at, *sequence));
+            }
+            if outbox.by_id.insert(row.id.clone(), *sequence).is_some() || *sequence == u64::MAX {
+                return Err(format!(
+                    "callback {:?} is there twice, or can't be number {sequence}",
+                    row.id
+                ));
+            }
+        }
+        outbox.rows = rows;
+        Ok(outbox)
+    }
 }
 
 impl Outbox {
@@ -135,15 +177,13 @@ impl Outbox {
             in_flight: None,
             is_ticking: false,
             not_before: Timestamp::default(),
-            next_sequence: 0,
             next_attempt: 0,
         }
     }
 
     /// Queues a callback that is due now.
     pub(crate) fn enqueue(&mut self, delivery: Delivery) {
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
+        let sequence = self.rows.last_key_value().map_or(0, |(last, _)| last + 1);
         self.due.insert((delivery.next_attempt_at, sequence));
         self.by_id.insert(delivery.id.clone(), sequence);
         self.rows.insert(sequence, delivery);
@@ -200,7 +240,7 @@ impl Outbox {
     ) -> Option<(Verdict, &Delivery)> {
         let (_, sequence) = self.in_flight.take_if(|(current, _)| *current == attempt)?;
         let row = self.rows.get_mut(&sequence)?;
-        row.attempt_count += 1;
+        row.attempt_count = row.attempt_count.saturating_add(1);
         row.last_attempt_at = Some(now);
         row.first_attempted_at.get_or_insert(now);
         row.updated_at = now;
@@ -259,6 +299,17 @@ impl Outbox {
     pub(crate) fn restart(&mut self) {
         self.is_ticking = false;
         self.not_before = Timestamp::default();
+    }
+
+    /// The queue of a process that has stopped takes the place of this one, which has stopped as well.
+    pub(crate) fn replace(&mut self, other: Self) {
+        // Attempts that are still under way must not be taken for new ones.
+        let (profile, next_attempt) = (self.profile, self.next_attempt);
+        *self = Self {
+            profile,
+            next_attempt,
+            ..other
+        };
     }
 
     /// Makes a callback due now, whatever became of it. The count of attempts and the age stay (measured). One that the tick under way

@@ -213,11 +213,24 @@ impl Human {
 
     /// Finds a behaviour for a task; without one, it waits for a script that has.
     pub(super) fn plan_person(&mut self, id: String) {
+        self.plan_person_unless_done(id, Timestamp::default());
+    }
+
+    /// As [`Human::plan_person`]; who was to act before `done` has.
+    pub(super) fn plan_person_unless_done(&mut self, id: String, done: Timestamp) {
         let Some(task) = self.store.get(&id) else {
             return;
         };
         match self.people.plan(task) {
-            Some(place) => self.set_person(task.created_at, id, place),
+            Some(place) => {
+                let after = self
+                    .people
+                    .behaviour(place)
+                    .map_or(Duration::ZERO, |behaviour| behaviour.after);
+                if task.created_at + after >= done {
+                    self.set_person(task.created_at, id, place);
+                }
+            }
             None => drop(self.unplanned.insert(id)),
         }
     }

@@ -1,28 +1,66 @@
 use std::collections::BTreeMap;
 
 use awaithumans_temporal::wire::json::Json;
+use serde::{Deserialize, Serialize};
 
 use super::task::{Audit, Status, Task};
 use crate::clock::Timestamp;
 
 /// The tasks and their audit trail: what survives a restart of the server.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "Rows")]
 pub(crate) struct Store {
     tasks: BTreeMap<String, Stored>,
+    #[serde(skip)]
     by_key: BTreeMap<String, String>,
+    #[serde(skip)]
     by_age: BTreeMap<u64, String>,
     audit: BTreeMap<String, Vec<AuditEntry>>,
-    next_sequence: u64,
 }
 
-#[derive(Debug)]
+/// What a [`Store`] is written as: all but what is made of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rows {
+    tasks: BTreeMap<String, Stored>,
+    audit: BTreeMap<String, Vec<AuditEntry>>,
+}
+
+impl TryFrom<Rows> for Store {
+    type Error = String;
+
+    fn try_from(rows: Rows) -> Result<Self, String> {
+        let (mut by_key, mut by_age) = (BTreeMap::new(), BTreeMap::new());
+        for (id, Stored { task, sequence }) in &rows.tasks {
+            if *id != task.id {
+                return Err(format!("task {id:?} says that it is {:?}", task.id));
+            }
+            if by_key.insert(task.idempotency_key.clone(), id.clone()).is_some() {
+                return Err(format!("there are two tasks of key {:?}", task.idempotency_key));
+            }
+            if by_age.insert(*sequence, id.clone()).is_some() || *sequence == u64::MAX {
+                return Err(format!("task {id:?} can't be number {sequence}"));
+            }
+        }
+        Ok(Self {
+            tasks: rows.tasks,
+            by_key,
+            by_age,
+            audit: rows.audit,
+        })
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     task: Task,
     sequence: u64,
 }
 
 /// One line of a task's audit trail.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct AuditEntry {
     pub(crate) id: String,
     pub(crate) from_status: Option<Status>,
@@ -38,16 +76,15 @@ impl Store {
             from_status: None,
             entry: Audit {
                 to_status: task.status,
-                action: "created",
-                actor_type: "agent",
+                action: "created".into(),
+                actor_type: "agent".into(),
                 actor_email: None,
                 channel: None,
                 extra_data: Json::Null,
             },
             created_at: task.created_at,
         };
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
+        let sequence = self.by_age.last_key_value().map_or(0, |(last, _)| last + 1);
         self.audit.insert(task.id.clone(), vec![created]);
         self.by_key.insert(task.idempotency_key.clone(), task.id.clone());
         self.by_age.insert(sequence, task.id.clone());

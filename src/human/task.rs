@@ -1,7 +1,10 @@
 //! One task's life: the table of transitions, then the record and the event that moves it.
 
+use std::borrow::Cow;
+
 use awaithumans_temporal::wire::json::{Json, Object};
 use awaithumans_temporal::wire::webhook::{Moment, Webhook};
+use serde::{Deserialize, Serialize};
 
 use super::reject::Reject;
 use super::verifier::VerifierResult;
@@ -34,7 +37,8 @@ pub(crate) const TRANSITIONS: [(Status, [Move; 7]); 11] = [
 ];
 
 /// Where a task stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Waiting for a person.
     Created,
@@ -171,7 +175,8 @@ pub(crate) fn transition(from: Status, action: Action) -> Move {
 }
 
 /// A task, as the server stores it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Task {
     /// 32 hexadecimal digits.
@@ -181,18 +186,24 @@ pub struct Task {
     /// What the person is asked: the field `task`.
     pub title: String,
     /// The data that the person sees: an object.
+    #[serde(with = "super::state::json_text")]
     pub payload: Json,
     /// The payload's JSON schema: an object. Never checked, as in awaithumans.
+    #[serde(with = "super::state::json_text")]
     pub payload_schema: Json,
     /// The answer's JSON schema: an object. Never checked, as in awaithumans.
+    #[serde(with = "super::state::json_text")]
     pub response_schema: Json,
     /// The form, an object or `null`.
+    #[serde(with = "super::state::json_text")]
     pub form_definition: Json,
     /// Labels for the person, an object of strings or `null`.
+    #[serde(with = "super::state::json_text")]
     pub task_metadata: Json,
     /// Where it stands.
     pub status: Status,
     /// Whom the caller asked for, an object or `null`.
+    #[serde(with = "super::state::json_text")]
     pub assign_to: Json,
     /// The address it went to.
     pub assigned_to_email: Option<String>,
@@ -201,14 +212,17 @@ pub struct Task {
     /// Channels to tell, such as `slack:#ops`.
     pub notify: Option<Vec<String>>,
     /// An answer to start from, an object or `null`.
+    #[serde(with = "super::state::json_text")]
     pub initial_response: Json,
     /// The last answer, an object, or `null`.
+    #[serde(with = "super::state::json_text")]
     pub response: Json,
     /// When the answer was deleted after its delivery.
     pub response_redacted_at: Option<Timestamp>,
     /// Whether the answer is deleted after its delivery.
     pub redact_response_after_submit: bool,
     /// How answers are verified, an object or `null`.
+    #[serde(with = "super::state::json_text")]
     pub verifier_config: Json,
     /// The last verdict.
     pub verifier_result: Option<VerifierResult>,
@@ -277,13 +291,15 @@ impl Event {
 }
 
 /// What an event leaves in the audit trail.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Audit {
     pub(crate) to_status: Status,
-    pub(crate) action: &'static str,
-    pub(crate) actor_type: &'static str,
+    pub(crate) action: Cow<'static, str>,
+    pub(crate) actor_type: Cow<'static, str>,
     pub(crate) actor_email: Option<String>,
     pub(crate) channel: Option<String>,
+    #[serde(with = "super::state::json_text")]
     pub(crate) extra_data: Json,
 }
 
@@ -408,8 +424,8 @@ impl Task {
         };
         Audit {
             to_status: self.status,
-            action: action.audit_name(),
-            actor_type,
+            action: action.audit_name().into(),
+            actor_type: actor_type.into(),
             actor_email,
             channel,
             extra_data,

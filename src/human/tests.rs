@@ -1,6 +1,7 @@
 mod judging;
 mod replay;
 mod requests;
+mod snapshot;
 
 use std::time::Duration;
 

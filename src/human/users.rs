@@ -1,11 +1,14 @@
 //! The directory of users: who can be asked, who may log in, whose turn it is.
 
+use serde::{Deserialize, Serialize};
+
 use super::keys::Key;
 use super::reject::Reject;
 use crate::clock::Timestamp;
 
 /// A person in the directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct User {
     /// 32 hexadecimal digits.
@@ -40,7 +43,8 @@ pub struct User {
 }
 
 /// A password, salted and hashed. The real server takes argon2, whose cost nobody can see in virtual time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Password {
     salt: [u8; 16],
     mac: [u8; 32],
@@ -158,7 +162,8 @@ impl User {
 }
 
 /// All users, oldest first. There are few of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Users {
     rows: Vec<User>,
     turns: u64,
@@ -253,7 +258,7 @@ impl Users {
     pub(crate) fn take_turn(&mut self, now: Timestamp, fits: impl Fn(&User) -> bool) -> Option<&User> {
         let waiting = self.rows.iter_mut().filter(|user| user.active && fits(user));
         let user = waiting.min_by_key(|user| (user.last_assigned_at, user.turn, user.created_at))?;
-        self.turns += 1;
+        self.turns = self.turns.saturating_add(1);
         user.last_assigned_at = Some(now);
         user.turn = self.turns;
         Some(user)

@@ -16,11 +16,14 @@ mod grpc;
 mod health;
 mod page;
 mod reflection;
+mod state;
 mod verdicts;
 
 use std::fmt;
 use std::io;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use awaithumans_temporal::PAYLOAD_KEY_VARIABLE;
@@ -29,11 +32,13 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::human;
+use crate::human::{self, Snapshot};
 use crate::io::{Delivery, Driver, Grace, Network, router, time_of_day};
 use crate::temporal::{HandOut, SearchAttributeType};
 use crate::testkit::{NAMESPACE, TEST_ADMIN_TOKEN, TEST_PAYLOAD_KEY};
 use crate::world::World;
+
+use state::StateFile;
 
 pub use verdicts::Verdicts;
 
@@ -83,6 +88,9 @@ pub struct Options {
     pub verifier: Verdicts,
     /// Search attributes that the namespace `default` has from the start.
     pub search_attributes: Vec<(String, SearchAttributeType)>,
+    /// The file that keeps awaithumans' state from one start to the next. It is read at the start if it is there, and written when that
+    /// state has changed and at the end.
+    pub state: Option<PathBuf>,
     /// Settings of Temporal's dynamic configuration.
     pub dynamic_config: Vec<(String, serde_json::Value)>,
     /// How long the namespace `default` keeps what has ended; for ever if it isn't said.
@@ -111,6 +119,7 @@ impl Default for Options {
             variables: Vec::new(),
             verifier: Verdicts::default(),
             search_attributes: Vec::new(),
+            state: None,
             dynamic_config: Vec::new(),
             retention: None,
         }
@@ -173,6 +182,7 @@ pub struct Server {
     awaithumans: TcpListener,
     ui: TcpListener,
     time: Time,
+    state: Option<Arc<StateFile>>,
     ready: Ready,
 }
 
@@ -180,7 +190,8 @@ impl Server {
     /// Takes the ports and makes the world. Clients may connect from now on; they are answered by [`Self::run`].
     ///
     /// # Errors
-    /// If a port can't be taken, a real awaithumans wouldn't start with its variables, or a setting can't be set.
+    /// If a port can't be taken, a real awaithumans wouldn't start with its variables, a setting can't be set, or the state can't be read or
+    /// written. A file that can't be read is left as it is.
     pub async fn bind(options: Options) -> io::Result<Self> {
         let temporal = listen("Temporal", options.temporal_port).await?;
         let awaithumans = listen("awaithumans", options.awaithumans_port).await?;
@@ -193,7 +204,8 @@ impl Server {
             config.started_at = time_of_day();
         }
         let (admin_token, public_url) = (config.admin_token.clone(), config.public_url.clone());
-        let mut world = World::new(options.seed, HandOut::Parallel, config);
+        let (state, snapshot) = options.state.as_deref().map(StateFile::open).transpose()?.unzip();
+        let mut world = world(options.seed, config, snapshot.flatten())?;
         let setup_token = world.human().setup_token().unwrap_or_default();
         let ready = Ready {
             temporal: temporal.local_addr()?.to_string(),
@@ -222,6 +234,10 @@ impl Server {
         if options.time != Time::Manual {
             driver.follow_wall_clock();
         }
+        if let Some(state) = &state {
+            // Now, so that a place that can't be written is found before anything is lost.
+            state.save(&driver)?;
+        }
         Ok(Self {
             driver,
             outgoing,
@@ -229,6 +245,7 @@ impl Server {
             awaithumans,
             ui,
             time: options.time,
+            state: state.map(Arc::new),
             ready,
         })
     }
@@ -243,6 +260,10 @@ impl Server {
     /// # Errors
     /// If a listening socket breaks.
     pub async fn run(self) -> io::Result<()> {
+        let _saves_at_the_end = self
+            .state
+            .clone()
+            .map(|state| state.save_at_the_end(self.driver.clone()));
         let human = axum::serve(self.awaithumans, router(self.driver.clone()));
         let control = control::Control::new(self.driver.clone(), self.time);
         let page = axum::serve(self.ui, page::router(&self.ready, control.clone()));
@@ -252,6 +273,7 @@ impl Server {
             ended = page.into_future() => ended,
             () = Network::default().run(self.driver.clone(), self.outgoing) => Ok(()),
             () = control.end_holds() => Ok(()),
+            () = state::keep(self.driver.clone(), self.state) => Ok(()),
             () = keep_time(self.driver.clone(), self.time) => Ok(()),
         }
     }
@@ -261,6 +283,18 @@ impl Server {
 async fn keep_time(driver: Driver, time: Time) {
     clock::run(driver, time).await;
     std::future::pending().await
+}
+
+fn world(seed: u64, mut config: human::Config, snapshot: Option<Snapshot>) -> io::Result<World> {
+    let Some(snapshot) = snapshot else {
+        return Ok(World::new(seed, HandOut::Parallel, config));
+    };
+    // Time goes on: a server whose time was moved may be ahead of the wall clock.
+    config.started_at = config.started_at.max(snapshot.taken_at());
+    let mut world = World::new(seed, HandOut::Parallel, config);
+    let (human, now, journal) = world.human_mut();
+    human.restore(now, journal, snapshot).map_err(io::Error::other)?;
+    Ok(world)
 }
 
 /// The variables of a server that was told nothing, and those that it was told.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use awaithumans_temporal::wire::json::Json;
 
 use crate::clock::Timestamp;
-use crate::human::{Delivery, Human, Matcher, Notification, Task, User, Verdict};
+use crate::human::{Delivery, Human, Matcher, Notification, RestoreError, Snapshot, Task, User, Verdict};
 use crate::io::Driver;
 use crate::journal::Journal;
 
@@ -110,6 +110,30 @@ impl Humans {
     /// The server restarts: what it holds in its database stays, what it only remembers is gone.
     pub fn restart_server(&self) {
         self.with(|human, now, journal| human.restart(now, journal));
+    }
+
+    /// The server's state, as a value that serde can write: for a test that begins where another one ended.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use awaithumans_testkit::{Testkit, human::Snapshot};
+    ///
+    /// let kit = Testkit::start().await;
+    /// let written = serde_json::to_string(&kit.humans().snapshot()).unwrap();
+    /// let read: Snapshot = serde_json::from_str(&written).unwrap();
+    /// Testkit::start().await.humans().restore(read).unwrap();
+    /// # }
+    /// ```
+    pub fn snapshot(&self) -> Snapshot {
+        self.driver.read(|world| world.human().snapshot(world.now()))
+    }
+
+    /// Puts a state in the place of the server's and restarts it: see [`Human::restore`].
+    ///
+    /// # Errors
+    /// If the snapshot was taken at a moment that hasn't come yet.
+    pub fn restore(&self, snapshot: Snapshot) -> Result<(), RestoreError> {
+        self.with(|human, now, journal| human.restore(now, journal, snapshot))
     }
 
     fn with<T>(&self, body: impl FnOnce(&mut Human, Timestamp, &mut Journal) -> T) -> T {

@@ -315,7 +315,8 @@ fn canonical(provider: &str) -> String {
 }
 
 /// A verdict as the task keeps it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct VerifierResult {
     /// Whether the answer was accepted.
@@ -323,6 +324,7 @@ pub struct VerifierResult {
     /// Why, in words for the person.
     pub reason: String,
     /// What the language model made of the answer, or `null`. awaithumans 0.1.12 only shows it.
+    #[serde(with = "super::state::json_text")]
     pub parsed_response: Json,
 }
 

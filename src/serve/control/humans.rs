@@ -1,5 +1,7 @@
 //! `/_testkit/v1/humans`: scripted people, verdicts, and what happens to the server at once.
 
+use std::time::Duration;
+
 use awaithumans_temporal::wire::json::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -15,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::human::{Human, Matcher, SOMEBODY, Verdict, Verifier};
 use crate::journal::Journal;
 
-const HUMANS_FIX: &str = "send one of person, verifier, now, server and forget, each as docs/control-api.md has it: \
+const HUMANS_FIX: &str = "send one of person, verifier, verifier_lacks, now, server and forget, each as docs/control-api.md has it: \
                           {\"person\": {\"matches\": \"any\", \"does\": {\"complete\": {\"approved\": true}}}}";
 
 /// What is to happen.
@@ -24,6 +26,7 @@ const HUMANS_FIX: &str = "send one of person, verifier, now, server and forget, 
 enum Instruction {
     Person(Person),
     Verifier(VerifierLine),
+    VerifierLacks(Lacks),
     Now(Now),
     Server(Server),
     Forget(Forget),
@@ -68,14 +71,33 @@ struct VerifierLine {
     says: Says,
     #[serde(default)]
     to: To,
+    #[serde(default)]
+    after_seconds: Seconds,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Says {
     Pass(String),
+    Parsed(Parsed),
     Reject(String),
     Outage(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parsed {
+    reason: String,
+    parsed_response: Value,
+}
+
+/// What the server's installation is without.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Lacks {
+    Sdk(Provider),
+    AllSdks,
+    Variable(String),
 }
 
 /// For which answers.
@@ -136,12 +158,21 @@ struct Answer(Json);
 
 impl<'de> Deserialize<'de> for Answer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        match Json::parse(raw.get().as_bytes()) {
-            Ok(answer) if answer.is_object() => Ok(Self(answer)),
-            Ok(_) => Err(D::Error::custom("an answer is an object")),
-            Err(error) => Err(D::Error::custom(error)),
+        match Value::deserialize(deserializer)? {
+            Value(answer) if answer.is_object() => Ok(Self(answer)),
+            Value(_) => Err(D::Error::custom("an answer is an object")),
         }
+    }
+}
+
+/// Any value, as Python reads it.
+#[derive(Debug)]
+struct Value(Json);
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Json::parse(raw.get().as_bytes()).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -194,6 +225,7 @@ fn carry_out(
             return Ok(Some(before.saturating_sub(human.unplanned_tasks())));
         }
         Instruction::Verifier(line) => line.instruct(human.verifier()),
+        Instruction::VerifierLacks(lacks) => lacks.instruct(human.verifier()),
         Instruction::Now(act) => act.carry_out(human, now, journal)?,
         Instruction::Server(Server::Stop) => human.stop(now, journal),
         Instruction::Server(Server::Start) => human.start(now, journal),
@@ -236,13 +268,34 @@ impl VerifierLine {
     fn instruct(self, verifier: &mut Verifier) {
         let verdict = match self.says {
             Says::Pass(reason) => Verdict::Pass(reason),
+            Says::Parsed(Parsed {
+                reason,
+                parsed_response: Value(parsed_response),
+            }) => Verdict::Parsed {
+                reason,
+                parsed_response,
+            },
             Says::Reject(reason) => Verdict::Reject(reason),
             Says::Outage(detail) => Verdict::Outage(detail),
+        };
+        let verdict = match self.after_seconds.0 {
+            Duration::ZERO => verdict,
+            delay => verdict.after(delay),
         };
         match self.to {
             To::Default => verifier.by_default(verdict),
             To::Next => verifier.next(verdict),
             To::Provider(Provider(name)) => verifier.of_provider(&name, verdict),
+        };
+    }
+}
+
+impl Lacks {
+    fn instruct(self, verifier: &mut Verifier) {
+        match self {
+            Self::Sdk(Provider(name)) => verifier.missing_sdk(&name),
+            Self::AllSdks => verifier.missing_sdks(),
+            Self::Variable(name) => verifier.missing_variable(&name),
         };
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! - `clock.rs`: what time it is, and moving it; `hold.rs`: stopping it
 //! - `humans.rs`: scripted people, verdicts, and what happens to the server at once
-//! - `journal.rs`: what has happened
+//! - `inbox.rs`: what people were told; `journal.rs`: what has happened
 //! - `body.rs`, `seconds.rs`: requests are parsed here; `problem.rs`: every refusal; `guard.rs`: who may ask at all
 
 mod body;
@@ -12,6 +12,7 @@ mod clock;
 mod guard;
 mod hold;
 mod humans;
+mod inbox;
 mod journal;
 mod problem;
 mod seconds;
@@ -66,6 +67,7 @@ pub(super) fn router(control: Control) -> Router {
         .route("/_testkit/v1/clock/hold", post(hold::take))
         .route("/_testkit/v1/clock/hold/{id}", delete(hold::release))
         .route("/_testkit/v1/humans", post(humans::instruct))
+        .route("/_testkit/v1/humans/inbox", get(inbox::read))
         .route("/_testkit/v1/journal", get(journal::read))
         .with_state(control)
 }

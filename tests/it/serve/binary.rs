@@ -11,7 +11,7 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::workflow_serv
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
-fn command(arguments: &[&str]) -> Command {
+pub(super) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_awaithumans-testkit"));
     command
         .args(arguments)
@@ -24,7 +24,7 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-const ANY_PORTS: [&str; 7] = [
+pub(super) const ANY_PORTS: [&str; 7] = [
     "serve",
     "--temporal-port",
     "0",
@@ -34,14 +34,14 @@ const ANY_PORTS: [&str; 7] = [
     "0",
 ];
 
-async fn ready_line(child: &mut Child) -> serde_json::Value {
+pub(super) async fn ready_line(child: &mut Child) -> serde_json::Value {
     let stdout = child.stdout.as_mut().expect("it is piped");
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line).await.unwrap();
     serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
 }
 
-fn text<'a>(ready: &'a serde_json::Value, field: &str) -> &'a str {
+pub(super) fn text<'a>(ready: &'a serde_json::Value, field: &str) -> &'a str {
     ready[field].as_str().unwrap_or_else(|| panic!("{field} in {ready}"))
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{queue, raw, served, spawn};
 
 /// Sends a request on a connection of its own; gives status and body.
-async fn send(method: &str, address: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+pub(super) async fn send(method: &str, address: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
@@ -194,6 +194,31 @@ async fn scripted_people_and_verdicts_decide_what_becomes_of_tasks() {
         (&json!("rejected"), &json!("vague"))
     );
 
+    // A provider without its key gives no verdict, and one that takes its time ends with it.
+    instruct(json!({"verifier_lacks": {"variable": "OPENAI_API_KEY"}})).await;
+    let openai = json!({"verifier_config": {"provider": "openai", "instructions": "x"}, "timeout_seconds": 86_400});
+    let keyless = create(&ready, "keyless", &openai).await;
+    let act = json!({"now": {"task": {"id": keyless}, "does": {"complete": {}}}}).to_string();
+    let (_, refused) = control(&ready, "POST", "/humans", &act).await;
+    assert!(
+        refused["message"]
+            .as_str()
+            .unwrap()
+            .contains("VERIFIER_API_KEY_MISSING"),
+        "{refused}"
+    );
+    let slow = create(&ready, "slow", &verified).await;
+    let parsed = json!({"reason": "read", "parsed_response": [1, {"a": null}]});
+    instruct(json!({"verifier": {"says": {"parsed": parsed}, "to": "next", "after_seconds": 2}})).await;
+    instruct(json!({"now": {"task": {"id": slow}, "does": {"complete": {}}}})).await;
+    assert_eq!(task(&slow).await["status"], "created");
+    advance(&ready, 2).await;
+    let slow = task(&slow).await;
+    assert_eq!(
+        (&slow["status"], &slow["verifier_result"]["parsed_response"]),
+        (&json!("completed"), &json!([1, {"a": null}]))
+    );
+
     // At once, by key or id; the next verdict only counts for one answer.
     instruct(json!({"verifier": {"says": {"outage": "no credit"}, "to": "next"}})).await;
     let act = json!({"now": {"task": {"key": "judged"}, "does": {"complete": {"x": 1}}}}).to_string();
@@ -302,6 +327,42 @@ async fn a_worker_that_keeps_its_task_is_reported_and_time_stays() {
         "{busy}"
     );
     assert_eq!(busy["now"], "2026-01-01T00:00:00Z");
+}
+
+#[tokio::test]
+async fn the_inbox_shows_what_people_were_told_and_its_links_work() {
+    let ready = served(Time::Manual).await;
+    let identity = json!({
+        "id": "main", "display_name": "Main", "from_email": "robot@example.com", "transport": "noop", "transport_config": {},
+    });
+    let (status, made) = human(&ready, "POST", "/api/channels/email/identities", &identity).await;
+    assert!(status < 300, "{made}");
+    let switch = json!({
+        "notify": ["email:dana@example.com"],
+        "response_schema": {"type": "object", "properties": {"approved": {"type": "boolean"}}},
+        "form_definition": {"fields": [{"kind": "switch", "name": "approved", "label": "Approve?"}]},
+    });
+    let id = create(&ready, "k", &switch).await;
+    let (status, inbox) = control(&ready, "GET", "/humans/inbox", "").await;
+    assert_eq!(status, 200, "{inbox}");
+    let told = &inbox["notifications"][0];
+    assert_eq!(
+        (&told["channel"], &told["recipient"], &told["task_id"], &told["failure"]),
+        (&json!("email"), &json!("dana@example.com"), &json!(id), &Value::Null),
+        "{inbox}"
+    );
+    let (_, rest) = control(&ready, "GET", "/humans/inbox?since=1", "").await;
+    assert_eq!(rest, json!({"notifications": [], "next": 1, "more": false}));
+
+    let link = told["magic_links"][0]["url"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{inbox}"));
+    let path = link
+        .strip_prefix(&ready.awaithumans)
+        .unwrap_or_else(|| panic!("{link}"));
+    assert_eq!(ask_awaithumans(&ready, "POST", path, "").await.0, 200);
+    let (_, task) = human(&ready, "GET", &format!("/api/tasks/{id}"), &Value::Null).await;
+    assert_eq!(task["status"], "completed");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod control;
 mod control_docs;
 mod grpc;
 mod long_poll;
+mod state;
 mod test_service;
 mod workflow;
 

@@ -79,10 +79,10 @@ impl Cell {
         let lines = human.store.audit_trail(&self.task_id).iter();
         let columns = lines.map(|line| {
             [
-                Some(line.entry.action),
+                Some(line.entry.action.as_ref()),
                 line.from_status.map(|status| status.as_str()),
                 Some(line.entry.to_status.as_str()),
-                Some(line.entry.actor_type),
+                Some(line.entry.actor_type.as_ref()),
                 line.entry.channel.as_deref(),
             ]
         });
