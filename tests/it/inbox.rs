@@ -178,7 +178,7 @@ async fn what_was_not_sent_says_why_here_and_in_the_audit_trail() {
         .map(|message| {
             (
                 message.recipient.as_str(),
-                message.failure.as_ref().map(|failure| failure.reason),
+                message.failure.as_ref().map(|failure| failure.reason.as_ref()),
             )
         })
         .collect();
