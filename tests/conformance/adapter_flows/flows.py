@@ -11,7 +11,8 @@ from awaithumans.utils.webhook_signing import sign_body
 from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from stage import ADMIN_TOKEN, SECOND_WORKER, until
+from parties import ADMIN_TOKEN, until
+from stage import SECOND_WORKER
 from workflow import Flow, Params
 
 FLOWS = {}
@@ -304,7 +305,7 @@ def refused(name, workflow_id, **params):
             pending = (await it.handle.describe()).raw_description.pending_activities
             return pending and pending[0].attempt == 5 and pending
 
-        pending = await it.stage.pass_time_until(fourth_attempt_failed, "the fifth attempt", at_most=8)
+        pending = await it.stage.pass_time_until(fourth_attempt_failed, "the fifth attempt", at_most=12)
         it.facts["pending_after_8_s"] = [seen_of(activity) for activity in pending]
 
 

@@ -4,70 +4,33 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 import warnings
 from datetime import timedelta
 
-import uvicorn
 from awaithumans.adapters.temporal import awaithumans_create_task, dispatch_signal
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import HTTPException, Request
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.testservice.v1 import SleepRequest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from parties import LIMIT, Awaithumans, Local, refusal, until
+
 HERE = pathlib.Path(__file__).resolve().parent
-# What the recordings were made with.
-PAYLOAD_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-ADMIN_TOKEN = "golden-admin-token-0123456789"
-# For our server, and for the adapter's receiving half in here.
-os.environ.update(AWAITHUMANS_PAYLOAD_KEY=PAYLOAD_KEY, AWAITHUMANS_ADMIN_API_TOKEN=ADMIN_TOKEN)
 # As long as the recorded ones, so that histories are of the same size.
 CLIENT, WORKER, SECOND_WORKER = "1001@me", "1002@me", "1003@me"
 # Else the SDK makes it of what the process has loaded, and the two halves of a worker would be of two builds.
 BUILD = "5eed" * 8
-# In real time: what takes longer hangs.
-LIMIT = 30
 
 
-async def until(look, what):
-    """Waits, in real time, until the look gives something."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LIMIT):
-            while not (found := await look()):
-                await asyncio.sleep(0.01)
-            return found
-    raise AssertionError(f"waited {LIMIT} s for {what}")
-
-
-@contextlib.contextmanager
-def served(executable):
-    """Our server on free ports, for as long as the block runs; gives its ready line."""
-    command = [executable, "serve", "--temporal-port=0", "--awaithumans-port=0", "--ui-port=0", "--time=skip", "--verifier=answer"]
-    # Its log goes to our stderr.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        ready = process.stdout.readline()
-        if not ready:
-            sys.exit("our server ended before it was ready")
-        yield json.loads(ready)
-        if process.poll() is not None:
-            sys.exit(f"our server ended with {process.returncode} while the flows ran")
-    finally:
-        process.terminate()
-        process.wait()
-
-
-class Stage:
+class Stage(Awaithumans):
     def __init__(self, ready):
-        self.temporal, self.awaithumans = ready["temporal"], ready["awaithumans"]
+        super().__init__(ready["awaithumans"], ready["ui"])
+        self.temporal = ready["temporal"]
         self.client = None
         self.receiver = Receiver(self)
         self.gate = Gate(self)
@@ -76,10 +39,6 @@ class Stage:
         self.golden = None
         # What dispatch.json has and flows have played.
         self.dispatched = set()
-        # A port that is taken, so that nobody listens there.
-        self.taken = socket.socket()
-        self.taken.bind(("127.0.0.1", 0))
-        self.nobody = f"http://127.0.0.1:{self.taken.getsockname()[1]}"
 
     @contextlib.asynccontextmanager
     async def opened(self):
@@ -109,58 +68,6 @@ class Stage:
             if found := await look():
                 return found
         raise AssertionError(f"{what} didn't come in {at_most} s")
-
-    # ---- awaithumans ----
-
-    async def api(self, method, path, body=None):
-        return await asyncio.to_thread(self._api, method, path, body)
-
-    def _api(self, method, path, body):
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": "application/json"}
-        request = urllib.request.Request(self.awaithumans + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=LIMIT) as answer:
-                return answer.status, json.loads(answer.read())
-        except urllib.error.HTTPError as answer:
-            return answer.code, json.loads(answer.read())
-
-    async def task(self, key):
-        """The task with this idempotency key, as soon as it is there."""
-
-        async def look():
-            _, tasks = await self.api("GET", "/api/tasks?limit=200")
-            return next((task for task in tasks if task["idempotency_key"] == key), None)
-
-        return await until(look, f"task {key}")
-
-    async def deliveries(self, task):
-        _, rows = await self.api("GET", "/api/admin/webhook-deliveries?limit=500")
-        return [row for row in rows if row["task_id"] == task["id"]]
-
-
-class Local:
-    """An HTTP server of ours on any free port."""
-
-    def __init__(self):
-        self.app = FastAPI()
-        self.url = None
-
-    @contextlib.asynccontextmanager
-    async def served(self):
-        server = uvicorn.Server(uvicorn.Config(self.app, host="127.0.0.1", port=0, log_level="critical"))
-        running = asyncio.create_task(server.serve())
-
-        async def started():
-            return server.started
-
-        await until(started, "a port")
-        self.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        try:
-            yield
-        finally:
-            server.should_exit = True
-            await running
 
 
 class Receiver(Local):
@@ -197,16 +104,6 @@ class Receiver(Local):
 
     async def answered(self, workflow_id, times=1):
         return len([receipt for receipt in self.receipts(workflow_id) if "answered" in receipt]) >= times
-
-
-def refusal(error):
-    """The status that the documentation's receiver answers with, and the error as the recording has it."""
-    kind = type(error)
-    if isinstance(error, PermissionError):
-        return 401, f"{kind.__name__}: {error}"
-    if isinstance(error, ValueError):
-        return 400, f"{kind.__name__}: {error}"
-    return 500, f"{kind.__module__}.{kind.__name__}: {error}"
 
 
 class Gate(Local):
