@@ -53,7 +53,7 @@ async def play_all(ready, recorded, dispatches, flags):
     async with Stage(ready).opened() as stage:
         stage.golden = await stage.worker()
         if not flags.names:
-            # Before workers are killed: their sticky queues are left with tasks, for which time waits a while before it jumps.
+            # Before workers are killed: what is left for them makes time wait a while before it jumps (DESIGN.md, Not there yet).
             slow = await too_slow(stage)
             failed, passed = failed + slow, passed + (not slow)
         for name, (workflow_id, play) in FLOWS.items():
