@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use awaithumans_testkit::SearchAttributeType;
+use awaithumans_testkit::human::Timing;
 use awaithumans_testkit::serve::{Options, Server, Time, Verdicts, duration};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
@@ -50,6 +51,9 @@ struct Serve {
     /// What awaithumans' verifier says of people's answers, for tasks that have one.
     #[arg(long, value_enum, default_value_t)]
     verifier: Verdicts,
+    /// When awaithumans does what is due: at the next of its ticks, every 5 s as the real one, or exactly then.
+    #[arg(long, value_enum, default_value_t)]
+    timing: Timing,
     /// A search attribute that the namespace `default` has from the start, as often as needed: `CustomerId=Keyword`.
     #[arg(long, value_name = "NAME=TYPE", value_parser = search_attribute)]
     search_attribute: Vec<(String, SearchAttributeType)>,
@@ -117,6 +121,7 @@ fn options(serve: Serve) -> Options {
         search_attributes: serve.search_attribute,
         dynamic_config: serve.dynamic_config_value,
         retention: serve.retention,
+        timing: serve.timing,
         variables: environment(),
     }
 }

@@ -6,7 +6,7 @@ use awaithumans_temporal::wire::json::Json;
 use awaithumans_temporal::{PayloadKey, PayloadKeyError};
 
 use super::notify::EmailDefaults;
-use super::{Profile, Signer, api, python};
+use super::{Profile, Signer, Timing, api, python};
 use crate::clock::Timestamp;
 
 /// What all of awaithumans' variables begin with. Case doesn't matter in their names.
@@ -40,6 +40,8 @@ pub struct Config {
     pub email: EmailDefaults,
     /// A bot token of a Slack workspace. Nothing is sent there: messages land in the inbox.
     pub slack_bot_token: Option<String>,
+    /// Whether its schedulers tick, as the real ones do.
+    pub timing: Timing,
     /// When the server was started: its schedulers tick every [`Profile::TICK`] from then on.
     pub started_at: Timestamp,
 }
@@ -61,6 +63,7 @@ impl Config {
             environment: "development".to_owned(),
             email: EmailDefaults::default(),
             slack_bot_token: None,
+            timing: Timing::default(),
             started_at: Timestamp::EPOCH_OF_TESTS,
         }
     }

@@ -56,7 +56,7 @@ pub use outbox::{
     RETRY_MAX_AGE,
 };
 pub use people::{Matcher, On, People, SOMEBODY};
-pub use profile::Profile;
+pub use profile::{Profile, Timing};
 pub(crate) use send::request as callback_request;
 pub use state::{RestoreError, Snapshot};
 pub use task::{Status, Task};

@@ -285,12 +285,12 @@ impl Outbox {
         }
     }
 
-    /// Whether a tick that took something has just ended: the scheduler rests for [`Profile::TICK`] from then on.
-    pub(crate) fn end_tick(&mut self, now: Timestamp) -> bool {
+    /// Whether a tick that took something has just ended: the scheduler rests from then on.
+    pub(crate) fn end_tick(&mut self, now: Timestamp, rest: Duration) -> bool {
         let has_ended = self.is_ticking && self.in_flight.is_none() && self.batch.is_empty();
         if has_ended {
             self.is_ticking = false;
-            self.not_before = now + Profile::TICK;
+            self.not_before = now + rest;
         }
         has_ended
     }
@@ -445,7 +445,10 @@ mod tests {
         assert_eq!(sent.len(), BATCH_SIZE);
         assert!(sent.is_sorted());
         let later = START + Duration::from_secs(3);
-        assert_eq!((outbox.end_tick(later), outbox.end_tick(later)), (true, false));
+        assert_eq!((
+                outbox.end_tick(later, Profile::TICK),
+                outbox.end_tick(later, Profile::TICK)
+            ), (true, false));
         assert_eq!(outbox.next_due(), Some(later + Profile::TICK));
     }
 

@@ -30,3 +30,25 @@ impl Profile {
         self == Self::V0_1_12
     }
 }
+
+/// When the server does what is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serve", derive(clap::ValueEnum))]
+#[non_exhaustive]
+pub enum Timing {
+    /// At the next tick of its schedulers, which come every 5 s ([`Profile::TICK`]): as the real server.
+    #[default]
+    Ticks,
+    /// At the moment at which it is due: a task times out to the second, and callbacks leave at once, as many as there are.
+    Exact,
+}
+
+impl Timing {
+    /// The time between two ticks; none if there are no ticks.
+    pub(crate) fn tick(self) -> Duration {
+        match self {
+            Self::Ticks => Profile::TICK,
+            Self::Exact => Duration::ZERO,
+        }
+    }
+}

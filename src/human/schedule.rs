@@ -57,7 +57,7 @@ impl Human {
 
     /// Sets the timer of an open task's timeout, which passes at `due`: the scheduler sees that at a tick.
     pub(super) fn set_expiry(&mut self, now: Timestamp, task_id: &str, due: Timestamp) {
-        let tick = tick_from(self.ticks.timeouts, due.max(now));
+        let tick = tick_from(self.ticks.timeouts, due.max(now), self.config.timing.tick());
         let task_id = task_id.to_owned();
         let timer = Timer::Expire {
             task_id: task_id.clone(),
@@ -73,13 +73,14 @@ impl Human {
         if let Some(before) = self.webhook_tick.take() {
             self.timers.cancel(before);
         }
-        if self.outbox.end_tick(now) {
+        let tick = self.config.timing.tick();
+        if self.outbox.end_tick(now, tick) {
             // It sleeps between the end of a tick and the next one: a slow receiver shifts all that come after.
             self.ticks.webhooks = now;
         }
         if let Some(due) = self.outbox.next_due() {
-            let tick = tick_from(self.ticks.webhooks, due.max(now));
-            self.webhook_tick = Some(self.timers.set(tick, Timer::WebhookTick));
+            let due = tick_from(self.ticks.webhooks, due.max(now), tick);
+            self.webhook_tick = Some(self.timers.set(due, Timer::WebhookTick));
         }
     }
 
@@ -150,10 +151,10 @@ impl Ticks {
     }
 }
 
-/// The first tick at a time or after it, of a scheduler that ticks since `start`.
-fn tick_from(start: Timestamp, time: Timestamp) -> Timestamp {
-    let past = time.since(start).as_nanos() % Profile::TICK.as_nanos();
-    let rest = if past == 0 { 0 } else { Profile::TICK.as_nanos() - past };
+/// The first tick at a time or after it, of a scheduler that ticks since `start`; the time itself if there are no ticks.
+fn tick_from(start: Timestamp, time: Timestamp, tick: Duration) -> Timestamp {
+    let past = time.since(start).as_nanos().checked_rem(tick.as_nanos()).unwrap_or(0);
+    let rest = if past == 0 { 0 } else { tick.as_nanos() - past };
     time.max(start) + Duration::from_nanos(u64::try_from(rest).unwrap_or(u64::MAX))
 }
 

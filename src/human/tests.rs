@@ -127,6 +127,28 @@ impl World {
     }
 }
 
+#[test]
+fn without_ticks_all_is_done_when_it_is_due() {
+    let mut world = world(Profile::V0_1_12);
+    world.human.config.timing = Timing::Exact;
+    world.now += Duration::from_millis(1_234);
+    let created = world.now;
+    let ids: Vec<String> = (0..60)
+        .map(|number| world.create(&format!("key-{number}"), &json!({"timeout_seconds": 60})))
+        .collect();
+    for id in &ids[1..] {
+        let answer = json!({"response": {}});
+        assert_eq!(world.ask("POST", &format!("/api/tasks/{id}/complete"), &answer).0, 200);
+    }
+    world.receiver = |sent| DeliveryOutcome::Answered(if sent == 0 { 503 } else { 200 });
+    world.advance_to(created);
+    assert_eq!(world.callbacks.len(), 59, "more than a tick would take");
+
+    world.advance_to(created + seconds(60));
+    assert_eq!(world.status(&ids[0]), Status::TimedOut);
+    assert_eq!(world.callbacks.len(), 61, "one was tried again after 30 s, the last told of the timeout");
+}
+
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }

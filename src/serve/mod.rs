@@ -32,7 +32,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::human::{self, Snapshot};
+use crate::human::{self, Snapshot, Timing};
 use crate::io::{Delivery, Driver, Grace, Network, router, time_of_day};
 use crate::temporal::{HandOut, SearchAttributeType};
 use crate::testkit::{NAMESPACE, TEST_ADMIN_TOKEN, TEST_PAYLOAD_KEY};
@@ -95,6 +95,8 @@ pub struct Options {
     pub dynamic_config: Vec<(String, serde_json::Value)>,
     /// How long the namespace `default` keeps what has ended; for ever if it isn't said.
     pub retention: Option<Duration>,
+    /// Whether awaithumans does what is due at the next of its ticks, as the real one, or at once.
+    pub timing: Timing,
 }
 
 /// A duration as Go writes it, with days: `90s`, `1h30m`, `3d`.
@@ -122,6 +124,7 @@ impl Default for Options {
             state: None,
             dynamic_config: Vec::new(),
             retention: None,
+            timing: Timing::default(),
         }
     }
 }
@@ -200,6 +203,7 @@ impl Server {
         let variables = with_defaults(&url, options.variables);
         let mut config = human::Config::from_variables(variables.iter().map(|(name, value)| (name, value)))
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        config.timing = options.timing;
         if options.time != Time::Manual {
             config.started_at = time_of_day();
         }

@@ -6,7 +6,7 @@ use awaithumans_temporal::{PayloadKey, WebhookKey};
 
 use super::{Testkit, connect, mover};
 use crate::clock::Timestamp;
-use crate::human::{self, Profile};
+use crate::human::{self, Profile, Timing};
 use crate::io::{Connection, Driver, Grace, Receiver};
 use crate::temporal::{HandOut, SearchAttributeType};
 use crate::world::World;
@@ -60,6 +60,7 @@ pub struct Builder {
     search_attributes: Vec<(String, SearchAttributeType)>,
     dynamic_config: Vec<(String, serde_json::Value)>,
     retention: Option<Duration>,
+    timing: Timing,
 }
 
 impl Default for Builder {
@@ -78,6 +79,7 @@ impl Default for Builder {
             search_attributes: Vec::new(),
             dynamic_config: Vec::new(),
             retention: None,
+            timing: Timing::default(),
         }
     }
 }
@@ -94,6 +96,13 @@ impl Builder {
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
+        self
+    }
+
+    /// Whether the fake awaithumans does what is due at the next of its ticks, every 5 s as the real one, or at once.
+    #[must_use]
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
         self
     }
 
@@ -201,6 +210,7 @@ pub(super) async fn build(builder: Builder) -> Testkit {
     let key = builder.payload_key.webhook_key();
     let mut config = human::Config::with_key(builder.payload_key.clone());
     config.profile = builder.profile;
+    config.timing = builder.timing;
     config.admin_token.clone_from(&builder.admin_token);
     config.public_url.clone_from(&builder.public_url);
     config.service_key.clone_from(&builder.service_key);
