@@ -88,7 +88,8 @@ impl Fake {
                 self.key.verify(request.body(), signature).expect("our own signature");
                 self.verified += 1;
                 let outcome = DeliveryOutcome::Answered(200);
-                self.human.handle_delivered(self.now, &mut self.journal, attempt, outcome);
+                self.human
+                    .handle_delivered(self.now, &mut self.journal, attempt, outcome);
             }
         }
         self.now = until;
@@ -152,7 +153,10 @@ fn many_open(criterion: &mut Criterion) {
         ("get", format!("/api/tasks/{some}")),
         ("list, first page", "/api/tasks".to_owned()),
         ("list, by status", "/api/tasks?status=created&limit=50".to_owned()),
-        ("list, a page in the middle", "/api/tasks?limit=50&offset=50000".to_owned()),
+        (
+            "list, a page in the middle",
+            "/api/tasks?limit=50&offset=50000".to_owned(),
+        ),
     ] {
         group.bench_function(BenchmarkId::from_parameter(name), |bench| {
             bench.iter(|| black_box(fake.call("GET", &path, String::new())));

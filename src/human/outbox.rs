@@ -445,10 +445,13 @@ mod tests {
         assert_eq!(sent.len(), BATCH_SIZE);
         assert!(sent.is_sorted());
         let later = START + Duration::from_secs(3);
-        assert_eq!((
+        assert_eq!(
+            (
                 outbox.end_tick(later, Profile::TICK),
                 outbox.end_tick(later, Profile::TICK)
-            ), (true, false));
+            ),
+            (true, false)
+        );
         assert_eq!(outbox.next_due(), Some(later + Profile::TICK));
     }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+#[cfg(test)]
+use super::Profile;
 use super::api;
-use super::{Act, Human, Output, Profile, Verdict, short};
+use super::{Act, Human, Output, Verdict, short};
 use crate::clock::{TimerKey, Timestamp};
 use crate::human::task::Event;
 use crate::journal::{Journal, Party};
@@ -134,7 +136,7 @@ impl Human {
     }
 }
 
-/// Since when each of the two schedulers ticks, every [`Profile::TICK`].
+/// Since when each of the two schedulers ticks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticks {
     timeouts: Timestamp,

@@ -45,7 +45,7 @@ impl Snapshot {
     }
 
     /// The same state, as of another moment.
-    pub(crate) fn as_of(mut self, moment: Timestamp) -> Self {
+    pub(crate) fn taken_as_of(mut self, moment: Timestamp) -> Self {
         self.taken_at = moment;
         self
     }

@@ -146,7 +146,11 @@ fn without_ticks_all_is_done_when_it_is_due() {
 
     world.advance_to(created + seconds(60));
     assert_eq!(world.status(&ids[0]), Status::TimedOut);
-    assert_eq!(world.callbacks.len(), 61, "one was tried again after 30 s, the last told of the timeout");
+    assert_eq!(
+        world.callbacks.len(),
+        61,
+        "one was tried again after 30 s, the last told of the timeout"
+    );
 }
 
 fn seconds(count: u64) -> Duration {

@@ -55,10 +55,10 @@ impl StateFile {
         }
         last.inputs = Some(inputs);
         let taken_at = snapshot.taken_at();
-        let snapshot = snapshot.as_of(Timestamp::default());
+        let snapshot = snapshot.taken_as_of(Timestamp::default());
         let state = serde_json::to_vec(&snapshot)?;
         if state != last.state {
-            self.write(&snapshot.as_of(taken_at))?;
+            self.write(&snapshot.taken_as_of(taken_at))?;
             last.state = state;
         }
         Ok(())

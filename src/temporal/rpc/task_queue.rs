@@ -172,7 +172,7 @@ fn describe_queue(
         name: format!("{PARTITION_PREFIX}{queue_type}"),
     });
     let is_sticky = engine.matching.is_sticky(&key);
-    let is_sticky = is_sticky.unwrap_or_else(|| matches!(partition, Partition::Sticky(_)));
+    let is_sticky = is_sticky.unwrap_or(matches!(partition, Partition::Sticky(_)));
     let stats = request
         .report_stats
         .then(|| engine.matching.stats(now, &key, Workers::All));
@@ -379,11 +379,7 @@ fn check_text(field: &str, value: &str, limit: usize) -> Result<(), Reject> {
 }
 
 fn check_weights(limit: usize, request: &wire::UpdateTaskQueueConfigRequest) -> Result<(), Reject> {
-    let set: BTreeMap<&str, f32> = request
-        .set_fairness_weight_overrides
-        .iter()
-        .map(|(key, weight)| (key.as_str(), *weight))
-        .collect();
+    let set: BTreeMap<&String, &f32> = BTreeMap::from_iter(&request.set_fairness_weight_overrides);
     let unset = &request.unset_fairness_weight_overrides;
     let count = set.len() + unset.len();
     if count > limit {
@@ -393,7 +389,7 @@ fn check_weights(limit: usize, request: &wire::UpdateTaskQueueConfigRequest) -> 
     }
     for (key, weight) in &set {
         check_fairness_key(key)?;
-        if *weight <= 0.0 {
+        if **weight <= 0.0 {
             return invalid(format!(
                 "invalid fairness weight weight for key {}: must be greater than zero",
                 quoted(key)
@@ -401,7 +397,7 @@ fn check_weights(limit: usize, request: &wire::UpdateTaskQueueConfigRequest) -> 
         }
     }
     unset.iter().try_for_each(|key| check_fairness_key(key))?;
-    match unset.iter().find(|key| set.contains_key(key.as_str())) {
+    match unset.iter().find(|key| set.contains_key(key)) {
         Some(key) => invalid(format!(
             "fairness weight override key {} present in both set and unset lists",
             quoted(key)

@@ -1,6 +1,6 @@
 //! `serve --state FILE`: what awaithumans had is there again, and a file that can't be read is left alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -21,7 +21,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(state: &PathBuf) -> Self {
+    async fn start(state: &Path) -> Self {
         let state = state.to_str().unwrap();
         let arguments = [&ANY_PORTS[..], &["--time", "manual", "--state", state]].concat();
         let mut child = command(&arguments).spawn().unwrap();

@@ -376,7 +376,6 @@ fn a_queue_is_described_by_its_default_build_id_and_by_others() {
                 ramp: None,
             }),
         })),
-        ..Default::default()
     };
     raw.call::<wire::UpdateWorkerVersioningRulesResponse>("UpdateWorkerVersioningRules", &insert)
         .unwrap();
