@@ -224,7 +224,7 @@ impl Engine {
             OperationId::OfRun {
                 run,
                 scheduled_event_id,
-            } => self.with_run(now, run, |run, context| {
+            } => self.with_run(now, self.run_to_complete(run, scheduled_event_id), |run, context| {
                 run.complete_nexus_operation(context, scheduled_event_id, request_id, completion)
             }),
             OperationId::Standalone(operation) => self.with_operation(now, operation, |operation, step| {
@@ -233,6 +233,18 @@ impl Engine {
         };
         told.unwrap_or_else(|| Err(Reject::NotFound("workflow execution not found".to_owned())))
             .map_err(|reject| refused("NOT_FOUND", &reject.message()))
+    }
+
+    /// The run that a completion is for. One that has closed may have been reset: then the workflow's latest run has the operation.
+    fn run_to_complete(&self, run: RunRef, scheduled_event_id: i64) -> RunRef {
+        let Some(named) = self.runs.get(run) else {
+            return run;
+        };
+        if named.is_running() && named.machines.nexus_operations.contains_key(&scheduled_event_id) {
+            return run;
+        }
+        let current = self.runs.current(&named.start.namespace, &named.start.workflow_id);
+        current.map_or(run, |current| current.run)
     }
 
     fn way(&self, operation: OperationId) -> Way {

@@ -101,6 +101,36 @@ impl Cancellation {
         }
     }
 
+    /// The history tells that the operation runs, so that the request goes out.
+    pub(crate) fn restore_scheduled(&mut self, requested_at: Timestamp) {
+        if let Some(next) = step(self.state, Input::Schedule) {
+            self.state = next;
+            self.requested_at = Some(requested_at);
+        }
+    }
+
+    /// The history tells what the handler said.
+    pub(crate) fn restore_answered(&mut self, at: Timestamp, outcome: Result<(), Option<Failure>>) {
+        let input = match outcome {
+            Ok(()) => Input::Succeed,
+            Err(_) => Input::Fail,
+        };
+        let Some(next) = step(self.state, input) else {
+            return;
+        };
+        self.state = next;
+        self.attempt = self.attempt.saturating_add(1);
+        self.last_attempt_at = Some(at);
+        self.last_attempt_failure = outcome.err().flatten();
+    }
+
+    /// After a reset: a request without an answer goes out again.
+    pub(crate) fn resume(&self, txn: &mut Txn<'_>, scheduled_event_id: i64) {
+        if self.state == State::Scheduled {
+            invoke(txn, scheduled_event_id);
+        }
+    }
+
     /// The wait before the next request is over.
     pub(crate) fn reschedule(&mut self, txn: &mut Txn<'_>, scheduled_event_id: i64) {
         if let Some(next) = step(self.state, Input::Reschedule) {

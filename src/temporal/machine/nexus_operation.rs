@@ -111,19 +111,7 @@ impl NexusOperation {
     /// The command `ScheduleNexusOperation`; it has been checked.
     pub(crate) fn schedule(txn: &mut Txn<'_>, attributes: history::NexusOperationScheduledEventAttributes) -> Self {
         let scheduled_event_id = txn.emit(attributes.clone());
-        let operation = Self {
-            state: State::Scheduled,
-            scheduled_event_id,
-            attributes: Box::new(attributes),
-            scheduled_at: txn.now,
-            started_at: None,
-            operation_token: String::new(),
-            attempt: 0,
-            last_attempt_at: None,
-            last_attempt_failure: None,
-            next_attempt_at: None,
-            cancellation: None,
-        };
+        let operation = Self::restore(attributes, scheduled_event_id, txn.now);
         if let Some(limit) = operation.schedule_to_close() {
             txn.set_timer(operation.timer(txn, NexusTimer::ScheduleToClose), txn.now + limit);
         }
@@ -132,6 +120,81 @@ impl NexusOperation {
         }
         operation.invoke(txn);
         operation
+    }
+
+    /// The history tells that it was scheduled.
+    pub(crate) fn restore(
+        attributes: history::NexusOperationScheduledEventAttributes,
+        scheduled_event_id: i64,
+        scheduled_at: Timestamp,
+    ) -> Self {
+        Self {
+            state: State::Scheduled,
+            scheduled_event_id,
+            attributes: Box::new(attributes),
+            scheduled_at,
+            started_at: None,
+            operation_token: String::new(),
+            attempt: 0,
+            last_attempt_at: None,
+            last_attempt_failure: None,
+            next_attempt_at: None,
+            cancellation: None,
+        }
+    }
+
+    /// The history tells that it goes on elsewhere. `false` if it did already.
+    pub(crate) fn restore_started(
+        &mut self,
+        started: &history::NexusOperationStartedEventAttributes,
+        started_at: Timestamp,
+    ) -> bool {
+        let Some(next) = step(self.state, Input::Start) else {
+            return false;
+        };
+        self.state = next;
+        self.record_attempt(started_at);
+        self.started_at = Some(started_at);
+        self.operation_token
+            .clone_from(match started.operation_token.is_empty() {
+                #[expect(deprecated, reason = "the token has an older name too")]
+                true => &started.operation_id,
+                false => &started.operation_token,
+            });
+        if let Some(cancellation) = self.cancellation.as_mut() {
+            cancellation.restore_scheduled(started_at);
+        }
+        true
+    }
+
+    /// The history tells that the workflow wanted it to end.
+    pub(crate) fn restore_cancel_request(&mut self, requested_event_id: i64, requested_at: Timestamp) {
+        let mut cancellation = Cancellation::new(requested_event_id);
+        if self.state == State::Started {
+            cancellation.restore_scheduled(requested_at);
+        }
+        self.cancellation = Some(cancellation);
+    }
+
+    /// After a reset: its clocks run on from where they were, and what waits for an answer is asked again.
+    pub(crate) fn resume(&self, txn: &mut Txn<'_>) {
+        let mut wind = |clock: NexusTimer, from: Timestamp, limit: Option<Duration>| {
+            if let Some(limit) = limit {
+                txn.set_timer(self.timer(txn, clock), (from + limit).max(txn.now));
+            }
+        };
+        wind(NexusTimer::ScheduleToClose, self.scheduled_at, self.schedule_to_close());
+        match self.started_at {
+            None => wind(NexusTimer::ScheduleToStart, self.scheduled_at, self.schedule_to_start()),
+            // Other than at the start itself, a cancellation doesn't keep this clock from running.
+            Some(started_at) => wind(NexusTimer::StartToClose, started_at, self.start_to_close()),
+        }
+        if self.state == State::Scheduled {
+            self.invoke(txn);
+        }
+        if let Some(cancellation) = &self.cancellation {
+            cancellation.resume(txn, self.scheduled_event_id);
+        }
     }
 
     /// The answer to the request. `false` if it comes too late to mean anything.
@@ -260,7 +323,7 @@ impl NexusOperation {
 
     /// What is left of start-to-close; the whole of it before the start.
     pub(crate) fn left_of_run(&self, now: Timestamp) -> Option<Duration> {
-        let limit = duration(self.attributes.start_to_close_timeout.as_ref())?;
+        let limit = self.start_to_close()?;
         Some(match self.started_at {
             Some(started_at) => limit.saturating_sub(now.since(started_at)),
             None => limit,
@@ -358,7 +421,7 @@ impl NexusOperation {
             // Temporal sets no start-to-close clock for an operation that was cancelled before it started.
             Some(cancellation) => cancellation.schedule(txn, self.scheduled_event_id),
             None => {
-                if let Some(limit) = duration(self.attributes.start_to_close_timeout.as_ref()) {
+                if let Some(limit) = self.start_to_close() {
                     txn.set_timer(self.timer(txn, NexusTimer::StartToClose), started_at + limit);
                 }
             }
@@ -463,6 +526,10 @@ impl NexusOperation {
 
     fn schedule_to_start(&self) -> Option<Duration> {
         duration(self.attributes.schedule_to_start_timeout.as_ref())
+    }
+
+    fn start_to_close(&self) -> Option<Duration> {
+        duration(self.attributes.start_to_close_timeout.as_ref())
     }
 
     fn timer(&self, txn: &Txn<'_>, clock: NexusTimer) -> Timer {

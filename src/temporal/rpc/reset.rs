@@ -75,6 +75,7 @@ fn parse_reapply(request: &wire::ResetWorkflowExecutionRequest) -> Result<Reappl
     Ok(Reapply {
         signals: !excluded(Exclude::Signal),
         updates: !excluded(Exclude::Update),
+        nexus: !excluded(Exclude::Nexus),
         nothing: all.into_iter().all(excluded),
     })
 }

@@ -10,6 +10,7 @@ mod invariant;
 mod limits;
 mod message;
 mod nexus;
+mod nexus_reset;
 mod options;
 mod pause;
 mod poll;

@@ -60,7 +60,8 @@ impl Run {
             || self.replay_timer(attributes, id, at)
             || self.replay_child(attributes, id, find)
             || self.replay_external(attributes, id)
-            || self.replay_update(attributes, id);
+            || self.replay_update(attributes, id)
+            || self.replay_nexus(attributes, id, at);
     }
 
     /// What an event says of the run as a whole. `false` if it says nothing of it.

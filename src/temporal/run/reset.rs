@@ -33,6 +33,7 @@ pub(crate) struct Reset {
 pub(crate) struct Reapply {
     pub(crate) signals: bool,
     pub(crate) updates: bool,
+    pub(crate) nexus: bool,
     /// Everything was excluded, even what can't be excluded by itself: the ends of children, changes of options.
     pub(crate) nothing: bool,
 }
@@ -105,6 +106,9 @@ impl Run {
         for external in machines.externals.values() {
             external.send(&mut txn);
         }
+        for operation in machines.nexus_operations.values() {
+            operation.resume(&mut txn);
+        }
         for start in unstarted {
             txn.effects.mail.push(Letter::StartChild(Box::new(start)));
         }
@@ -114,6 +118,9 @@ impl Run {
         let Some(attributes) = &event.attributes else {
             return;
         };
+        if what.nexus && self.reapply_nexus(context, event, attributes) {
+            return;
+        }
         match attributes {
             A::WorkflowExecutionSignaledEventAttributes(signaled) if what.signals => {
                 self.signal_count += 1;

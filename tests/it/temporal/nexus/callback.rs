@@ -16,7 +16,7 @@ use super::server::{WORKFLOW, complete_command, json, operation, start_with_call
 use super::{NexusTask, Server, WorkflowTask};
 
 /// The callback that goes with a start request.
-fn callback(task: &NexusTask) -> Callback {
+pub(super) fn callback(task: &NexusTask) -> Callback {
     let Some(request::Variant::StartOperation(start)) = task.request.clone().unwrap().variant else {
         panic!("not a start");
     };
