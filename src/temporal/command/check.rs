@@ -9,7 +9,6 @@ use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 
 use super::{Annotated, BadCommand, Close, Command, continue_as_new, size};
 use crate::temporal::config::DynamicConfig;
-use crate::temporal::machine::update::State as UpdateState;
 use crate::temporal::payload::upsert;
 use crate::temporal::run::Run;
 use crate::temporal::visibility::validate::check_sizes;
@@ -35,7 +34,7 @@ struct Batch<'a> {
     search_attributes: Option<SearchAttributes>,
     new_nexus_operations: usize,
     cancelled_nexus_operations: BTreeSet<i64>,
-    accepted_updates: BTreeSet<&'a str>,
+    updates: super::updates::Updates<'a>,
     /// Held-back events that the workflow hasn't seen.
     unseen_events: usize,
     next_event_id: i64,
@@ -56,7 +55,7 @@ impl<'a> Batch<'a> {
             search_attributes: None,
             new_nexus_operations: 0,
             cancelled_nexus_operations: BTreeSet::new(),
-            accepted_updates: BTreeSet::new(),
+            updates: super::updates::Updates::default(),
             unseen_events: run.log.held_back().len(),
             next_event_id: run.log.next_event_id(),
         }
@@ -98,9 +97,9 @@ impl<'a> Batch<'a> {
             Command::CancelExternal(_) => self.cancel_external(),
             Command::ScheduleNexusOperation(..) => self.schedule_nexus_operation(),
             Command::CancelNexusOperation { scheduled_event_id } => self.cancel_nexus_operation(*scheduled_event_id),
-            Command::AcceptUpdate(update_id, _) => self.accept_update(update_id),
-            Command::RejectUpdate(update_id, _) => self.reject_update(update_id),
-            Command::CompleteUpdate(update_id, _) => self.complete_update(update_id),
+            Command::AcceptUpdate(update_id, acceptance) => self.updates.accept(self.run, update_id, acceptance),
+            Command::RejectUpdate(update_id, _) => self.updates.reject(self.run, update_id),
+            Command::CompleteUpdate(update_id, response) => self.updates.complete(self.run, update_id, response),
             Command::Close(close) => self.close(close),
             Command::UpsertSearchAttributes(attributes) => self.upsert_search_attributes(attributes),
             Command::ModifyMemo(memo) => self.modify_memo(memo),
@@ -270,32 +269,11 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn accept_update(&mut self, update_id: &'a str) -> Result<(), BadCommand> {
-        match self.update_state(update_id)? {
-            UpdateState::Sent if self.accepted_updates.insert(update_id) => Ok(()),
-            _ => Err(bad_update(update_id, "can't be accepted now")),
-        }
-    }
-
-    fn reject_update(&self, update_id: &'a str) -> Result<(), BadCommand> {
-        match self.update_state(update_id)? {
-            UpdateState::Sent if !self.accepted_updates.contains(update_id) => Ok(()),
-            _ => Err(bad_update(update_id, "can't be rejected now")),
-        }
-    }
-
-    fn complete_update(&self, update_id: &'a str) -> Result<(), BadCommand> {
-        match self.update_state(update_id)? {
-            UpdateState::Accepted => Ok(()),
-            UpdateState::Sent if self.accepted_updates.contains(update_id) => Ok(()),
-            _ => Err(bad_update(update_id, "can't be completed now")),
-        }
-    }
-
-    fn close(&self, close: &Close) -> Result<(), BadCommand> {
+    fn close(&mut self, close: &Close) -> Result<(), BadCommand> {
         if self.unseen_events > 0 {
             return Err(BadCommand::unhandled_command());
         }
+        self.updates.close();
         match close {
             Close::ContinueAsNew(attributes) => {
                 continue_as_new::check(attributes, &self.run.start)?;
@@ -305,17 +283,6 @@ impl<'a> Batch<'a> {
                 self.stay_on_queue(what, stays, attributes.task_queue.as_ref())
             }
             Close::Complete(_) | Close::Fail(_) | Close::Cancel(_) => Ok(()),
-        }
-    }
-
-    fn update_state(&self, update_id: &str) -> Result<UpdateState, BadCommand> {
-        match self.run.machines.updates.get(update_id) {
-            Some(update) => Ok(update.state()),
-            None => Err(bad_update(
-                update_id,
-                "wasn't found on the server. This is most likely a transient error which will be resolved \
-                 automatically by retries",
-            )),
         }
     }
 }
@@ -334,11 +301,4 @@ fn within(pending: usize, limit: usize, cause: Cause, what: &str) -> Result<(), 
             format!("the number of {what}, {pending}, has reached the per-workflow limit of {limit}"),
         )),
     }
-}
-
-fn bad_update(update_id: &str, why: &str) -> BadCommand {
-    BadCommand::new(
-        Cause::BadUpdateWorkflowExecutionMessage,
-        format!("update {update_id} {why}"),
-    )
 }

@@ -11,6 +11,7 @@ mod parse;
 mod search_attributes;
 mod sequence;
 mod size;
+mod updates;
 
 use temporalio_protos::temporal::api::command::v1 as wire;
 use temporalio_protos::temporal::api::common::v1 as common;

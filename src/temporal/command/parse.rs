@@ -407,7 +407,11 @@ fn parse_message(message: Message, config: &DynamicConfig) -> Result<Command, Ba
         "temporal.api.update.v1.Response" => update::Response::decode(body.value.as_slice())
             .map(|it| Command::CompleteUpdate(update_id, Box::new(it)))
             .map_err(undecodable),
-        other => Err(bad(format!("unsupported protocol type {other}"))),
+        "temporal.api.update.v1.Request" => Err(bad("Message type *update.Request not supported".to_owned())),
+        other => {
+            let protocol = other.rsplit_once('.').map_or(other, |(protocol, _)| protocol);
+            Err(bad(format!("unsupported protocol type {protocol}")))
+        }
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) enum Input {
 #[cfg_attr(not(test), expect(dead_code, reason = "the tests hold the code to the table"))]
 pub(crate) const TRANSITIONS: &[(State, Input, State)] = &[
     (State::Admitted, Input::Send, State::Sent),
+    (State::Admitted, Input::Accept, State::Accepted),
     (State::Admitted, Input::Reject, State::Rejected),
     (State::Sent, Input::Send, State::Sent),
     (State::Sent, Input::Accept, State::Accepted),
@@ -54,10 +55,10 @@ pub(crate) fn step(state: State, input: Input) -> Option<State> {
     match (state, input) {
         (State::Admitted | State::Sent, Input::Send) => Some(State::Sent),
         (State::Admitted | State::Sent, Input::Reject) => Some(State::Rejected),
-        (State::Sent, Input::Accept) => Some(State::Accepted),
+        (State::Admitted | State::Sent, Input::Accept) => Some(State::Accepted),
         (State::Sent, Input::Unsend) => Some(State::Admitted),
         (State::Accepted, Input::Complete) => Some(State::Completed),
-        (State::Admitted, Input::Accept | Input::Complete | Input::Unsend)
+        (State::Admitted, Input::Complete | Input::Unsend)
         | (State::Sent, Input::Complete)
         | (State::Accepted, Input::Send | Input::Accept | Input::Reject | Input::Unsend)
         | (State::Completed | State::Rejected, _) => None,

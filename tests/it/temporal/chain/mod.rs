@@ -5,6 +5,7 @@ mod delete;
 mod eager;
 mod multi_operation;
 mod reset;
+mod update_messages;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -327,6 +328,7 @@ fn protocol_message(update_id: &str, what: &str, body: &impl Message) -> Protoco
 fn accept_and_complete(update_id: &str) -> Vec<ProtocolMessage> {
     let accepted = update::Acceptance {
         accepted_request_message_id: format!("{update_id}/request"),
+        accepted_request_sequencing_event_id: 1,
         ..Default::default()
     };
     let done = update::Response {

@@ -153,6 +153,7 @@ fn answer_update(message: &Message, request: &mut wire::RespondWorkflowTaskCompl
     });
     let acceptance = update::Acceptance {
         accepted_request_message_id: message.id.clone(),
+        accepted_request_sequencing_event_id: 1,
         accepted_request: asked,
         ..Default::default()
     };
