@@ -132,8 +132,8 @@ pub use clock::{HoldId, Timestamp};
 pub use entropy::Entropy;
 pub use journal::{Entry, Journal, Party};
 pub use temporal::{
-    Answer, Call, DynamicConfigError, Engine, HandOut, Note, Patience, Polls, Reject, Rpc, SearchAttributeType,
-    Skipping, Support, Ticket, table,
+    Answer, Call, CallbackId, CallbackOutcome, DynamicConfigError, Engine, HandOut, Note, Patience, Polls, Reject, Rpc,
+    SearchAttributeType, Skipping, Support, Ticket, table,
 };
 pub use testkit::{Builder, Error, Hold, Humans, Moment, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker, play};
 pub use webhooks::{Canned, TaskRef, UnsendableUrl};

@@ -13,7 +13,10 @@ use crate::clock::{HoldId, Holds, Timestamp};
 use crate::entropy::Entropy;
 use crate::human::{self, AttemptId, DeliveryOutcome, Human};
 use crate::journal::{Journal, Party};
-use crate::temporal::{Answer, Call, DynamicConfigError, Engine, HandOut, SearchAttributeType, Skipping, Ticket};
+use crate::temporal::{
+    Answer, Call, CallbackId, CallbackOutcome, DynamicConfigError, Engine, HandOut, SearchAttributeType, Skipping,
+    Ticket,
+};
 
 /// Something that comes from outside.
 #[derive(Debug)]
@@ -66,6 +69,13 @@ pub enum Input<'a> {
         /// How it went.
         outcome: DeliveryOutcome,
     },
+    /// A completion callback of a workflow has been answered by another server, or couldn't be sent.
+    CalledBack {
+        /// Which attempt.
+        id: CallbackId,
+        /// How it went.
+        outcome: CallbackOutcome,
+    },
 }
 
 /// Something for the driver to do.
@@ -92,6 +102,14 @@ pub enum Output {
         attempt: AttemptId,
         /// The task that ended.
         task_id: String,
+        /// The request, with its absolute URL.
+        request: http::Request<Bytes>,
+    },
+    /// A completion callback of a workflow, to send to another server. After 10 seconds without an answer the outcome is
+    /// `Failed("context deadline exceeded")`.
+    CallBack {
+        /// Names the attempt in [`Input::CalledBack`].
+        id: CallbackId,
         /// The request, with its absolute URL.
         request: http::Request<Bytes>,
     },
@@ -185,9 +203,9 @@ impl World {
         deliveries.chain(self.temporal.busy_with())
     }
 
-    /// Whether a webhook is on its way.
+    /// Whether a webhook or a completion callback is on its way.
     pub fn is_delivering(&self) -> bool {
-        !self.deliveries.is_empty()
+        !self.deliveries.is_empty() || self.temporal.is_calling_back()
     }
 
     /// The holds of the test, oldest first, each with its reason.
@@ -230,6 +248,7 @@ impl World {
                 self.human.handle_request(self.now, &mut self.journal, ticket, request);
             }
             Input::HttpAbandoned { ticket } => self.human.handle_abandoned(ticket),
+            Input::CalledBack { id, outcome } => self.temporal.handle_called_back(self.now, id, outcome),
             Input::Delivered { attempt, outcome } => {
                 if self.deliveries.remove(&attempt) {
                     self.human_inputs += 1;
@@ -348,6 +367,9 @@ impl World {
     pub fn poll_output(&mut self) -> Option<Output> {
         if let Some(answer) = self.temporal.poll_output() {
             return Some(Output::Rpc(answer));
+        }
+        if let Some((id, request)) = self.temporal.poll_callback() {
+            return Some(Output::CallBack { id, request });
         }
         match self.human.poll_output()? {
             human::Output::Reply { ticket, response } => Some(Output::Http { ticket, response }),

@@ -18,7 +18,7 @@ use super::wall::Wall;
 use crate::clock::Timestamp;
 use crate::human::{AttemptId, DeliveryOutcome};
 use crate::journal::Party;
-use crate::temporal::{Reject, Ticket};
+use crate::temporal::{CallbackId, CallbackOutcome, Reject, Ticket};
 use crate::world::{Input, Output, World};
 
 /// The answer to a gRPC call.
@@ -38,11 +38,18 @@ pub(crate) enum Pace {
     NothingDue,
 }
 
-/// A webhook on its way out.
+/// A webhook of awaithumans or a completion callback of Temporal on its way out.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    pub(crate) attempt: AttemptId,
+    pub(crate) from: Sender,
     pub(crate) request: http::Request<Bytes>,
+}
+
+/// Who wants to know how a delivery went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sender {
+    Human(AttemptId),
+    Temporal(CallbackId),
 }
 
 /// A handle to the world; clones share it.
@@ -198,6 +205,11 @@ impl Driver {
         self.write(|world| world.handle(Input::Delivered { attempt, outcome }));
     }
 
+    /// A completion callback has been answered by another server, or couldn't be sent.
+    pub(crate) fn called_back(&self, id: CallbackId, outcome: CallbackOutcome) {
+        self.write(|world| world.handle(Input::CalledBack { id, outcome }));
+    }
+
     /// Lets the workers do what there is to do, one task at a time, until nothing moves by itself.
     ///
     /// Whoever takes longer than the grace is left behind, and the journal says so.
@@ -301,9 +313,13 @@ impl Driver {
                     }
                 }
                 Output::Deliver { attempt, request, .. } => {
-                    let delivery = Delivery { attempt, request };
+                    let from = Sender::Human(attempt);
                     // The sender's end lives as long as the testkit.
-                    let _ = self.shared.deliveries.send(delivery);
+                    let _ = self.shared.deliveries.send(Delivery { from, request });
+                }
+                Output::CallBack { id, request } => {
+                    let from = Sender::Temporal(id);
+                    let _ = self.shared.deliveries.send(Delivery { from, request });
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::allowed_addresses::AllowedAddresses;
 use super::schedule::go_duration;
 
 /// One line for each setting: its field, its type, what it is without being set, and its name in Temporal. A setting that has no line
@@ -116,6 +117,8 @@ settings! {
     min_retention: Duration = Duration::from_secs(60 * 60), "system.namespaceMinRetentionLocal";
     /// Nexus operations that a run may have pending.
     nexus_operations: usize = 30, "component.nexusoperations.limit.operation.concurrency";
+    /// Where completion callbacks may go besides the server itself.
+    callback_addresses: AllowedAddresses = AllowedAddresses::default(), "callback.allowedAddresses";
     /// Whether tasks of one priority go out in turns of their fairness keys.
     fairness: bool = false, "matching.enableFairness";
     /// Weights of fairness keys that a queue's configuration may have.
@@ -216,6 +219,13 @@ impl Setting for i64 {
 impl Setting for f64 {
     fn read(value: &Value) -> Result<Self, &'static str> {
         value.as_f64().ok_or("a number")
+    }
+}
+
+impl Setting for AllowedAddresses {
+    fn read(value: &Value) -> Result<Self, &'static str> {
+        Self::read(value)
+            .ok_or(r#"a list of rules, such as [{"Pattern": "*.example.com:443", "AllowInsecure": false}]"#)
     }
 }
 

@@ -5,6 +5,7 @@
 //! runs, answers.
 
 mod activity_options;
+mod allowed_addresses;
 mod batch;
 mod command;
 mod config;
@@ -39,6 +40,7 @@ mod worker;
 
 pub use config::DynamicConfigError;
 pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
+pub use nexus::outbound::{CallbackId, CallbackOutcome};
 pub use reject::Reject;
 pub use rpc::{Rpc, Support, table};
 #[cfg(feature = "serve")]

@@ -8,6 +8,12 @@ use awaithumans_testkit::fixture::kit;
 use awaithumans_testkit::human::{Matcher, Status};
 use awaithumans_testkit::matchers::{SignedBy, WebhookStatus};
 use rstest::rstest;
+use temporalio_client::grpc::WorkflowService;
+use temporalio_common::protos::temporal::api::common::v1 as common;
+use temporalio_common::protos::temporal::api::enums::v1::CallbackState;
+use temporalio_common::protos::temporal::api::taskqueue::v1::TaskQueue;
+use temporalio_common::protos::temporal::api::workflowservice::v1 as wire;
+use tonic::IntoRequest;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -99,4 +105,74 @@ async fn a_receiver_on_the_network_gets_the_signed_webhook(#[future(awt)] kit: T
 
     assert_eq!(kit.humans().tasks()[0].status, Status::Completed);
     assert_eq!(kit.humans().deliveries()[0].attempt_count, 1);
+}
+
+#[tokio::test]
+async fn a_workflow_calls_back_a_server_on_the_network_that_is_allowed() {
+    let elsewhere = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(wiremock::matchers::header("nexus-operation-state", "failed"))
+        .respond_with(ResponseTemplate::new(503))
+        .up_to_n_times(1)
+        .expect(1)
+        .mount(&elsewhere)
+        .await;
+    Mock::given(method("POST"))
+        .and(wiremock::matchers::header("x-mine", "yes"))
+        .respond_with(ResponseTemplate::new(302).insert_header("location", "/there"))
+        .expect(1)
+        .mount(&elsewhere)
+        .await;
+    Mock::given(method("GET"))
+        .and(wiremock::matchers::path("/there"))
+        .and(wiremock::matchers::header("x-mine", "yes"))
+        .respond_with(ResponseTemplate::new(200))
+        .expect(1)
+        .mount(&elsewhere)
+        .await;
+    let rules = serde_json::json!([{"Pattern": "127.0.0.1:*", "AllowInsecure": true}]);
+    let kit = Testkit::builder()
+        .dynamic_config("callback.allowedAddresses", rules)
+        .start()
+        .await;
+    let mut client = kit.client().clone();
+    let callback = common::Callback {
+        links: Vec::new(),
+        variant: Some(common::callback::Variant::Nexus(common::callback::Nexus {
+            url: format!("{}/done", elsewhere.uri()),
+            header: [("X-Mine".to_owned(), "yes".to_owned())].into(),
+        })),
+    };
+    let start = wire::StartWorkflowExecutionRequest {
+        namespace: "default".to_owned(),
+        workflow_id: "w".to_owned(),
+        workflow_type: Some(common::WorkflowType {
+            name: "type".to_owned(),
+        }),
+        task_queue: Some(TaskQueue {
+            name: "nobody".to_owned(),
+            ..Default::default()
+        }),
+        workflow_run_timeout: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        request_id: "start".to_owned(),
+        completion_callbacks: vec![callback],
+        ..Default::default()
+    };
+    WorkflowService::start_workflow_execution(&mut client, start.into_request())
+        .await
+        .unwrap();
+    kit.advance(Duration::from_secs(60)).await.unwrap();
+    kit.advance(Duration::from_secs(5)).await.unwrap();
+    let describe = wire::DescribeWorkflowExecutionRequest {
+        namespace: "default".to_owned(),
+        execution: Some(common::WorkflowExecution {
+            workflow_id: "w".to_owned(),
+            run_id: String::new(),
+        }),
+    };
+    let described = WorkflowService::describe_workflow_execution(&mut client, describe.into_request())
+        .await
+        .unwrap();
+    let info = &described.get_ref().callbacks[0];
+    assert_eq!((info.state(), info.attempt), (CallbackState::Succeeded, 2), "{info:?}");
 }

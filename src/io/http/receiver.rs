@@ -11,15 +11,19 @@ use http::Request;
 use temporalio_client::Client;
 use tokio::sync::mpsc;
 
-use super::super::driver::{Delivery, Driver};
+use super::super::driver::{Delivery, Driver, Sender};
 use crate::human::DeliveryOutcome;
 use crate::journal::Party;
+use crate::temporal::CallbackOutcome;
 
 /// The host of the testkit's own callback route; it never leaves the process.
 pub(crate) const HOST: &str = "receiver.test";
 
 /// How long, in real time, a receiver on the network may take. The real server gives it ten seconds.
 const NETWORK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Redirects in a row that a completion callback follows.
+const MAX_REDIRECTS: usize = 10;
 
 /// The callback route: verifies the signature, reads `?wf=`, signals the workflow.
 #[derive(Clone, Debug)]
@@ -60,11 +64,13 @@ impl Receiver {
     /// Sends webhooks until the testkit is gone.
     pub(crate) async fn run(self, mut outgoing: mpsc::UnboundedReceiver<Delivery>) {
         while let Some(delivery) = outgoing.recv().await {
-            let outcome = match delivery.request.uri().host() {
-                Some(HOST) => self.receive(&delivery.request).await,
-                _ => self.network.send(delivery.request).await,
-            };
-            self.driver.delivered(delivery.attempt, outcome);
+            match delivery.from {
+                Sender::Human(attempt) if delivery.request.uri().host() == Some(HOST) => {
+                    let outcome = self.receive(&delivery.request).await;
+                    self.driver.delivered(attempt, outcome);
+                }
+                _ => self.network.deliver(&self.driver, delivery).await,
+            }
         }
     }
 
@@ -133,7 +139,7 @@ fn workflow_id(request: &Request<Bytes>) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// Receivers on the network, such as a wiremock server.
+/// Receivers of webhooks and completion callbacks on the network, such as a wiremock server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network {
     transport: ReqwestTransport,
@@ -144,8 +150,43 @@ impl Network {
     #[cfg(feature = "serve")]
     pub(crate) async fn run(self, driver: Driver, mut outgoing: mpsc::UnboundedReceiver<Delivery>) {
         while let Some(delivery) = outgoing.recv().await {
-            let outcome = self.send(delivery.request).await;
-            driver.delivered(delivery.attempt, outcome);
+            self.deliver(&driver, delivery).await;
+        }
+    }
+
+    async fn deliver(&self, driver: &Driver, delivery: Delivery) {
+        match delivery.from {
+            Sender::Human(attempt) => driver.delivered(attempt, self.send(delivery.request).await),
+            Sender::Temporal(id) => driver.called_back(id, self.call_back(delivery.request).await),
+        }
+    }
+
+    /// As Temporal's server sends it. Go's HTTP client follows redirects, but takes no body along.
+    async fn call_back(&self, mut request: Request<Bytes>) -> CallbackOutcome {
+        for _ in 0..MAX_REDIRECTS {
+            let (uri, headers) = (request.uri().clone(), request.headers().clone());
+            let outcome = self.call_back_once(request).await;
+            let next = match &outcome {
+                CallbackOutcome::Answered(response) => redirected(&uri, headers, response),
+                CallbackOutcome::Failed(_) => None,
+            };
+            match next {
+                Some(next) => request = next,
+                None => return outcome,
+            }
+        }
+        CallbackOutcome::Failed(format!("stopped after {MAX_REDIRECTS} redirects"))
+    }
+
+    async fn call_back_once(&self, request: Request<Bytes>) -> CallbackOutcome {
+        let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        match tokio::time::timeout(NETWORK_TIMEOUT, self.transport.send(request)).await {
+            Ok(Ok(response)) => CallbackOutcome::Answered(response),
+            Ok(Err(error)) if error.to_string().contains("onnection refused") => {
+                CallbackOutcome::Failed(format!("dial tcp {authority}: connect: connection refused"))
+            }
+            Ok(Err(error)) => CallbackOutcome::Failed(error.to_string()),
+            Err(_) => CallbackOutcome::Failed("context deadline exceeded".to_owned()),
         }
     }
 
@@ -156,4 +197,31 @@ impl Network {
             Err(_) => DeliveryOutcome::Failed("ReadTimeout: ".to_owned()),
         }
     }
+}
+
+/// Where an answer sends its request.
+fn redirected(
+    from: &http::Uri,
+    mut headers: http::HeaderMap,
+    response: &http::Response<Bytes>,
+) -> Option<Request<Bytes>> {
+    if !matches!(response.status().as_u16(), 301..=303) {
+        return None;
+    }
+    let location = response.headers().get(http::header::LOCATION)?.to_str().ok()?;
+    let base = url::Url::parse(&from.to_string()).ok()?;
+    let to = base
+        .join(location)
+        .ok()
+        .filter(|to| matches!(to.scheme(), "http" | "https"))?;
+    headers.remove(http::header::CONTENT_TYPE);
+    if to.host() != base.host() {
+        headers.remove(http::header::AUTHORIZATION);
+        headers.remove(http::header::COOKIE);
+    }
+    headers.insert(http::header::REFERER, base.as_str().parse().ok()?);
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = to.as_str().parse().ok()?;
+    *request.headers_mut() = headers;
+    Some(request)
 }

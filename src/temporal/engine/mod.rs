@@ -348,8 +348,14 @@ impl Engine {
     /// Whether a worker is at work, or about to ask for a task that waits for it.
     pub fn is_busy(&self) -> bool {
         self.starting_workers > 0
+            || self.nexus.outgoing.len() > 0
             || self.hands.values().any(|hand| !hand.released)
             || (self.matching.expects_poll() && !self.ignore_expected_polls)
+    }
+
+    /// Whether a completion callback is on its way to another server.
+    pub fn is_calling_back(&self) -> bool {
+        self.nexus.outgoing.len() > 0
     }
 
     /// Whether nothing moves by itself: no task is in a worker's hands or about to be.
@@ -359,11 +365,9 @@ impl Engine {
 
     /// What isn't idle, in plain words.
     pub fn busy_with(&self) -> Vec<String> {
-        self.hands
-            .iter()
-            .filter(|(_, hand)| !hand.released)
-            .map(|(key, hand)| hand.describe(key))
-            .collect()
+        let callbacks = (0..self.nexus.outgoing.len()).map(|_| "a completion callback on its way".to_owned());
+        let hands = self.hands.iter().filter(|(_, hand)| !hand.released);
+        callbacks.chain(hands.map(|(key, hand)| hand.describe(key))).collect()
     }
 
     /// Whether a client waits for anything that a worker must do.

@@ -13,6 +13,7 @@ use crate::temporal::matching::{Dispatch, Poller, Task};
 use crate::temporal::nexus::completion::{CallbackToken, Completion, MAX_OPERATION_TOKEN_LENGTH, TOKEN_HEADER};
 use crate::temporal::nexus::endpoint::Target;
 use crate::temporal::nexus::failure::{Refusal, StartOutcome};
+use crate::temporal::nexus::outbound::{self, CallbackId, CallbackOutcome};
 use crate::temporal::nexus::request::{Caller, CancelRequest, InFlight, StartRequest, Wants};
 use crate::temporal::nexus::{OperationId, SYSTEM_CALLBACK_URL};
 use crate::temporal::reject::Reject;
@@ -178,25 +179,62 @@ impl Engine {
 
     /// A run has closed, and somebody wants to know.
     pub(super) fn deliver_callback(&mut self, now: Timestamp, run: RunRef, index: usize) {
-        let Some((url, token, completion)) = self.runs.get(run).and_then(|run| {
+        let Some((nexus, completion)) = self.runs.get(run).and_then(|run| {
             let callback = run.machines.callbacks.get(index).filter(|it| it.is_scheduled())?;
-            let nexus = callback.nexus()?;
-            let token = nexus.header.get(TOKEN_HEADER).cloned().unwrap_or_default();
-            Some((nexus.url.clone(), token, run.nexus_completion(callback)?))
+            Some((callback.nexus()?.clone(), run.nexus_completion(callback)?))
         }) else {
             return;
         };
-        let outcome = match url == SYSTEM_CALLBACK_URL {
-            true => self.complete_nexus_operation(now, &token, completion),
-            // Starts with any other URL are refused: by default no address is allowed.
-            false => Err(Undelivered {
-                message: "no address is allowed".to_owned(),
-                retryable: false,
-            }),
+        let outcome = match nexus.url == SYSTEM_CALLBACK_URL {
+            true => {
+                let token = nexus.header.get(TOKEN_HEADER).cloned().unwrap_or_default();
+                self.complete_nexus_operation(now, &token, completion)
+            }
+            false => match outbound::request(&nexus, &completion) {
+                Ok(request) => return self.call_back(run, index, &nexus.url, request),
+                Err(message) => Err(Undelivered {
+                    message,
+                    retryable: true,
+                }),
+            },
         };
         self.with_run(now, run, |run, context| {
             run.on_callback_answered(context, index, outcome)
         });
+    }
+
+    fn call_back(&mut self, run: RunRef, index: usize, url: &str, request: http::Request<bytes::Bytes>) {
+        let workflow_id = self.runs.get(run).map(|run| run.start.workflow_id.as_str());
+        self.notes.push(Note::temporal(format!(
+            "workflow {} calls back {url}",
+            workflow_id.unwrap_or_default()
+        )));
+        self.nexus.outgoing.send(run, index, request);
+    }
+
+    /// The next callback to send to another server. Until [`Self::handle_called_back`] the engine is busy with it.
+    pub fn poll_callback(&mut self) -> Option<(CallbackId, http::Request<bytes::Bytes>)> {
+        self.nexus.outgoing.poll()
+    }
+
+    /// A callback to another server has been answered, or couldn't be sent.
+    pub fn handle_called_back(&mut self, now: Timestamp, id: CallbackId, outcome: CallbackOutcome) {
+        let Some((run, index)) = self.nexus.outgoing.take(id) else {
+            return;
+        };
+        let url = self
+            .runs
+            .get(run)
+            .and_then(|run| Some(run.machines.callbacks.get(index)?.nexus()?.url.clone()));
+        let outcome = outbound::outcome(&url.unwrap_or_default(), outcome);
+        if let Err(why) = &outcome {
+            self.notes
+                .push(Note::temporal(format!("a completion callback failed: {}", why.message)));
+        }
+        self.with_run(now, run, |run, context| {
+            run.on_callback_answered(context, index, outcome)
+        });
+        self.settle(now);
     }
 
     /// What the completion handler of Temporal's frontend does with a callback.

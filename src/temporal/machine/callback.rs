@@ -100,6 +100,11 @@ impl CompletionCallback {
         }
     }
 
+    /// The request that attached it.
+    pub(crate) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
     /// Where it goes, and with which headers.
     pub(crate) fn nexus(&self) -> Option<&Nexus> {
         match &self.callback.variant {

@@ -63,6 +63,8 @@ pub(crate) struct Completion {
     pub(crate) operation_token: String,
     /// When the operation started, likewise.
     pub(crate) started_at: Timestamp,
+    /// When it ended.
+    pub(crate) closed_at: Timestamp,
     /// Links to what did the work, likewise.
     pub(crate) links: Vec<Link>,
     pub(crate) outcome: Outcome,

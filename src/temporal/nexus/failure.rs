@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
 use serde_json::Value;
 use temporalio_protos::temporal::api::common::v1::{Link, Payload, Payloads};
 use temporalio_protos::temporal::api::enums::v1::{NexusHandlerErrorRetryBehavior as RetryBehavior, TimeoutType};
@@ -121,7 +122,7 @@ impl Refusal {
             Some(FailureInfo::NexusHandlerFailureInfo(info)) => match info.retry_behavior() {
                 RetryBehavior::Retryable => true,
                 RetryBehavior::NonRetryable => false,
-                RetryBehavior::Unspecified => !NON_RETRYABLE.contains(&info.r#type.as_str()),
+                RetryBehavior::Unspecified => is_retryable_type(&info.r#type),
             },
             _ => true,
         };
@@ -247,6 +248,59 @@ fn of_handler_error(details: &[u8]) -> Failure {
         failure_info: Some(handler_info(error_type, retry_behavior)),
         ..Default::default()
     }
+}
+
+/// A failure in Nexus's own form, as JSON (`TemporalFailureToNexusFailure`).
+pub(crate) fn to_nexus_json(failure: &Failure) -> String {
+    let failure = to_nexus(failure);
+    json(&failure.message, &failure.stack_trace, &failure)
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}
+
+fn to_nexus(failure: &Failure) -> wire::Failure {
+    let (kind, details) = match &failure.failure_info {
+        Some(FailureInfo::NexusHandlerFailureInfo(info)) => {
+            let mut details = serde_json::Map::new();
+            if !info.r#type.is_empty() {
+                details.insert("type".to_owned(), info.r#type.clone().into());
+            }
+            match info.retry_behavior() {
+                RetryBehavior::Retryable => drop(details.insert("retryableOverride".to_owned(), true.into())),
+                RetryBehavior::NonRetryable => drop(details.insert("retryableOverride".to_owned(), false.into())),
+                RetryBehavior::Unspecified => {}
+            }
+            if let Some(attributes) = &failure.encoded_attributes {
+                let attributes = serde_json::to_vec(attributes).unwrap_or_default();
+                let attributes = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(attributes);
+                details.insert("encodedAttributes".to_owned(), attributes.into());
+            }
+            ("nexus.HandlerError", serde_json::to_vec(&details))
+        }
+        _ => {
+            let details = Failure {
+                message: String::new(),
+                stack_trace: String::new(),
+                ..failure.clone()
+            };
+            ("temporal.api.failure.v1.Failure", serde_json::to_vec(&details))
+        }
+    };
+    wire::Failure {
+        message: failure.message.clone(),
+        stack_trace: failure.stack_trace.clone(),
+        metadata: [("type".to_owned(), kind.to_owned())].into(),
+        details: details.unwrap_or_default(),
+        cause: failure.cause.as_deref().map(|cause| Box::new(to_nexus(cause))),
+    }
+}
+
+/// Whether a handler error of this type is worth another try, if it doesn't say so itself.
+pub(crate) fn is_retryable_type(error_type: &str) -> bool {
+    !NON_RETRYABLE.contains(&error_type)
 }
 
 /// A failure of a kind that Temporal doesn't know keeps its metadata and details as JSON.

@@ -37,6 +37,40 @@ pub(crate) fn to_event(
     }
 }
 
+/// A link as the value of an HTTP header.
+pub(crate) fn header(link: &Link) -> String {
+    let Some(Variant::WorkflowEvent(event)) = &link.variant else {
+        return String::new();
+    };
+    let link = match &event.reference {
+        Some(Reference::RequestIdRef(reference)) => wire::Link {
+            url: format!(
+                "{SCHEME}/namespaces/{}/workflows/{}/{}/history?eventType={}&referenceType=RequestIdReference&requestID={}",
+                escape(&event.namespace),
+                escape(&event.workflow_id),
+                escape(&event.run_id),
+                pascal(reference.event_type()),
+                form_urlencoded::byte_serialize(reference.request_id.as_bytes()).collect::<String>(),
+            ),
+            r#type: WORKFLOW_EVENT.to_owned(),
+        },
+        reference => {
+            let (event_id, event_type) = match reference {
+                Some(Reference::EventRef(reference)) => (reference.event_id, reference.event_type()),
+                _ => (0, EventType::Unspecified),
+            };
+            to_event(
+                &event.namespace,
+                &event.workflow_id,
+                &event.run_id,
+                event_id,
+                event_type,
+            )
+        }
+    };
+    format!("<{}>; type=\"{}\"", link.url, link.r#type)
+}
+
 /// A link to an operation without a workflow.
 pub(crate) fn to_operation(namespace: &str, operation_id: &str, run_id: &str) -> wire::Link {
     wire::Link {

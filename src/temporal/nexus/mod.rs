@@ -7,6 +7,7 @@ pub(crate) mod failure;
 pub(crate) mod header;
 pub(crate) mod link;
 pub(crate) mod operations;
+pub(crate) mod outbound;
 pub(crate) mod request;
 
 use std::time::Duration;
@@ -63,6 +64,7 @@ pub(crate) struct Nexus {
     pub(crate) endpoints: Endpoints,
     pub(crate) requests: Requests,
     pub(crate) operations: Operations,
+    pub(crate) outgoing: outbound::Outgoing,
 }
 
 /// The wait after attempt number `attempt`: it doubles up to the maximum, and up to a fifth of it is left to chance

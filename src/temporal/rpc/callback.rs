@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use temporalio_protos::temporal::api::common::v1::callback::{Nexus, Variant};
 use temporalio_protos::temporal::api::common::v1::{Callback, Link};
 
+use crate::temporal::allowed_addresses::AllowedAddresses;
 use crate::temporal::nexus::SYSTEM_CALLBACK_URL;
 use crate::temporal::reject::Reject;
 
@@ -18,13 +19,16 @@ const MAX_URL_LENGTH: usize = 1_000;
 const MAX_HEADER_SIZE: usize = 8 * 1024;
 
 /// Checks callbacks and brings their headers into lower case.
-pub(super) fn check(callbacks: Vec<Callback>) -> Result<Vec<Callback>, Reject> {
+pub(super) fn check(callbacks: Vec<Callback>, allowed: &AllowedAddresses) -> Result<Vec<Callback>, Reject> {
     if callbacks.len() > MAX_CALLBACKS {
         return Err(Reject::InvalidArgument(format!(
             "cannot attach more than {MAX_CALLBACKS} callbacks to an execution"
         )));
     }
-    callbacks.into_iter().map(check_one).collect()
+    callbacks
+        .into_iter()
+        .map(|callback| check_one(callback, allowed))
+        .collect()
 }
 
 /// The links that no callback of Nexus's has too.
@@ -38,7 +42,7 @@ pub(super) fn without_those_of(callbacks: &[Callback], links: Vec<Link>) -> Vec<
     links.into_iter().filter(|link| !is_callbacks(link)).collect()
 }
 
-fn check_one(callback: Callback) -> Result<Callback, Reject> {
+fn check_one(callback: Callback, allowed: &AllowedAddresses) -> Result<Callback, Reject> {
     let unknown = |name: &str| Err(Reject::Unimplemented(format!("unknown callback variant: {name}")));
     let nexus = match callback.variant {
         Some(Variant::Nexus(nexus)) => nexus,
@@ -46,7 +50,7 @@ fn check_one(callback: Callback) -> Result<Callback, Reject> {
         Some(_) => return unknown("*common.Callback_NexusHandler_"),
         None => return unknown("<nil>"),
     };
-    check_url(&nexus.url)?;
+    check_url(&nexus.url, allowed)?;
     let mut size = 0;
     let mut header = HashMap::with_capacity(nexus.header.len());
     let mut sorted: Vec<(String, String)> = nexus.header.into_iter().collect();
@@ -66,27 +70,17 @@ fn check_one(callback: Callback) -> Result<Callback, Reject> {
     })
 }
 
-/// By default no address is allowed but the server itself (dynamic config `callback.allowedAddresses`).
-fn check_url(text: &str) -> Result<(), Reject> {
-    let invalid = |why: String| Err(Reject::InvalidArgument(why));
+/// By default no address is allowed but the server itself.
+fn check_url(text: &str, allowed: &AllowedAddresses) -> Result<(), Reject> {
     if text.len() > MAX_URL_LENGTH {
-        return invalid(format!(
+        return Err(Reject::InvalidArgument(format!(
             "invalid url: url length longer than max length allowed of {MAX_URL_LENGTH}"
-        ));
+        )));
     }
-    if text == SYSTEM_CALLBACK_URL {
-        return Ok(());
+    match text == SYSTEM_CALLBACK_URL {
+        true => Ok(()),
+        false => allowed.check(text).map_err(Reject::InvalidArgument),
     }
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-        return invalid(format!("invalid url: unknown scheme: {text}"));
-    }
-    if rest.split(['/', '?', '#']).next().is_none_or(str::is_empty) {
-        return invalid("invalid url: missing host".to_owned());
-    }
-    invalid(format!(
-        "invalid url: url does not match any configured callback address: {text}"
-    ))
 }
 
 #[cfg(test)]
@@ -102,7 +96,7 @@ mod tests {
             links: Vec::new(),
             variant: Some(Variant::Nexus(nexus)),
         };
-        match check(vec![callback]) {
+        match check(vec![callback], &AllowedAddresses::default()) {
             Ok(_) => String::new(),
             Err(reject) => reject.message(),
         }
@@ -118,7 +112,7 @@ mod tests {
             "invalid url: url does not match any configured callback address: https://x/y"
         );
         assert!(refusal(&"x".repeat(1_001)).ends_with("max length allowed of 1000"));
-        let none = check(vec![Callback::default()]).unwrap_err();
+        let none = check(vec![Callback::default()], &AllowedAddresses::default()).unwrap_err();
         assert_eq!(
             none,
             Reject::Unimplemented("unknown callback variant: <nil>".to_owned())

@@ -1,6 +1,8 @@
 //! What happens to a run's nexus operations, and to the callbacks that tell others of its end.
 
-use temporalio_protos::temporal::api::common::v1::link::workflow_event::{EventReference, Reference};
+use temporalio_protos::temporal::api::common::v1::link::workflow_event::{
+    EventReference, Reference, RequestIdReference,
+};
 use temporalio_protos::temporal::api::common::v1::link::{Variant, WorkflowEvent};
 use temporalio_protos::temporal::api::common::v1::{Callback, Link};
 use temporalio_protos::temporal::api::enums::v1::{EventType, TimeoutType};
@@ -19,6 +21,7 @@ use crate::temporal::nexus::completion::{CallbackToken, Completion, OPERATION_TO
 use crate::temporal::nexus::failure::{self, Refusal, StartOutcome};
 use crate::temporal::nexus::request::{CancelRequest, StartRequest, request_timeout};
 use crate::temporal::nexus::{OperationId, content, link};
+use crate::temporal::proto::moment;
 use crate::temporal::reject::Reject;
 use crate::temporal::timer::NexusTimer;
 
@@ -252,27 +255,36 @@ impl Run {
 
     /// What a callback says of this run's end (`mutable_state_impl.GetNexusCompletion`).
     pub(crate) fn nexus_completion(&self, callback: &CompletionCallback) -> Option<Completion> {
-        let outcome = outcome(&self.log.close_event()?.attributes?)?;
+        let close = self.log.close_event()?;
+        let outcome = outcome(&close.attributes?)?;
         let header = &callback.nexus()?.header;
         Some(Completion {
             operation_token: header.get(OPERATION_TOKEN_HEADER).cloned().unwrap_or_default(),
             // The header that carries it knows only whole seconds.
             started_at: Timestamp::from_seconds(self.started_at.as_seconds()),
-            links: vec![self.link_to_start()],
+            closed_at: close.event_time.as_ref().map(moment).unwrap_or_default(),
+            links: vec![self.link_to_work(callback.request_id())],
             outcome,
         })
     }
 
-    fn link_to_start(&self) -> Link {
+    /// A link to what attached a callback: the start of this run, or a later one that found it in its place.
+    fn link_to_work(&self, request_id: &str) -> Link {
         Link {
             variant: Some(Variant::WorkflowEvent(WorkflowEvent {
                 namespace: self.start.namespace.clone(),
                 workflow_id: self.start.workflow_id.clone(),
                 run_id: self.start.run_id.clone(),
-                reference: Some(Reference::EventRef(EventReference {
-                    event_id: 1,
-                    event_type: EventType::WorkflowExecutionStarted as i32,
-                })),
+                reference: Some(match self.has_attached(request_id) {
+                    true => Reference::RequestIdRef(RequestIdReference {
+                        request_id: request_id.to_owned(),
+                        event_type: EventType::WorkflowExecutionOptionsUpdated as i32,
+                    }),
+                    false => Reference::EventRef(EventReference {
+                        event_id: 1,
+                        event_type: EventType::WorkflowExecutionStarted as i32,
+                    }),
+                }),
             })),
         }
     }

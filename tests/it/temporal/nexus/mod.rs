@@ -5,6 +5,7 @@ mod callback;
 mod cancellation;
 mod endpoint;
 mod operation;
+mod outbound;
 mod reset;
 mod server;
 mod standalone;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use awaithumans_testkit::{Call, Engine, Entropy, HandOut, Reject, Timestamp};
+use awaithumans_testkit::{Call, CallbackId, CallbackOutcome, Engine, Entropy, HandOut, Reject, Timestamp};
 use prost::Message;
 use temporalio_common::protos::temporal::api::command::v1 as command;
 use temporalio_common::protos::temporal::api::common::v1::{Callback, WorkflowExecution, WorkflowType};
@@ -240,6 +240,26 @@ impl Server {
         }
         self.now = until;
         self.collect();
+    }
+
+    /// Sets what Temporal's dynamic configuration has by this name.
+    pub(crate) fn configure(&mut self, name: &str, value: &serde_json::Value) {
+        self.engine
+            .set_dynamic_config(name, value)
+            .expect("the setting is good");
+    }
+
+    /// The completion callback that goes out to another server.
+    #[track_caller]
+    pub(crate) fn poll_callback(&mut self) -> (CallbackId, http::Request<bytes::Bytes>) {
+        assert!(self.engine.is_busy());
+        self.engine.poll_callback().expect("a callback goes out")
+    }
+
+    /// The other server answers, or doesn't.
+    pub(crate) fn called_back(&mut self, id: CallbackId, outcome: CallbackOutcome) {
+        self.engine.handle_called_back(self.now, id, outcome);
+        assert!(!self.engine.is_busy());
     }
 
     pub(crate) fn describe(&mut self, id: &str) -> wire::DescribeWorkflowExecutionResponse {
