@@ -125,7 +125,7 @@ impl<'a> Address<'a> {
         if !self.scheme.is_empty() {
             text = format!("{}:", self.scheme);
         }
-        if !self.authority.is_empty() || self.path.starts_with('/') && !self.scheme.is_empty() {
+        if !self.authority.is_empty() || (self.path.starts_with('/') && !self.scheme.is_empty()) {
             text = format!("{text}//{}", self.authority);
         }
         for byte in self.path.bytes() {

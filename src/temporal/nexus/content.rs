@@ -31,13 +31,12 @@ pub(crate) fn serialize(payload: Payload) -> (Vec<(String, String)>, Vec<u8>) {
     let (count, message_type) = (payload.metadata.len(), text("messageType"));
     let content_type = match text("encoding").as_str() {
         "unknown/nexus-content" => {
-            let mut headers: Vec<(String, String)> = payload
-                .metadata
-                .iter()
-                .filter(|(name, _)| *name != "encoding")
-                .map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned()))
+            let sorted: std::collections::BTreeMap<String, Vec<u8>> = payload.metadata.into_iter().collect();
+            let headers = sorted
+                .into_iter()
+                .filter(|(name, _)| name != "encoding")
+                .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
                 .collect();
-            headers.sort();
             return (headers, payload.data);
         }
         "json/protobuf" if count == 2 && !message_type.is_empty() => {
@@ -82,5 +81,51 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(pass(Some(bare.clone())), bare);
+    }
+
+    #[test]
+    fn what_http_has_a_content_type_for_goes_bare() {
+        let sent = |metadata: &[(&str, &str)]| {
+            let metadata = metadata
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
+            let (headers, data) = serialize(Payload {
+                metadata: metadata.collect(),
+                data: b"1".to_vec(),
+                ..Default::default()
+            });
+            let headers: Vec<String> = headers
+                .into_iter()
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect();
+            (headers, data == b"1")
+        };
+        let bare = |header: &str| (vec![header.to_owned()], true);
+        assert_eq!(sent(&[("encoding", "json/plain")]), bare("type: application/json"));
+        assert_eq!(
+            sent(&[("encoding", "binary/plain")]),
+            bare("type: application/octet-stream")
+        );
+        assert_eq!(sent(&[("encoding", "binary/null")]), (vec![], true));
+        assert_eq!(
+            sent(&[("encoding", "json/protobuf"), ("messageType", "a.B")]),
+            bare("type: application/json; format=protobuf; message-type=\"a.B\"")
+        );
+        assert_eq!(
+            sent(&[("encoding", "binary/protobuf"), ("messageType", "a.B")]),
+            bare("type: application/x-protobuf; message-type=\"a.B\"")
+        );
+        assert_eq!(
+            sent(&[
+                ("encoding", "unknown/nexus-content"),
+                ("type", "x/y"),
+                ("language", "z")
+            ]),
+            (vec!["language: z".to_owned(), "type: x/y".to_owned()], true)
+        );
+        let whole = (vec!["type: application/x-temporal-payload".to_owned()], false);
+        assert_eq!(sent(&[]), whole);
+        assert_eq!(sent(&[("encoding", "json/plain"), ("mine", "x")]), whole);
+        assert_eq!(sent(&[("encoding", "json/protobuf")]), whole);
     }
 }

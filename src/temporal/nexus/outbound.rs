@@ -90,8 +90,8 @@ pub(crate) fn request(nexus: &Nexus, completion: &Completion) -> Result<Request<
             failure::to_nexus_json(cause).into_bytes()
         }
     };
-    let own: BTreeMap<&String, &String> = nexus.header.iter().collect();
-    for (name, value) in own {
+    let own: BTreeMap<String, String> = nexus.header.clone().into_iter().collect();
+    for (name, value) in &own {
         put(&mut headers, name, value).map_err(failed)?;
     }
     if !headers.contains_key(USER_AGENT) {
