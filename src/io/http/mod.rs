@@ -1,6 +1,7 @@
 //! HTTP, with and without a socket: requests to the fake awaithumans server, and webhooks to receivers.
 
 mod face;
+mod httpx;
 mod receiver;
 
 use awaithumans_temporal::{Transport, TransportError};

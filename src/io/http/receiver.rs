@@ -12,6 +12,7 @@ use temporalio_client::Client;
 use tokio::sync::mpsc;
 
 use super::super::driver::{Delivery, Driver, Sender};
+use super::httpx::Httpx;
 use crate::human::DeliveryOutcome;
 use crate::journal::Party;
 use crate::temporal::CallbackOutcome;
@@ -19,7 +20,7 @@ use crate::temporal::CallbackOutcome;
 /// The host of the testkit's own callback route; it never leaves the process.
 pub(crate) const HOST: &str = "receiver.test";
 
-/// How long, in real time, a receiver on the network may take. The real server gives it ten seconds.
+/// How long, in real time, the receiver of a completion callback may take.
 const NETWORK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Redirects in a row that a completion callback follows.
@@ -142,6 +143,7 @@ fn workflow_id(request: &Request<Bytes>) -> Option<String> {
 /// Receivers of webhooks and completion callbacks on the network, such as a wiremock server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network {
+    webhooks: Httpx,
     transport: ReqwestTransport,
 }
 
@@ -156,7 +158,7 @@ impl Network {
 
     async fn deliver(&self, driver: &Driver, delivery: Delivery) {
         match delivery.from {
-            Sender::Human(attempt) => driver.delivered(attempt, self.send(delivery.request).await),
+            Sender::Human(attempt) => driver.delivered(attempt, self.webhooks.send(delivery.request).await),
             Sender::Temporal(id) => driver.called_back(id, self.call_back(delivery.request).await),
         }
     }
@@ -187,14 +189,6 @@ impl Network {
             }
             Ok(Err(error)) => CallbackOutcome::Failed(error.to_string()),
             Err(_) => CallbackOutcome::Failed("context deadline exceeded".to_owned()),
-        }
-    }
-
-    async fn send(&self, request: Request<Bytes>) -> DeliveryOutcome {
-        match tokio::time::timeout(NETWORK_TIMEOUT, self.transport.send(request)).await {
-            Ok(Ok(response)) => DeliveryOutcome::Answered(response.status().as_u16()),
-            Ok(Err(error)) => DeliveryOutcome::Failed(format!("ConnectError: {error}")),
-            Err(_) => DeliveryOutcome::Failed("ReadTimeout: ".to_owned()),
         }
     }
 }
