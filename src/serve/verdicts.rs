@@ -18,6 +18,10 @@ pub enum Verdicts {
     /// What the answer's own field `verdict` says: `pass`, `reject`, or `outage` for a provider that fails. An answer without
     /// such a verdict is accepted.
     Answer,
+    /// As the stand-in for a language model with which the real server was recorded: the answer's field `verdict` says what it does. For
+    /// comparisons with that server, tests/conformance/aw-diff.
+    #[value(hide = true)]
+    StandIn,
 }
 
 impl Verdicts {
@@ -33,6 +37,7 @@ impl Verdicts {
             Self::Answer => {
                 verifier.decide(own_verdict);
             }
+            Self::StandIn => verifier.judge_as_stand_in(),
         }
     }
 }
@@ -65,7 +70,7 @@ mod tests {
 
     #[test]
     fn an_answer_may_say_itself_what_becomes_of_it() {
-        use Verdicts::{Answer, None, Pass, Reject};
+        use Verdicts::{Answer, None, Pass, Reject, StandIn};
         let cases = [
             (Pass, r#"{"verdict":"reject"}"#, Ok(true)),
             (Reject, r#"{"verdict":"pass"}"#, Ok(false)),
@@ -76,6 +81,8 @@ mod tests {
             (Answer, r#"{"verdict":"perhaps"}"#, Ok(true)),
             (Answer, r#"{"verdict":{"reject":1}}"#, Ok(true)),
             (Answer, "[]", Ok(true)),
+            (StandIn, r#"{"verdict":"odd"}"#, Ok(false)),
+            (StandIn, r#"{"verdict":"notool"}"#, Err(502)),
         ];
         for (verdicts, answer, expected) in cases {
             assert_eq!(verdict(verdicts, answer), expected, "{verdicts:?} {answer}");

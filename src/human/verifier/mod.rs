@@ -2,6 +2,8 @@
 
 mod config;
 mod scrub;
+#[cfg(any(test, feature = "serve"))]
+mod stand_in;
 
 pub(crate) use config::Config;
 
