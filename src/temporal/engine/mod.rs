@@ -414,9 +414,23 @@ impl Engine {
         self.settle(now);
     }
 
-    /// Whether a task waits on a queue that no worker polls.
+    /// Whether a task waits on a queue that no worker polls. What a killed worker left on its own queue, and others have done since, doesn't.
     pub fn has_unserved_task(&self) -> bool {
-        self.matching.backlog().any(|(_, _, served)| !served)
+        let is_wanted = |task: &Task| match task {
+            Task::Workflow {
+                run,
+                queue,
+                scheduled_event_id,
+                ..
+            } => self
+                .runs
+                .get(*run)
+                .is_some_and(|run| run.awaits_worker(queue, *scheduled_event_id)),
+            _ => true,
+        };
+        self.matching
+            .backlog()
+            .any(|(_, task, served)| !served && is_wanted(task))
     }
 
     /// Whether an RPC waits for something that hasn't come.

@@ -39,6 +39,15 @@ impl Run {
         true
     }
 
+    /// Whether a workflow task is one that a worker may still take from this queue.
+    pub(crate) fn awaits_worker(&self, queue: &str, scheduled_event_id: i64) -> bool {
+        let task = &self.machines.workflow_task;
+        let is_open = self.is_running() && task.is_pending() && !task.is_started();
+        is_open
+            && task.scheduled_event_id() == scheduled_event_id
+            && task.task_queue(&self.start.task_queue).name == queue
+    }
+
     /// A workflow task starts: whether a pinned workflow hears that another version would be its target.
     pub(crate) fn learn_target(&mut self, target: Option<&Version>, revision: i64) {
         self.versioning.learn_target(target, revision);

@@ -10,18 +10,18 @@ use temporalio_common::protos::temporal::api::command::v1::Command;
 use temporalio_common::protos::temporal::api::command::v1::command::Attributes as Do;
 use temporalio_common::protos::temporal::api::common::v1::WorkflowExecution;
 use temporalio_common::protos::temporal::api::enums::v1::{
-    SuggestContinueAsNewReason as Reason, WorkflowTaskFailedCause as Cause,
+    SuggestContinueAsNewReason as Reason, TaskQueueKind, WorkflowTaskFailedCause as Cause,
 };
 use temporalio_common::protos::temporal::api::failure::v1::ServerFailureInfo;
 use temporalio_common::protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
 use temporalio_common::protos::temporal::api::history::v1::{HistoryEvent, WorkflowTaskStartedEventAttributes};
-use temporalio_common::protos::temporal::api::taskqueue::v1::StickyExecutionAttributes;
+use temporalio_common::protos::temporal::api::taskqueue::v1::{StickyExecutionAttributes, TaskQueue};
 use temporalio_common::protos::temporal::api::update::v1 as update;
 use temporalio_common::protos::temporal::api::workflowservice::v1 as wire;
 use tonic::Code;
 
-use super::raw::{Raw, activity, command, complete_workflow, execution, queue, seconds, timer};
+use super::raw::{QUEUE, Raw, activity, command, complete_workflow, execution, queue, seconds, timer};
 
 fn refusal<T: std::fmt::Debug>(answer: Result<T, Reject>) -> (Code, String) {
     let reject = answer.unwrap_err();
@@ -472,4 +472,43 @@ fn a_task_that_comes_with_an_answer_counts_the_history_without_that_answer() {
 
     // The first started event, which is kept with a tag and its length.
     assert_eq!(added, events[2].encoded_len() as i64 + 2);
+}
+
+#[test]
+fn a_task_left_on_a_killed_workers_own_queue_waits_for_nobody() {
+    let own = TaskQueue {
+        name: "own".to_owned(),
+        kind: TaskQueueKind::Sticky as i32,
+        normal_name: QUEUE.to_owned(),
+    };
+    let mut raw = Raw::new();
+    raw.start("w", |_| {});
+    let task = raw.poll().unwrap();
+    let poll_own = wire::PollWorkflowTaskQueueRequest {
+        namespace: "default".to_owned(),
+        task_queue: Some(own.clone()),
+        identity: "worker".to_owned(),
+        ..Default::default()
+    };
+    let parked = raw.ask("PollWorkflowTaskQueue", &poll_own);
+    let completed = wire::RespondWorkflowTaskCompletedRequest {
+        namespace: "default".to_owned(),
+        task_token: task.task_token,
+        sticky_attributes: Some(StickyExecutionAttributes {
+            worker_task_queue: Some(own),
+            schedule_to_start_timeout: seconds(5),
+        }),
+        ..Default::default()
+    };
+    raw.call::<wire::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", &completed)
+        .unwrap();
+    let now = raw.now;
+    raw.engine.handle_abandoned(now, parked);
+    raw.signal("w");
+    assert!(raw.engine.has_unserved_task(), "on the killed worker's own queue");
+    raw.advance(Duration::from_secs(6));
+    assert!(raw.engine.has_unserved_task(), "on the queue of all workers");
+
+    raw.work(vec![]);
+    assert!(!raw.engine.has_unserved_task());
 }
