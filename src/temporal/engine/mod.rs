@@ -14,6 +14,7 @@ mod namespaces;
 mod nexus;
 mod nexus_operations;
 mod operator;
+mod parked;
 mod polls;
 mod reset;
 mod retention;
@@ -35,6 +36,7 @@ pub use expiry::Patience;
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{CLUSTER, Namespace, Namespaces};
 pub(crate) use nexus_operations::OperationIdPolicies;
+pub(crate) use parked::{Parked, ParkedAt};
 pub(crate) use polls::PollingWorker;
 pub(crate) use retention::Retained;
 pub(crate) use runs::{Runs, is_uuid};
@@ -46,12 +48,12 @@ pub(crate) use update_with_start::UpdateWithStart;
 use super::batch::Batch;
 use super::config::{DynamicConfig, DynamicConfigError};
 use super::matching::{Matching, Task};
-use super::nexus::{Nexus, OperationRef};
+use super::nexus::Nexus;
 use super::reject::Reject;
 use super::rpc;
 use super::run::{Exceeded, Run, RunRef};
 use super::schedule::Schedules;
-use super::standalone::{ActivityRef, Standalones};
+use super::standalone::Standalones;
 use super::time_locks::TimeLocks;
 use super::time_skipping::FastForwardWaits;
 use super::timer::{Timer, TimerTable};
@@ -138,66 +140,6 @@ pub struct Engine {
     mail: VecDeque<Letter>,
     answers: VecDeque<Answer>,
     notes: Vec<Note>,
-}
-
-/// An RPC that waits, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Parked {
-    pub(crate) connection: u64,
-    pub(crate) at: ParkedAt,
-    /// How often schedules had fired when it began to wait.
-    pub(crate) firings_before: u64,
-}
-
-impl Parked {
-    /// Whether it is a client that waits for the end of a run, or for an update.
-    fn waits_for_result(&self) -> bool {
-        self.at.is_for_result()
-    }
-}
-
-/// Where an RPC waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ParkedAt {
-    /// A worker, for a task.
-    Queue,
-    /// A client, for an event of a run; `close`: for the last one.
-    History {
-        run: RunRef,
-        next_event_id: i64,
-        close: bool,
-        page_size: usize,
-    },
-    /// A client, for a stage of an update.
-    Update(RunRef),
-    /// A client, for the answer to a query.
-    Query(RunRef),
-    /// A client, for the end of a standalone activity.
-    ActivityOutcome(ActivityRef),
-    /// A client, for a change of a standalone activity.
-    ActivityChange(ActivityRef),
-    /// A client, for a stage of a standalone nexus operation.
-    OperationStage(OperationRef),
-    /// A client, for a change of a standalone nexus operation.
-    OperationChange(OperationRef),
-    /// A client, for the end of a fast-forward.
-    FastForward,
-    /// A client of the test service, for virtual time to move.
-    Sleep,
-}
-
-impl ParkedAt {
-    /// Whether a client waits for something to be done, not only for news.
-    fn is_for_result(self) -> bool {
-        matches!(
-            self,
-            Self::History { close: true, .. }
-                | Self::Update(_)
-                | Self::ActivityOutcome(_)
-                | Self::OperationStage(_)
-                | Self::FastForward
-        )
-    }
 }
 
 impl Engine {
