@@ -155,7 +155,6 @@ fn answer_update(message: &Message, request: &mut wire::RespondWorkflowTaskCompl
         accepted_request_message_id: message.id.clone(),
         accepted_request_sequencing_event_id: 1,
         accepted_request: asked,
-        ..Default::default()
     };
     // The commands are put in front, so what comes last is said first.
     if let Some(done) = done {
