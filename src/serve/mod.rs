@@ -236,7 +236,8 @@ impl Server {
         }
         let (driver, outgoing) = Driver::new(world, Grace(GRACE));
         if options.time != Time::Manual {
-            driver.follow_wall_clock();
+            // Read anew: making the world took a moment, and clients' clocks mustn't be ahead of it.
+            driver.follow_wall_clock(time_of_day());
         }
         if let Some(state) = &state {
             // Now, so that a place that can't be written is found before anything is lost.

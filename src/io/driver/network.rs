@@ -57,10 +57,11 @@ impl Driver {
         answered.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// From now on the world follows the wall clock: whatever comes in finds it at that clock's moment.
-    pub(crate) fn follow_wall_clock(&self) {
+    /// From now on the world follows the wall clock, which shows `moment`: whatever comes in finds it at that clock's moment. A world that
+    /// is ahead of it stays so.
+    pub(crate) fn follow_wall_clock(&self, moment: Timestamp) {
         let mut state = self.lock();
-        let now = state.world.now();
+        let now = state.world.now().max(moment);
         state.wall = Some(Wall::set_to(now));
     }
 
@@ -150,7 +151,7 @@ mod tests {
         let config = Config::new(Box::new(|_| "sha256=00".to_owned()));
         let world = World::new(0, HandOut::Parallel, config);
         let (driver, outgoing) = Driver::new(world, Grace(Duration::from_secs(3)));
-        driver.follow_wall_clock();
+        driver.follow_wall_clock(Timestamp::default());
         (driver, outgoing)
     }
 
