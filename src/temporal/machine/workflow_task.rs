@@ -273,7 +273,7 @@ impl WorkflowTask {
         Some(completed_event_id)
     }
 
-    /// The task failed: by the worker's word, or since its commands can't be carried out.
+    /// The task failed: by the worker's word, or since its commands can't be carried out. `stamp`: what the worker said of itself then.
     pub(crate) fn fail(
         &mut self,
         txn: &mut Txn<'_>,
@@ -281,6 +281,7 @@ impl WorkflowTask {
         failure: Option<Failure>,
         identity: &str,
         normal_queue: &str,
+        stamp: Option<WorkerVersionStamp>,
     ) {
         let Some(next) = step(self.state, Input::Fail) else {
             return;
@@ -289,7 +290,7 @@ impl WorkflowTask {
         self.pages = Pages::default();
         txn.stop_timer(Timer::WorkflowTaskStartToClose(txn.run));
         if self.attempt == 1 {
-            self.write_unwritten(txn, normal_queue, identity, None);
+            self.write_unwritten(txn, normal_queue, identity, stamp);
             txn.emit(history::WorkflowTaskFailedEventAttributes {
                 scheduled_event_id: self.scheduled_event_id,
                 started_event_id: self.started_event_id,

@@ -139,8 +139,10 @@ pub(super) fn failed(
     let run = started_task(engine, &request.task_token)?;
     engine.hands.remove(&HandKey::Workflow(run));
     let cause = WorkflowTaskFailedCause::try_from(request.cause).unwrap_or(WorkflowTaskFailedCause::Unspecified);
+    #[expect(deprecated, reason = "workers still send it")]
+    let stamp = request.worker_version;
     engine.with_run(call.now, run, |run, context| {
-        run.fail_workflow_task(context, cause, request.failure, &request.identity);
+        run.fail_workflow_task(context, cause, request.failure, &request.identity, stamp);
     });
     Ok(Answer::Now(wire::RespondWorkflowTaskFailedResponse {}))
 }

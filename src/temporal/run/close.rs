@@ -357,6 +357,7 @@ impl Run {
                 None,
                 "history-service",
                 &queue,
+                None,
             );
         }
         self.flush();

@@ -163,7 +163,7 @@ impl Run {
         let cause = Cause::ForceCloseCommand;
         machines
             .workflow_task
-            .fail(&mut txn, cause, None, HISTORY_SERVICE, &queue);
+            .fail(&mut txn, cause, None, HISTORY_SERVICE, &queue, None);
         self.unsend_updates();
         // Before the next task is there: the worker finds them, but it is another attempt at the same task.
         self.flush();

@@ -156,8 +156,10 @@ impl Run {
         cause: Cause,
         failure: Option<Failure>,
         identity: &str,
+        stamp: Option<WorkerVersionStamp>,
     ) {
         let queue = self.start.task_queue.clone();
+        let stamp = self.inline_stamp(stamp);
         let message = failure
             .as_ref()
             .map(|failure| failure.message.clone())
@@ -167,7 +169,9 @@ impl Run {
             self.start.workflow_id
         )));
         let (machines, mut txn) = self.open(context);
-        machines.workflow_task.fail(&mut txn, cause, failure, identity, &queue);
+        machines
+            .workflow_task
+            .fail(&mut txn, cause, failure, identity, &queue, stamp);
         self.unsend_updates();
         self.schedule_workflow_task(context, Kind::Normal);
     }
@@ -361,7 +365,7 @@ impl Run {
         let (machines, mut txn) = self.open(context);
         machines
             .workflow_task
-            .fail(&mut txn, bad.cause, Some(failure), identity, &queue);
+            .fail(&mut txn, bad.cause, Some(failure), identity, &queue, None);
         self.fail_sent_updates(context);
         match bad.terminates_workflow {
             true => self.terminate(context, &message, None, HISTORY_SERVICE, Vec::new()),

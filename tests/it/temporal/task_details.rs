@@ -8,7 +8,7 @@ use prost::Message as _;
 use temporalio_common::protos::temporal::api::command::v1 as commands;
 use temporalio_common::protos::temporal::api::command::v1::Command;
 use temporalio_common::protos::temporal::api::command::v1::command::Attributes as Do;
-use temporalio_common::protos::temporal::api::common::v1::WorkflowExecution;
+use temporalio_common::protos::temporal::api::common::v1::{WorkerVersionStamp, WorkflowExecution};
 use temporalio_common::protos::temporal::api::enums::v1::{
     SuggestContinueAsNewReason as Reason, TaskQueueKind, WorkflowTaskFailedCause as Cause,
 };
@@ -284,6 +284,34 @@ fn a_terminated_run_writes_the_task_that_it_takes_away_even_a_speculative_one() 
     };
     assert_eq!(failed.cause(), Cause::ForceCloseCommand);
     assert_eq!(failed.identity, "history-service");
+}
+
+#[test]
+#[expect(deprecated, reason = "workers still send it")]
+fn a_speculative_task_that_fails_is_written_with_what_its_worker_says_of_itself() {
+    let mut raw = Raw::new();
+    raw.start("w", |_| {});
+    raw.work(vec![]);
+    raw.ask("UpdateWorkflowExecution", &update_request("w"));
+    let task = raw.poll().expect("the speculative task");
+    let stamp = WorkerVersionStamp {
+        build_id: "build".to_owned(),
+        use_versioning: false,
+    };
+    let failed = wire::RespondWorkflowTaskFailedRequest {
+        namespace: "default".to_owned(),
+        task_token: task.task_token,
+        cause: Cause::WorkflowWorkerUnhandledFailure as i32,
+        worker_version: Some(stamp.clone()),
+        ..Default::default()
+    };
+    raw.call::<wire::RespondWorkflowTaskFailedResponse>("RespondWorkflowTaskFailed", &failed)
+        .unwrap();
+    let events = raw.events("w");
+    let Some(Attributes::WorkflowTaskStartedEventAttributes(started)) = &events[5].attributes else {
+        panic!("{:?}", raw.types("w"));
+    };
+    assert_eq!(started.worker_version, Some(stamp));
 }
 
 #[test]
