@@ -136,6 +136,12 @@ impl Store {
         Some(stored.task)
     }
 
+    /// All tasks but the newest `offset` ones, newest first. What is passed over isn't looked up.
+    pub(crate) fn newest_first_from(&self, offset: usize) -> impl Iterator<Item = &Task> {
+        let ids = self.by_age.values().rev().skip(offset);
+        ids.filter_map(|id| self.get(id))
+    }
+
     /// All tasks, oldest first.
     pub(crate) fn oldest_first(&self) -> impl DoubleEndedIterator<Item = &Task> {
         self.by_age.values().filter_map(|id| self.get(id))

@@ -101,11 +101,19 @@ pub(super) fn list(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
         let is_own = own.is_none() || task.assigned_to_user_id.as_deref() == own;
         of_status && of_assignee && is_own
     };
-    let newest_first = human.store.oldest_first().rev().filter(wanted);
-    let page = newest_first.skip(offset as usize).take(limit as usize);
+    let wants_all = status.is_none() && !terminal && !unassigned && assigned_to.is_none() && own.is_none();
+    let (offset, limit) = (offset as usize, limit as usize);
+    let page: Vec<&Task> = match wants_all {
+        true => human.store.newest_first_from(offset).take(limit).collect(),
+        false => {
+            let newest_first = human.store.oldest_first().rev().filter(wanted);
+            newest_first.skip(offset).take(limit).collect()
+        }
+    };
+    let tasks = page.into_iter().map(|task| view::listed_task(human, task));
     Ok(Answer::Json {
         status: 200,
-        body: Json::Array(page.map(|task| view::listed_task(human, task)).collect()),
+        body: Json::Array(tasks.collect()),
     })
 }
 
