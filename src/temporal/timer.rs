@@ -29,6 +29,8 @@ pub(crate) enum Timer {
     FastForward(RunRef),
     /// A batch operation goes on.
     Batch(RunRef),
+    /// The end of its parent reaches a child that was at work. The child may have ended meanwhile.
+    ParentEnd(RunRef),
     /// A user timer (by the id of its started event).
     User(RunRef, i64),
     /// One of an activity's clocks (by the id of its scheduled event).

@@ -1,5 +1,6 @@
 //! Letters between runs, delivered first in first out inside the call that wrote them.
 
+use super::parent_end::ParentEnd;
 use super::{Engine, Started};
 use crate::clock::Timestamp;
 use crate::temporal::machine::external::Undeliverable;
@@ -66,7 +67,7 @@ impl Engine {
                 child,
                 terminate,
                 parent,
-            } => self.close_child(now, child, terminate, parent),
+            } => self.on_parent_closed(now, child, ParentEnd { terminate, parent }),
             Letter::WatchedRunEnded { first_run_id } => self.on_watched_run_ended(now, &first_run_id),
         }
     }
@@ -228,23 +229,6 @@ impl Engine {
         match address.child_workflow_only && !run.is_child_of(sender_workflow_id) {
             true => Err(Undeliverable::NotFound),
             false => Ok(run.run),
-        }
-    }
-
-    /// The policy reaches the run that the child's chain has come to.
-    fn close_child(&mut self, now: Timestamp, child: RunRef, terminate: bool, parent: (String, String)) {
-        let Some(first) = self.runs.get(child) else {
-            return;
-        };
-        let current = self
-            .runs
-            .current(&first.start.namespace, &first.start.workflow_id)
-            .filter(|current| current.first_run_id() == first.first_run_id())
-            .map(|current| current.run);
-        if let Some(current) = current {
-            self.step(now, current, |run, context| {
-                run.on_parent_closed(context, terminate, parent);
-            });
         }
     }
 }

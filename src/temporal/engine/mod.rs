@@ -14,6 +14,7 @@ mod namespaces;
 mod nexus;
 mod nexus_operations;
 mod operator;
+mod parent_end;
 mod parked;
 mod polls;
 mod reset;
@@ -36,6 +37,7 @@ pub use expiry::Patience;
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{CLUSTER, Namespace, Namespaces};
 pub(crate) use nexus_operations::OperationIdPolicies;
+pub(crate) use parent_end::ParentEnd;
 pub(crate) use parked::{Parked, ParkedAt};
 pub(crate) use polls::PollingWorker;
 pub(crate) use retention::Retained;
@@ -124,6 +126,8 @@ pub struct Engine {
     pub(crate) visibility: Visibility,
     /// Batch operations at work.
     pub(crate) batches: BTreeMap<RunRef, Batch>,
+    /// Parents' ends that are about to reach a child at work, by the child.
+    pub(crate) parent_ends: BTreeMap<RunRef, ParentEnd>,
     /// Updates-with-start that wait for a run that was there already: they are tried once more if it closes.
     pub(crate) retryable: BTreeMap<Ticket, Box<UpdateWithStart>>,
     pub(crate) time_locks: TimeLocks,
@@ -162,6 +166,7 @@ impl Engine {
             fast_forward_waits: FastForwardWaits::default(),
             visibility: Visibility::default(),
             batches: BTreeMap::new(),
+            parent_ends: BTreeMap::new(),
             retryable: BTreeMap::new(),
             time_locks: TimeLocks::default(),
             exceeded: None,
@@ -498,6 +503,7 @@ impl Engine {
             }
             Timer::FastForward(run) => self.step(now, run, Run::on_fast_forward),
             Timer::Batch(run) => self.go_on_with_batch(now, run),
+            Timer::ParentEnd(child) => self.on_parent_end(now, child),
             Timer::User(run, started_event_id) => {
                 self.step(now, run, |run, context| run.on_user_timer(context, started_event_id));
             }

@@ -22,6 +22,12 @@ pub(super) fn check(engine: &Engine, violations: &mut Violations) {
         let is_set = engine.timers.is_set(Timer::Batch(*run));
         violations.unless(is_set, || format!("the batch of {run:?} waits for nothing"));
     }
+    for child in engine.parent_ends.keys() {
+        let is_set = engine.timers.is_set(Timer::ParentEnd(*child));
+        violations.unless(is_set, || {
+            format!("the end of the parent of {child:?} waits for nothing")
+        });
+    }
     for number in engine.nexus.requests.numbers() {
         let is_set = engine.timers.is_set(Timer::NexusRequest(number));
         violations.unless(is_set, || format!("nexus request {number} has no deadline"));
@@ -56,6 +62,7 @@ fn has_owner(engine: &Engine, timer: Timer) -> bool {
         Timer::WorkflowTaskScheduleToStart(of) => task(of) == Some(State::Scheduled),
         Timer::QueryScheduleToStart(of) => run(of).is_some_and(|run| !run.machines.queries.is_empty()),
         Timer::FastForward(of) => open(of).is_some_and(|run| run.time_skipping.is_some()),
+        Timer::ParentEnd(of) => engine.parent_ends.contains_key(&of),
         Timer::Batch(of) => engine.batches.contains_key(&of),
         Timer::User(of, id) => open(of).is_some_and(|run| run.machines.timers.contains_key(&id)),
         Timer::Activity(of, id, _) => open(of).is_some_and(|run| run.machines.activities.contains_key(&id)),

@@ -25,6 +25,7 @@ on_both_arms![
     continued_as_new_without_a_wait,
     cancel_ends_start_delay,
     closed_run_shows_what_it_left_open,
+    a_child_at_work_answers_before_its_parent_ends_it,
     signal_with_start_moves_the_request_id,
     reset_keeps_builds_and_options,
     chain_times_out_with_its_run,
@@ -199,6 +200,42 @@ fn closed_run_shows_what_it_left_open(stage: &mut Stage<'_>) {
     };
     stage.call::<wire::TerminateWorkflowExecutionResponse>("TerminateWorkflowExecution", &terminate);
     stage.describe(&parent);
+}
+
+/// Both answers are under way at once. The parent closes first; its end comes to the child only after what the child's worker has answered.
+fn a_child_at_work_answers_before_its_parent_ends_it(stage: &mut Stage<'_>) {
+    let policies = [
+        ("terminated", ParentClosePolicy::Terminate, vec![]),
+        ("completed", ParentClosePolicy::RequestCancel, vec![complete("2")]),
+    ];
+    for (name, policy, commands) in policies {
+        let parent = stage.start(&format!("parent-{name}"));
+        let workflow_id = stage.named(name);
+        let mut attached = child(&workflow_id);
+        if let Some(Does::StartChildWorkflowExecutionCommandAttributes(attributes)) = &mut attached.attributes {
+            attributes.parent_close_policy = policy as i32;
+        }
+        stage.work(vec![attached]);
+        // The child's own first task and the parent's news of it, in either order.
+        let tasks = [stage.look_for_task(), stage.look_for_task()];
+        let is_parents = |task: &&wire::PollWorkflowTaskQueueResponse| {
+            task.workflow_execution.as_ref().map(|it| &it.workflow_id) == Some(&parent.workflow_id)
+        };
+        let (parents, childs): (Vec<_>, Vec<_>) = tasks.iter().partition(is_parents);
+        let answers = [(parents[0], vec![complete("1")]), (childs[0], commands)];
+        let sent = answers.map(|(task, commands)| {
+            let answer = stage.answering(task, commands);
+            stage.begin("RespondWorkflowTaskCompleted", &answer)
+        });
+        for pending in sent {
+            stage.finish::<wire::RespondWorkflowTaskCompletedResponse>(pending);
+        }
+        stage.pass(1);
+        stage.history(&common::WorkflowExecution {
+            workflow_id,
+            run_id: String::new(),
+        });
+    }
 }
 
 fn signal_with_start_moves_the_request_id(stage: &mut Stage<'_>) {
