@@ -1,8 +1,10 @@
 //! The append-only record of what happened: the source of timelines, comparisons and failure reports.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::moment::Happening;
 
 /// Who did it: the lanes of a timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +61,9 @@ impl fmt::Display for Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
     entries: Vec<Entry>,
+    happenings: Vec<(Timestamp, Happening)>,
+    /// How far the clock of whoever writes is ahead: what it writes is put at the world's time.
+    ahead: Duration,
 }
 
 impl Journal {
@@ -72,6 +77,21 @@ impl Journal {
         self.push(at, party, what.into(), false);
     }
 
+    /// Adds something that moments, fault rules and invariants go by.
+    pub(crate) fn happened(&mut self, at: Timestamp, happening: Happening) {
+        self.happenings.push((at - self.ahead, happening));
+    }
+
+    /// From now on whoever writes has a clock that is so far ahead.
+    pub(crate) fn set_ahead(&mut self, ahead: Duration) {
+        self.ahead = ahead;
+    }
+
+    /// What has happened, by name, oldest first. Events of histories aren't among it: histories have them.
+    pub fn happenings(&self) -> &[(Timestamp, Happening)] {
+        &self.happenings
+    }
+
     /// All entries, oldest first.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
@@ -79,7 +99,7 @@ impl Journal {
 
     fn push(&mut self, at: Timestamp, party: Party, what: String, headline: bool) {
         self.entries.push(Entry {
-            at,
+            at: at - self.ahead,
             party,
             what,
             headline,

@@ -75,6 +75,7 @@
 //! - [`Testkit`] is where a test starts; [`Builder`] has its settings: seed, profile, keys, start of time, grace.
 //! - [`Testkit::client`] is an ordinary client of the in-memory Temporal. [`Testkit::spawn_worker`] starts a worker of the real
 //!   SDK; [`Worker`] can be crashed, at once or before a call that you name, and started again.
+//! - [`Faults`] says what goes wrong: [`fault::Rule`]s strike calls, tasks, requests and webhooks, or happen at a [`Moment`].
 //! - [`Humans`] scripts the people ([`human::Matcher`]), the verifier ([`human::Verdict`]) and the awaithumans server's own
 //!   stops and restarts. [`human::Profile`] says which release of awaithumans it is.
 //! - [`ReceiverHandle`] takes the callback receiver off the air or gives it another key; [`Webhooks`] sends it
@@ -105,11 +106,13 @@
 
 mod clock;
 mod entropy;
+pub mod fault;
 #[cfg(feature = "rstest")]
 pub mod fixture;
 pub mod human;
 mod io;
 mod journal;
+mod moment;
 mod temporal;
 mod testkit;
 mod world;
@@ -131,11 +134,14 @@ pub mod strategies;
 pub use clock::{HoldId, Timestamp};
 pub use entropy::Entropy;
 pub use journal::{Entry, Journal, Party};
+pub use moment::{Happening, Moment, MomentKind};
 pub use temporal::{
     Answer, Call, CallbackId, CallbackOutcome, DynamicConfigError, Engine, HandOut, Note, Patience, Polls, Reject, Rpc,
     SearchAttributeType, Skipping, Support, Ticket, table,
 };
-pub use testkit::{Builder, Error, Hold, Humans, Moment, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker, play};
+pub use testkit::{
+    Builder, Error, FaultGuard, Faults, Hold, Humans, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker, play,
+};
 pub use webhooks::{Canned, TaskRef, UnsendableUrl};
 pub use world::{Input, Output, World};
 

@@ -74,6 +74,7 @@ use bytes::Bytes;
 use crate::clock::{TimerKey, TimerQueue, Timestamp};
 use crate::entropy::Entropy;
 use crate::journal::{Journal, Party};
+use crate::moment::{Happening, MomentKind};
 
 use identities::Identities;
 use judging::Waiting;
@@ -267,6 +268,7 @@ impl Human {
             return;
         }
         journal.headline(now, Party::Awaithumans, "server stopped");
+        journal.happened(now, Happening::new(MomentKind::ServerStopped, "", ""));
         self.forget_process();
     }
 
@@ -291,6 +293,7 @@ impl Human {
             Party::Awaithumans,
             format!("server started: {open} open tasks, schedulers resume"),
         );
+        journal.happened(now, Happening::new(MomentKind::ServerStarted, "", ""));
         self.resume_schedulers(now);
         self.limits = RateLimits::default();
         self.setup_token = self.users.is_empty().then(|| links::token_32(&mut self.secrets));
@@ -440,6 +443,9 @@ impl Human {
             seconds_in_words(task.timeout_seconds)
         );
         journal.headline(now, Party::Awaithumans, line);
+        let workflow_id = task.workflow_id().unwrap_or_default();
+        let created = Happening::new(MomentKind::TaskCreated, task.idempotency_key.clone(), workflow_id);
+        journal.happened(now, created);
         let audit_id = self.entropy.uuid_hex();
         self.set_expiry(now, &task.id, task.timeout_at());
         let id = task.id.clone();
@@ -459,6 +465,10 @@ impl Human {
         };
         let (status, action) = (task.status, audit.action.clone());
         journal.headline(now, Party::Awaithumans, describe(task, &action));
+        if let Some(kind) = moment_of(task, &action) {
+            let happening = Happening::new(kind, task.idempotency_key.clone(), task.status.as_str());
+            journal.happened(now, happening);
+        }
         let audit_id = self.entropy.uuid_hex();
         self.store.audit(id, audit_id, audit, now);
         if status.is_terminal() {
@@ -500,6 +510,14 @@ impl Human {
         if let Some(timer) = self.expiries.remove(id) {
             self.timers.cancel(timer);
         }
+    }
+}
+
+/// What a task's move is, among the named moments.
+fn moment_of(task: &Task, action: &str) -> Option<MomentKind> {
+    match action {
+        "rejected" => Some(MomentKind::AnswerRejected),
+        _ => task.status.is_terminal().then_some(MomentKind::TaskEnded),
     }
 }
 

@@ -12,6 +12,7 @@ use super::outbox::{AttemptId, Delivery, DeliveryOutcome, DeliveryStatus, Verdic
 use super::{Human, Output, seconds_in_words, short};
 use crate::clock::Timestamp;
 use crate::journal::{Journal, Party};
+use crate::moment::{Happening, MomentKind};
 
 /// The header with the signature.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-awaithumans-signature");
@@ -71,6 +72,10 @@ impl Human {
             ) {
                 Ok(request) => {
                     let task_id = delivery.task_id.clone();
+                    let key = self.store.get(&task_id).map(|task| task.idempotency_key.clone());
+                    let number = (delivery.attempt_count + 1).to_string();
+                    let sent = Happening::new(MomentKind::WebhookSent, key.unwrap_or_default(), number);
+                    journal.happened(now, sent);
                     self.outputs.push_back(Output::Deliver {
                         attempt,
                         task_id,
@@ -112,6 +117,13 @@ impl Human {
         let status = self.store.get(&task_id).map_or("deleted", |task| task.status.as_str());
         let line = describe(verdict, delivery, outcome, status, self.config.profile.name());
         journal.headline(now, Party::Awaithumans, line);
+        let key = self.store.get(&task_id).map(|task| task.idempotency_key.clone());
+        let how = match outcome {
+            DeliveryOutcome::Answered(status) => status.to_string(),
+            DeliveryOutcome::Failed(error) => error.clone(),
+        };
+        let answered = Happening::new(MomentKind::WebhookAnswered, key.unwrap_or_default(), how);
+        journal.happened(now, answered);
         if verdict == Verdict::Delivered {
             self.redact_response(now, &task_id);
         }

@@ -304,6 +304,15 @@ pub(crate) struct Audit {
 }
 
 impl Task {
+    /// The workflow that its callback URL names by `?wf=`, if it has one.
+    pub fn workflow_id(&self) -> Option<String> {
+        let (_, query) = self.callback_url.as_deref()?.split_once('?')?;
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs
+            .find(|(name, _)| name == "wf")
+            .map(|(_, workflow)| workflow.into_owned())
+    }
+
     /// When its timeout passes; the scheduler notices at its next tick.
     pub fn timeout_at(&self) -> Timestamp {
         self.created_at + std::time::Duration::from_secs(self.timeout_seconds)

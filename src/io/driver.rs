@@ -8,7 +8,8 @@ pub(crate) use network::Step;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,6 +44,40 @@ pub(crate) enum Pace {
 pub(crate) struct Delivery {
     pub(crate) from: Sender,
     pub(crate) request: http::Request<Bytes>,
+    /// The testkit's own receiver dies between verifying it and signalling the workflow.
+    pub(crate) receiver_crashes: bool,
+}
+
+/// Whether a connection has been cut, and who waits for that.
+#[derive(Debug, Default)]
+pub(crate) struct Cut {
+    is_cut: AtomicBool,
+    on_cut: Notify,
+}
+
+impl Cut {
+    /// Whether it has been cut.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it is cut.
+    pub(crate) async fn cut(&self) {
+        let cut = self.on_cut.notified();
+        tokio::pin!(cut);
+        // Registered before the look, so that no cut falls between the two.
+        cut.as_mut().enable();
+        if !self.is_cut() {
+            cut.await;
+        }
+    }
+
+    /// Cuts it. Gives whether it wasn't before.
+    fn set(&self) -> bool {
+        let is_new = !self.is_cut.swap(true, Ordering::SeqCst);
+        self.on_cut.notify_waiters();
+        is_new
+    }
 }
 
 /// Who wants to know how a delivery went.
@@ -77,6 +112,10 @@ struct State {
     next_connection: u64,
     /// Connections that are gone: a call that was just on its way must not reach the world any more.
     cut: BTreeSet<u64>,
+    /// Those that their owners still have.
+    connections: HashMap<u64, Weak<Cut>>,
+    /// Who starts workers again that a fault has killed, if anybody does.
+    supervisor: Option<mpsc::UnboundedSender<String>>,
     /// Workers that had to be left behind: the run can't be repeated byte for byte.
     unreproducible: Vec<String>,
 }
@@ -100,6 +139,8 @@ impl Driver {
             next_ticket: 0,
             next_connection: 0,
             cut: BTreeSet::new(),
+            connections: HashMap::new(),
+            supervisor: None,
             unreproducible: Vec::new(),
         };
         let shared = Shared {
@@ -127,19 +168,31 @@ impl Driver {
         given
     }
 
-    /// A name for a new connection.
-    pub(crate) fn connect(&self) -> u64 {
+    /// A name for a new connection, and what tells that it has been cut.
+    pub(crate) fn connect(&self) -> (u64, Arc<Cut>) {
         let mut state = self.lock();
         state.next_connection += 1;
-        state.next_connection
+        let (id, cut) = (state.next_connection, Arc::default());
+        state.connections.retain(|_, cut| cut.strong_count() > 0);
+        state.connections.insert(id, Arc::downgrade(&cut));
+        (id, cut)
     }
 
     /// Breaks a connection for good.
     pub(crate) fn disconnect(&self, connection: u64) {
         let mut state = self.enter();
-        state.cut.insert(connection);
-        state.world.handle(Input::Disconnected { connection });
-        self.carry_out(&mut state);
+        if state.cut(connection) {
+            state.world.handle(Input::Disconnected { connection });
+            self.carry_out(&mut state);
+        }
+    }
+
+    /// From now on the caller starts workers again that a fault has killed: it is told their identities, and calls
+    /// [`World::end_worker_start`] for each. Without anybody time doesn't wait for them.
+    pub(crate) fn supervise(&self) -> mpsc::UnboundedReceiver<String> {
+        let (supervisor, identities) = mpsc::unbounded_channel();
+        self.lock().supervisor = Some(supervisor);
+        identities
     }
 
     /// Makes one gRPC call, which waits as long as it takes. Dropping the future abandons it.
@@ -312,18 +365,34 @@ impl Driver {
                         let _ = sender.send(None);
                     }
                 }
-                Output::Deliver { attempt, request, .. } => {
-                    let from = Sender::Human(attempt);
-                    // The sender's end lives as long as the testkit.
-                    let _ = self.shared.deliveries.send(Delivery { from, request });
-                }
-                Output::CallBack { id, request } => {
-                    let from = Sender::Temporal(id);
-                    let _ = self.shared.deliveries.send(Delivery { from, request });
+                Output::Deliver {
+                    attempt,
+                    request,
+                    receiver_crashes,
+                    ..
+                } => self.send(Sender::Human(attempt), request, receiver_crashes),
+                Output::CallBack { id, request } => self.send(Sender::Temporal(id), request, false),
+                Output::Cut { connection } => drop(state.cut(connection)),
+                Output::StartWorker { identity } => {
+                    let supervisor = state.supervisor.as_ref();
+                    let is_told = supervisor.is_some_and(|supervisor| supervisor.send(identity).is_ok());
+                    if !is_told {
+                        state.world.end_worker_start();
+                    }
                 }
             }
         }
         any
+    }
+
+    fn send(&self, from: Sender, request: http::Request<Bytes>, receiver_crashes: bool) {
+        let delivery = Delivery {
+            from,
+            request,
+            receiver_crashes,
+        };
+        // The sender's end lives as long as the testkit.
+        let _ = self.shared.deliveries.send(delivery);
     }
 
     fn abandon(&self, ticket: Ticket, kind: Kind) {
@@ -358,6 +427,12 @@ impl Driver {
 }
 
 impl State {
+    /// Nothing that comes by this connection reaches the world any more. Gives whether that is new.
+    fn cut(&mut self, connection: u64) -> bool {
+        let owner = self.connections.get(&connection).and_then(Weak::upgrade);
+        self.cut.insert(connection) && owner.is_none_or(|cut| cut.set())
+    }
+
     fn take_ticket(&mut self) -> Ticket {
         self.next_ticket += 1;
         self.in_flight.insert(self.next_ticket);

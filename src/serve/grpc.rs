@@ -61,7 +61,7 @@ impl Drop for Connection {
 async fn connection(stream: TcpStream, driver: Driver) {
     // Answers are small and awaited; waiting for more to send with them would only cost time.
     let _ = stream.set_nodelay(true);
-    let id = driver.connect();
+    let (id, cut) = driver.connect();
     let connection = Arc::new(Connection { driver, id });
     let service = service_fn(move |request| {
         let connection = Arc::clone(&connection);
@@ -70,8 +70,12 @@ async fn connection(stream: TcpStream, driver: Driver) {
     let served = http2::Builder::new(TokioExecutor::new())
         // As many calls at once as a client likes: each worker parks a dozen polls.
         .max_concurrent_streams(None)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .serve_connection(TokioIo::new(stream), service);
+    let served = tokio::select! {
+        served = served => served,
+        // A fault has killed the worker: the socket closes, as that of a dead process does.
+        () = cut.cut() => return,
+    };
     if let Err(error) = served {
         tracing::debug!(id, %error, "a connection broke");
     }

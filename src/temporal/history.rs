@@ -12,6 +12,7 @@ use super::command::Annotation;
 use super::event::{event_type, is_buffered_during_workflow_task, is_result, worker_may_ignore};
 use super::proto::timestamp;
 use crate::clock::Timestamp;
+use crate::moment::MomentKind;
 use stored::Stored;
 
 /// The id of an event that has none yet since it is held back. Temporal's `common.BufferedEventID`.
@@ -32,6 +33,17 @@ pub(crate) struct Log {
     batch_ends: Vec<i64>,
     /// The last event before those that the step of now wrote at its very end, if it did.
     before_late_flush: Option<i64>,
+    /// What the engine hasn't heard of yet.
+    fresh: Vec<Fresh>,
+}
+
+/// What an event tells those who wait for a moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Fresh {
+    pub(crate) event_type: EventType,
+    pub(crate) moment: Option<MomentKind>,
+    /// The activity's type, the signal's or the timer's name, how the run ended.
+    pub(crate) name: String,
 }
 
 /// A moment of a history, to go back to.
@@ -42,6 +54,7 @@ pub(crate) struct Mark {
     size_bytes: i64,
     committed_size_bytes: i64,
     batch_ends: usize,
+    fresh: usize,
 }
 
 impl Mark {
@@ -81,6 +94,7 @@ impl Log {
             committed_size_bytes: size_bytes,
             batch_ends: ends.take_while(|end| *end <= last_event_id).collect(),
             before_late_flush: None,
+            fresh: Vec::new(),
         }
     }
 
@@ -136,6 +150,7 @@ impl Log {
             size_bytes: self.size_bytes,
             committed_size_bytes: self.committed_size_bytes,
             batch_ends: self.batch_ends.len(),
+            fresh: self.fresh.len(),
         }
     }
 
@@ -143,6 +158,7 @@ impl Log {
     pub(crate) fn go_back(&mut self, mark: Mark) {
         self.events.truncate(mark.events);
         self.batch_ends.truncate(mark.batch_ends);
+        self.fresh.truncate(mark.fresh);
         self.before_late_flush = None;
         self.held_back = mark.held_back;
         self.size_bytes = mark.size_bytes;
@@ -211,6 +227,8 @@ impl Log {
     /// Gives the event's id, or [`BUFFERED_EVENT_ID`] if it is held back.
     pub(crate) fn emit(&mut self, now: Timestamp, event: NewEvent) -> i64 {
         let event_type = event_type(&event.attributes);
+        let fresh = self.tell(event_type, &event.attributes);
+        self.fresh.push(fresh);
         let mut event = HistoryEvent {
             event_id: BUFFERED_EVENT_ID,
             event_time: Some(timestamp(event.at.unwrap_or(now))),
@@ -227,6 +245,54 @@ impl Log {
         }
         event.event_id = self.next_event_id();
         self.append(event)
+    }
+
+    /// What was emitted since the last call.
+    pub(crate) fn take_fresh(&mut self) -> Vec<Fresh> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    fn tell(&self, event_type: EventType, attributes: &Attributes) -> Fresh {
+        use Attributes as A;
+        use MomentKind as M;
+        let (moment, name) = match attributes {
+            A::WorkflowExecutionSignaledEventAttributes(signaled) => (M::SignalRecorded, signaled.signal_name.clone()),
+            A::WorkflowTaskCompletedEventAttributes(_) => (M::WorkflowTaskCompleted, String::new()),
+            A::TimerFiredEventAttributes(fired) => (M::TimerFired, fired.timer_id.clone()),
+            A::ActivityTaskCompletedEventAttributes(it) => (M::ActivityCompleted, self.activity(it.scheduled_event_id)),
+            A::ActivityTaskFailedEventAttributes(it) => (M::ActivityFailed, self.activity(it.scheduled_event_id)),
+            A::ActivityTaskTimedOutEventAttributes(it) => (M::ActivityTimedOut, self.activity(it.scheduled_event_id)),
+            A::WorkflowExecutionCompletedEventAttributes(_) => (M::WorkflowClosed, "completed".to_owned()),
+            A::WorkflowExecutionFailedEventAttributes(_) => (M::WorkflowClosed, "failed".to_owned()),
+            A::WorkflowExecutionCanceledEventAttributes(_) => (M::WorkflowClosed, "canceled".to_owned()),
+            A::WorkflowExecutionTerminatedEventAttributes(_) => (M::WorkflowClosed, "terminated".to_owned()),
+            A::WorkflowExecutionTimedOutEventAttributes(_) => (M::WorkflowClosed, "timed_out".to_owned()),
+            A::WorkflowExecutionContinuedAsNewEventAttributes(_) => (M::WorkflowClosed, "continued_as_new".to_owned()),
+            _ => {
+                return Fresh {
+                    event_type,
+                    moment: None,
+                    name: String::new(),
+                };
+            }
+        };
+        Fresh {
+            event_type,
+            moment: Some(moment),
+            name,
+        }
+    }
+
+    /// The type of the activity that this event scheduled.
+    fn activity(&self, scheduled_event_id: i64) -> String {
+        let place = usize::try_from(scheduled_event_id - 1).ok();
+        let scheduled = place.and_then(|place| self.events.get(place)).map(Stored::event);
+        match scheduled.and_then(|event| event.attributes) {
+            Some(Attributes::ActivityTaskScheduledEventAttributes(scheduled)) => {
+                scheduled.activity_type.unwrap_or_default().name
+            }
+            _ => String::new(),
+        }
     }
 
     /// Puts on an event what a worker attached to its command. Nothing happens if there is no such event.

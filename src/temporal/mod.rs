@@ -39,6 +39,7 @@ mod visibility;
 mod worker;
 
 pub use config::DynamicConfigError;
+pub(crate) use engine::EngineFaults;
 pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
 pub use nexus::outbound::{CallbackId, CallbackOutcome};
 pub use reject::Reject;

@@ -88,6 +88,8 @@ pub enum Reject {
     Unimplemented(String),
     /// It didn't happen, but may if it is tried again.
     Aborted(String),
+    /// A fault rule says so: the code and the words.
+    Fault(Code, String),
     /// Pages of a workflow task's completion are missing: the worker sends all of them again.
     WorkflowTaskCompletionBufferLost(String),
     /// Workers of this build id get the tasks that a poll asks for.
@@ -142,6 +144,7 @@ impl Reject {
             Self::Unknown(_) => Code::Unknown,
             Self::Unimplemented(_) => Code::Unimplemented,
             Self::Aborted(_) | Self::OperationAborted | Self::WorkflowTaskCompletionBufferLost(_) => Code::Aborted,
+            Self::Fault(code, _) => *code,
             Self::MultiOperation(operations) => operations
                 .iter()
                 .flatten()
@@ -168,6 +171,7 @@ impl Reject {
             | Self::Unknown(message)
             | Self::Unimplemented(message)
             | Self::Aborted(message)
+            | Self::Fault(_, message)
             | Self::WorkflowTaskCompletionBufferLost(message)
             | Self::WorkflowExecutionAlreadyStarted { message, .. }
             | Self::QueryFailed { message, .. } => message.clone(),

@@ -17,6 +17,7 @@ use super::timer::Timer;
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 use crate::journal::Party;
+use crate::moment::Happening;
 
 /// Names one RPC in flight, so that its answer finds the way back.
 pub type Ticket = u64;
@@ -40,6 +41,8 @@ pub(crate) struct Effects {
     pub(crate) visible: bool,
     /// Lines for the timeline.
     pub(crate) notes: Vec<Note>,
+    /// What has happened that no event of the history tells.
+    pub(crate) happenings: Vec<Happening>,
     /// How far the run's clock was ahead of the world's; deadlines are on the run's.
     pub(crate) ahead: Duration,
     /// How much further it is ahead now.

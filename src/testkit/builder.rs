@@ -246,7 +246,9 @@ pub(super) async fn build(builder: Builder) -> Testkit {
         admin_token: builder.admin_token,
     });
     kit.keep(spawn(receiver.run(outgoing)));
-    kit.keep(spawn(mover::move_for_clients(driver, kit.mover.clone())));
+    kit.keep(spawn(mover::move_for_clients(driver.clone(), kit.mover.clone())));
+    let killed = driver.supervise();
+    kit.keep(spawn(kit.workers.clone().supervise(driver, killed)));
     kit
 }
 

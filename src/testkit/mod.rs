@@ -2,6 +2,7 @@
 
 mod builder;
 mod error;
+mod faults;
 mod humans;
 mod moment;
 mod mover;
@@ -21,8 +22,8 @@ pub use builder::Builder;
 #[cfg(feature = "serve")]
 pub(crate) use builder::{TEST_ADMIN_TOKEN, TEST_PAYLOAD_KEY};
 pub use error::Error;
+pub use faults::{FaultGuard, Faults};
 pub use humans::Humans;
-pub use moment::Moment;
 pub use play::play;
 pub use worker::Worker;
 
@@ -30,6 +31,7 @@ use crate::clock::{HoldId, Timestamp};
 use crate::human::DeliveryOutcome;
 use crate::io::{Connection, Driver, InProcess, Receiver};
 use crate::journal::{Journal, Party};
+use crate::moment::Moment;
 use crate::webhooks::Canned;
 
 /// A fake awaithumans server, an in-memory Temporal and a callback receiver on one virtual clock and one seed.
@@ -57,7 +59,7 @@ pub struct Testkit {
     key: WebhookKey,
     admin_token: String,
     mover: mover::Mover,
-    workers: std::sync::atomic::AtomicU64,
+    workers: worker::Workers,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -142,8 +144,7 @@ impl Testkit {
     /// If the SDK refuses the options.
     #[track_caller]
     pub fn spawn_worker(&self, options: WorkerOptions) -> impl Future<Output = Worker> + use<'_> {
-        let number = self.workers.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-        Worker::spawn(self.driver.clone(), number, options)
+        Worker::spawn(self.driver.clone(), self.workers.clone(), options)
     }
 
     // People and the receiver.
@@ -164,6 +165,11 @@ impl Testkit {
             kit: self,
             workflow_id: None,
         }
+    }
+
+    /// The faults: what goes wrong, when and how often.
+    pub fn faults(&self) -> Faults {
+        Faults::new(self.driver.clone())
     }
 
     // Time.
@@ -203,7 +209,8 @@ impl Testkit {
     /// [`Error::is_stalled`] if it never will.
     pub async fn run_until_moment(&self, moment: Moment) -> Result<(), Error> {
         let driver = self.driver.clone();
-        let reached = driver.wait_for(|world| moment.has_come(world).then_some(()));
+        let mut watch = moment::Watch::new(moment);
+        let reached = driver.wait_for(|world| watch.has_come(world).then_some(()));
         self.run_until(reached).await
     }
 
@@ -424,7 +431,7 @@ impl Testkit {
             seed: parts.seed,
             key: parts.key,
             admin_token: parts.admin_token,
-            workers: std::sync::atomic::AtomicU64::new(0),
+            workers: worker::Workers::default(),
             tasks: Vec::new(),
         }
     }
@@ -436,12 +443,18 @@ impl Testkit {
 
 /// Connects an SDK client through a connection that can be cut.
 pub(crate) async fn connect(connection: &Connection, identity: &str) -> Client {
-    use temporalio_client::{ClientOptions, ConnectionOptions};
+    use temporalio_client::{ClientOptions, ConnectionOptions, RetryOptions};
+    // A call that a fault has struck is tried again in real time: soon, since nobody else is waiting.
+    let retries = RetryOptions::builder()
+        .initial_interval(Duration::from_millis(1))
+        .max_interval(Duration::from_millis(20))
+        .build();
     let target = url::Url::parse("http://temporal.test:7233").expect("a constant URL");
     let options = ConnectionOptions::new(target)
         .identity(identity)
         .service_override(connection.service())
         .dns_load_balancing(None)
+        .retry_options(retries)
         .build();
     let connection = temporalio_client::Connection::connect(options)
         .await

@@ -1,78 +1,45 @@
-//! Named moments, so that a test speaks of what happens and not of times.
+//! Waiting for a moment.
 
-use crate::human::Task;
+use crate::moment::{Moment, MomentKind};
 use crate::world::World;
 
-/// A moment that a test can wait for, or crash a worker at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Moment {
-    /// A task with this idempotency key is on the awaithumans server; any task if it is empty.
-    TaskCreated {
-        /// The key; empty for any.
-        idempotency_key: String,
-    },
-    /// The workflow waits for a person: its task is on the server, and it has nothing else to do.
-    Parked {
-        /// The workflow.
-        workflow_id: String,
-    },
-    /// The workflow has ended, in any way.
-    Closed {
-        /// The workflow.
-        workflow_id: String,
-    },
+/// Looks at what has happened since the last look.
+#[derive(Debug)]
+pub(super) struct Watch {
+    moment: Moment,
+    looked_at: usize,
+    counted: u32,
 }
 
-impl Moment {
-    /// Any task is on the awaithumans server.
-    pub fn task_created() -> Self {
-        Self::TaskCreated {
-            idempotency_key: String::new(),
+impl Watch {
+    pub(super) fn new(moment: Moment) -> Self {
+        Self {
+            moment,
+            looked_at: 0,
+            counted: 0,
         }
     }
 
-    /// The workflow waits for a person.
-    pub fn parked(workflow_id: impl Into<String>) -> Self {
-        Self::Parked {
-            workflow_id: workflow_id.into(),
+    /// Whether it has come by now, counted from the start of the world.
+    pub(super) fn has_come(&mut self, world: &World) -> bool {
+        if self.moment.kind == MomentKind::HistoryEvent {
+            return self.has_event(world);
         }
+        let happenings = world.journal().happenings();
+        let new = happenings.get(self.looked_at..).unwrap_or_default();
+        let matching = new
+            .iter()
+            .filter(|(_, happening)| self.moment.matches(happening))
+            .count();
+        self.looked_at = happenings.len();
+        self.counted = self.counted.saturating_add(u32::try_from(matching).unwrap_or(u32::MAX));
+        self.counted >= self.moment.nth
     }
 
-    /// The workflow has ended.
-    pub fn closed(workflow_id: impl Into<String>) -> Self {
-        Self::Closed {
-            workflow_id: workflow_id.into(),
-        }
+    /// Histories have their events: nobody else keeps them.
+    fn has_event(&self, world: &World) -> bool {
+        let wanted = self.moment.detail.as_deref();
+        let count = world.temporal().count_events(self.moment.of.as_deref(), wanted);
+        count >= usize::try_from(self.moment.nth).unwrap_or(usize::MAX)
     }
-
-    pub(super) fn has_come(&self, world: &World) -> bool {
-        match self {
-            Self::TaskCreated { idempotency_key } => world
-                .human()
-                .tasks()
-                .any(|task| idempotency_key.is_empty() || task.idempotency_key == *idempotency_key),
-            Self::Parked { workflow_id } => {
-                let asked = world
-                    .human()
-                    .tasks()
-                    .any(|task| !task.status.is_terminal() && calls_back(task, workflow_id));
-                asked && world.temporal().is_parked_workflow(super::NAMESPACE, workflow_id)
-            }
-            Self::Closed { workflow_id } => world.temporal().is_closed_workflow(super::NAMESPACE, workflow_id),
-        }
-    }
-}
-
-/// Whether a task's answer goes to this workflow: to itself, or to the child by which the adapter waits for it.
-fn calls_back(task: &Task, workflow_id: &str) -> bool {
-    let Some((_, query)) = task.callback_url.as_deref().and_then(|url| url.split_once('?')) else {
-        return false;
-    };
-    form_urlencoded::parse(query.as_bytes())
-        .filter(|(name, _)| name == "wf")
-        .any(|(_, named)| match named.strip_prefix(workflow_id) {
-            Some(rest) => rest.is_empty() || rest.starts_with("/awaithumans:"),
-            None => false,
-        })
 }

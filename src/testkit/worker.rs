@@ -1,23 +1,35 @@
 //! Workers of the real SDK, each a process of its own in all but name: a thread, a runtime, a connection that can be cut.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use temporalio_common::worker::WorkerDeploymentOptions;
 use temporalio_sdk::{Runtime, WorkerOptions, runtime::RuntimeOptions};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{Error, Moment, NAMESPACE, Testkit, connect};
+use super::{Error, NAMESPACE, Testkit, connect};
 use crate::io::{Connection, Driver};
 use crate::journal::Party;
+use crate::moment::Moment;
 use crate::temporal::Polls;
 
 /// A worker of the real SDK. Dropping it is a crash.
 #[derive(Debug)]
 pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+/// A worker, as its owner and the supervisor know it, who starts it again when a fault has killed it.
+#[derive(Debug)]
+pub(super) struct Shared {
     driver: Driver,
     identity: String,
     options: Options,
+    life: Mutex<Life>,
+}
+
+#[derive(Debug, Default)]
+struct Life {
     process: Option<Process>,
     starts: u64,
 }
@@ -48,31 +60,32 @@ enum Stop {
 }
 
 impl Worker {
-    pub(super) async fn spawn(driver: Driver, number: u64, mut options: WorkerOptions) -> Self {
+    pub(super) async fn spawn(driver: Driver, workers: Workers, mut options: WorkerOptions) -> Self {
         if !options.deployment_options.use_worker_versioning {
             options.deployment_options = build_id();
         }
-        let mut worker = Self {
+        let shared = workers.add(|number| Shared {
             driver,
             identity: format!("worker-{number}"),
             options: Options(Arc::new(options)),
-            process: None,
-            starts: 0,
-        };
-        worker.start().await;
-        worker
+            life: Mutex::default(),
+        });
+        shared.start().await;
+        Self { shared }
     }
 
     /// The name by which histories and reports know it.
     pub fn identity(&self) -> &str {
-        &self.identity
+        &self.shared.identity
     }
 
     /// Kills the worker now. What it was doing is lost, and nobody is told.
     pub fn crash(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.connection.cut();
-            self.note("is killed");
+        if let Some(process) = self.shared.take_process() {
+            if !process.connection.is_cut() {
+                process.connection.cut();
+                self.shared.note("is killed");
+            }
             process.end(Stop::Crash);
         }
     }
@@ -93,12 +106,13 @@ impl Worker {
     /// # Panics
     /// Not here, but when the worker is dropped: if no such call ever came.
     pub fn crash_before(&mut self, rpc: &str) {
-        let Some(process) = &self.process else {
+        let life = self.shared.lock();
+        let Some(process) = &life.process else {
             return;
         };
         let rpc = rpc.to_owned();
-        let driver = self.driver.clone();
-        let identity = self.identity.clone();
+        let driver = self.shared.driver.clone();
+        let identity = self.shared.identity.clone();
         process.connection.cut_before(Box::new(move |method| {
             let trips = method == rpc;
             if trips {
@@ -110,25 +124,18 @@ impl Worker {
 
     /// Whether it runs: not crashed, not shut down.
     pub fn is_running(&self) -> bool {
-        self.process
-            .as_ref()
-            .is_some_and(|process| !process.connection.is_cut())
+        self.shared.is_running()
     }
 
     /// Starts the worker again, with an empty cache, as a new process would; it is killed first if it runs.
     pub async fn restart(&mut self) {
-        if self.is_running() {
-            self.crash();
-        }
-        if let Some(process) = self.process.take() {
-            process.end(Stop::Crash);
-        }
-        self.start().await;
+        self.crash();
+        self.shared.start().await;
     }
 
     /// Shuts the worker down as the SDK does, and waits for it.
-    pub async fn shutdown(mut self) {
-        if let Some(mut process) = self.process.take() {
+    pub async fn shutdown(self) {
+        if let Some(mut process) = self.shared.take_process() {
             if let Some(stop) = process.stop.take() {
                 let _ = stop.send(Stop::Shutdown);
             }
@@ -140,9 +147,61 @@ impl Worker {
             process.connection.cut();
         }
     }
+}
 
-    async fn start(&mut self) {
-        self.starts += 1;
+/// All workers that a testkit has started.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Workers(Arc<Mutex<Vec<Weak<Shared>>>>);
+
+impl Workers {
+    fn add(&self, make: impl FnOnce(usize) -> Shared) -> Arc<Shared> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = Arc::new(make(all.len() + 1));
+        all.push(Arc::downgrade(&shared));
+        shared
+    }
+
+    fn find(&self, identity: &str) -> Option<Arc<Shared>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut living = all.iter().filter_map(Weak::upgrade);
+        living.find(|shared| shared.identity == identity)
+    }
+
+    /// Starts workers again that faults have killed, until the testkit is gone.
+    pub(super) async fn supervise(self, driver: Driver, mut identities: mpsc::UnboundedReceiver<String>) {
+        while let Some(identity) = identities.recv().await {
+            if let Some(shared) = self.find(&identity).filter(|shared| !shared.is_running()) {
+                if let Some(process) = shared.take_process() {
+                    process.end(Stop::Crash);
+                }
+                shared.start().await;
+            }
+            driver.write(|world| world.end_worker_start());
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_process(&self) -> Option<Process> {
+        self.lock().process.take()
+    }
+
+    fn is_running(&self) -> bool {
+        let life = self.lock();
+        let process = life.process.as_ref();
+        process.is_some_and(|process| !process.connection.is_cut())
+    }
+
+    async fn start(&self) {
+        let starts = {
+            let mut life = self.lock();
+            life.starts += 1;
+            life.starts
+        };
         let starting = Starting::new(self.driver.clone());
         let connection = Connection::new(self.driver.clone());
         let (stop, stopped) = oneshot::channel();
@@ -170,13 +229,13 @@ impl Worker {
             () = polls => {}
             Ok(error) = &mut failed => panic!("the SDK refuses the worker {}: {error}", self.identity),
         }
-        self.note(if self.starts == 1 {
-            "starts"
-        } else {
-            "is back, with an empty cache"
+        self.note(match starts {
+            1 => "starts",
+            _ => "is back, with an empty cache",
         });
+        self.driver.write(|world| world.worker_has_started(&self.identity));
         drop(starting);
-        self.process = Some(Process {
+        self.lock().process = Some(Process {
             connection,
             stop: Some(stop),
             thread: Some(thread),
@@ -234,14 +293,14 @@ pub(super) fn build_id() -> WorkerDeploymentOptions {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if let Some(process) = self.process.take() {
+        if let Some(process) = self.shared.take_process() {
             let idle_wire = process.connection.has_idle_wire();
             process.connection.cut();
             process.end(Stop::Crash);
             assert!(
                 !idle_wire || std::thread::panicking(),
                 "crash_before was set on {}, and no such call ever came: the test didn't test what it meant to",
-                self.identity
+                self.shared.identity
             );
         }
     }
@@ -285,7 +344,7 @@ fn run(
         });
         match worker {
             Ok((sdk, mut worker)) => {
-                work(&mut worker, stopped).await;
+                work(&mut worker, connection, stopped).await;
                 drop((worker, sdk));
             }
             Err(error) => {
@@ -296,7 +355,7 @@ fn run(
     runtime.shutdown_background();
 }
 
-async fn work(worker: &mut temporalio_sdk::Worker, stopped: oneshot::Receiver<Stop>) {
+async fn work(worker: &mut temporalio_sdk::Worker, connection: &Connection, stopped: oneshot::Receiver<Stop>) {
     let shutdown = worker.shutdown_handle();
     let running = worker.run();
     tokio::pin!(running);
@@ -306,6 +365,7 @@ async fn work(worker: &mut temporalio_sdk::Worker, stopped: oneshot::Receiver<St
             return;
         }
         how = stopped => how.unwrap_or(Stop::Crash),
+        () = connection.until_cut() => Stop::Crash,
     };
     shutdown();
     match how {

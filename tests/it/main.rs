@@ -5,6 +5,7 @@
 
 #[path = "../conformance/mod.rs"]
 mod conformance;
+mod faults;
 mod inbox;
 mod network;
 mod outcomes;

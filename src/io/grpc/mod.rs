@@ -9,7 +9,7 @@ use http::HeaderMap;
 use temporalio_client::callback_based::{CallbackBasedGrpcService, GrpcRequest, GrpcSuccessResponse};
 use tonic::Status;
 
-use super::driver::Driver;
+use super::driver::{Cut, Driver};
 use crate::temporal::Reject;
 
 /// Decides, before a call is carried out, whether the connection breaks first.
@@ -24,10 +24,9 @@ pub(crate) struct Connection {
 struct Inner {
     driver: Driver,
     id: u64,
-    cut: AtomicBool,
+    cut: Arc<Cut>,
     trip_wires: std::sync::Mutex<Vec<TripWire>>,
     tripped: AtomicBool,
-    on_cut: tokio::sync::Notify,
 }
 
 impl fmt::Debug for Connection {
@@ -41,15 +40,14 @@ impl fmt::Debug for Connection {
 impl Connection {
     /// A new connection to this world.
     pub(crate) fn new(driver: Driver) -> Self {
-        let id = driver.connect();
+        let (id, cut) = driver.connect();
         Self {
             inner: Arc::new(Inner {
                 driver,
                 id,
-                cut: AtomicBool::new(false),
+                cut,
                 trip_wires: std::sync::Mutex::new(Vec::new()),
                 tripped: AtomicBool::new(false),
-                on_cut: tokio::sync::Notify::new(),
             }),
         }
     }
@@ -72,15 +70,17 @@ impl Connection {
 
     /// Breaks the connection: no call goes in or out any more, and what its worker held is nobody's.
     pub(crate) fn cut(&self) {
-        if !self.inner.cut.swap(true, Ordering::SeqCst) {
-            self.inner.driver.disconnect(self.inner.id);
-            self.inner.on_cut.notify_waiters();
-        }
+        self.inner.driver.disconnect(self.inner.id);
+    }
+
+    /// Waits until it is cut, by its owner or by a fault.
+    pub(crate) async fn until_cut(&self) {
+        self.inner.cut.cut().await;
     }
 
     /// Whether it has been cut.
     pub(crate) fn is_cut(&self) -> bool {
-        self.inner.cut.load(Ordering::SeqCst)
+        self.inner.cut.is_cut()
     }
 
     /// Whether a wire was laid and no call ever tripped it.
@@ -106,9 +106,6 @@ impl Connection {
             self.inner.tripped.store(true, Ordering::SeqCst);
             self.cut();
         }
-        let cut = self.inner.on_cut.notified();
-        tokio::pin!(cut);
-        cut.as_mut().enable();
         if self.is_cut() {
             return after_death(&request.rpc).await;
         }
@@ -118,7 +115,7 @@ impl Connection {
             .rpc(self.inner.id, &request.service, &request.rpc, &request.proto);
         tokio::select! {
             biased;
-            () = cut => after_death(&request.rpc).await,
+            () = self.inner.cut.cut() => after_death(&request.rpc).await,
             answer = answer => answer.map_err(status).map(|proto| GrpcSuccessResponse {
                 headers: HeaderMap::new(),
                 proto,

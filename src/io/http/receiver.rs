@@ -67,7 +67,10 @@ impl Receiver {
         while let Some(delivery) = outgoing.recv().await {
             match delivery.from {
                 Sender::Human(attempt) if delivery.request.uri().host() == Some(HOST) => {
-                    let outcome = self.receive(&delivery.request).await;
+                    let outcome = match delivery.receiver_crashes {
+                        true => self.receive_and_crash(&delivery.request),
+                        false => self.receive(&delivery.request).await,
+                    };
                     self.driver.delivered(attempt, outcome);
                 }
                 _ => self.network.deliver(&self.driver, delivery).await,
@@ -104,6 +107,23 @@ impl Receiver {
             Ok(_) => DeliveryOutcome::Answered(200),
             Err(error) => self.refuse(&error, &workflow_id),
         }
+    }
+
+    /// One webhook comes in, and the receiver dies between verifying it and signalling the workflow.
+    fn receive_and_crash(&self, request: &Request<Bytes>) -> DeliveryOutcome {
+        let key = self.lock().key.clone();
+        let headers = request.headers();
+        let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
+        let verified = VerifiedWebhook::parse(&key, request.body(), signature);
+        match (verified, workflow_id(request)) {
+            (Ok(_), Some(workflow_id)) => {
+                self.note(format!(
+                    "signature verified; dies before it signals workflow {workflow_id}"
+                ));
+            }
+            _ => self.note("dies over a webhook that doesn't verify".to_owned()),
+        }
+        crate::world::disconnected()
     }
 
     fn refuse(&self, error: &DispatchError, workflow_id: &str) -> DeliveryOutcome {

@@ -38,11 +38,18 @@ pub(crate) struct Hand {
     pub(crate) identity: String,
     /// What the task is, in plain words.
     pub(crate) what: String,
-    /// The grace is over: nothing waits for it any more.
+    /// The grace is over, or a fault has lost the task: nothing waits for it any more.
     pub(crate) released: bool,
+    /// How much of what the worker has asked for is delayed by a fault: as long as anything is, the worker waits for time to pass.
+    pub(crate) waits: u32,
 }
 
 impl Hand {
+    /// Whether its worker is at work, so that time stands still.
+    pub(crate) fn is_at_work(&self) -> bool {
+        !self.released && self.waits == 0
+    }
+
     /// In plain words, for reports.
     pub(crate) fn describe(&self, _key: &HandKey) -> String {
         format!("worker {} with {}", self.identity, self.what)
@@ -57,9 +64,16 @@ impl Engine {
 
     /// Gives one task to one poll, or drops it if it is stale. `false` if there is none.
     pub(super) fn hand_out_one(&mut self, now: Timestamp) -> bool {
-        let Some(found) = self.matching.take_match(now, &mut self.entropy) else {
+        let faults = &self.faults;
+        let found = self
+            .matching
+            .take_match(now, &mut self.entropy, |key| faults.reorders(&key.name));
+        let Some(found) = found else {
             return false;
         };
+        if found.reordered {
+            self.faults.note_reordered(&found.key.name);
+        }
         self.hand_over(now, found);
         self.deliver_mail(now);
         true
@@ -173,8 +187,9 @@ impl Engine {
             identity: identity.to_owned(),
             what,
             released: false,
+            waits: 0,
         };
-        self.hands.insert(HandKey::Workflow(run), hand);
+        self.put_in_hand(HandKey::Workflow(run), hand, "");
         self.workflow_task_response(run, false)
     }
 
@@ -208,7 +223,9 @@ impl Engine {
         }
         let response = self.activity_task_response(run, scheduled_event_id)?;
         let what = activity_in_words(&response);
-        self.take_in_hand(HandKey::Activity(run, scheduled_event_id, attempt), poller, &what);
+        let activity_type = response.activity_type.clone().unwrap_or_default().name;
+        let key = HandKey::Activity(run, scheduled_event_id, attempt);
+        self.take_activity_in_hand(key, poller, &what, &activity_type);
         Some(response.encode_to_vec())
     }
 
@@ -240,8 +257,9 @@ impl Engine {
             .unwrap_or_default();
         let mut tasks = Vec::new();
         for scheduled_event_id in eager {
-            let has_room = self.hand_out == HandOut::Parallel
-                || (tasks.is_empty() && !self.hands.contains_key(&HandKey::Workflow(run)));
+            let has_room = !self.faults.forbids_eager()
+                && (self.hand_out == HandOut::Parallel
+                    || (tasks.is_empty() && !self.hands.contains_key(&HandKey::Workflow(run))));
             if !has_room {
                 self.with_run(now, run, |run, context| run.offer_activity(context, scheduled_event_id));
                 continue;
@@ -261,7 +279,8 @@ impl Engine {
             if let Some(hand) = hand {
                 let what = format!("{} of workflow {}", activity_in_words(&task), hand_workflow(&task));
                 let key = HandKey::Activity(run, scheduled_event_id, FIRST_ATTEMPT);
-                self.hands.insert(key, Hand { what, ..hand.clone() });
+                let activity_type = task.activity_type.clone().unwrap_or_default().name;
+                self.put_in_hand(key, Hand { what, ..hand.clone() }, &activity_type);
             }
             tasks.push(task);
         }
@@ -300,7 +319,8 @@ impl Engine {
     ) -> Option<Vec<u8>> {
         let response = self.take_standalone(now, activity, attempt, poller)?;
         let what = activity_in_words(&response);
-        self.take_in_hand(HandKey::Standalone(activity, attempt), poller, &what);
+        let activity_type = response.activity_type.clone().unwrap_or_default().name;
+        self.take_activity_in_hand(HandKey::Standalone(activity, attempt), poller, &what, &activity_type);
         Some(response.encode_to_vec())
     }
 
@@ -335,6 +355,10 @@ impl Engine {
     }
 
     pub(super) fn take_in_hand(&mut self, key: HandKey, poller: &Poller, what: &str) {
+        self.take_activity_in_hand(key, poller, what, "");
+    }
+
+    fn take_activity_in_hand(&mut self, key: HandKey, poller: &Poller, what: &str, activity_type: &str) {
         let run = match &key {
             HandKey::Workflow(run) | HandKey::Activity(run, ..) | HandKey::Query(run, _) => Some(*run),
             HandKey::Nexus(number) => self
@@ -348,15 +372,25 @@ impl Engine {
             Some(run) => format!("{what} of workflow {}", run.start.workflow_id),
             None => what.to_owned(),
         };
-        self.hands.insert(
-            key,
-            Hand {
-                connection: poller.connection,
-                identity: poller.identity.clone(),
-                what,
-                released: false,
-            },
-        );
+        let hand = Hand {
+            connection: poller.connection,
+            identity: poller.identity.clone(),
+            what,
+            released: false,
+            waits: 0,
+        };
+        self.put_in_hand(key, hand, activity_type);
+    }
+
+    /// A worker has a task from now on.
+    pub(crate) fn put_in_hand(&mut self, key: HandKey, hand: Hand, activity_type: &str) {
+        self.tell_hand(&key, &hand, activity_type);
+        let hand = Hand {
+            released: false,
+            waits: 0,
+            ..hand
+        };
+        self.hands.insert(key, hand);
     }
 }
 

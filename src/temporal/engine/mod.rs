@@ -7,6 +7,7 @@ mod batch;
 mod build_ids;
 mod deployment;
 mod expiry;
+mod faults;
 mod hand_out;
 mod look;
 mod mail;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 pub(crate) use batch::input as batch_input;
 pub use expiry::Patience;
+pub(crate) use faults::EngineFaults;
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use namespaces::{CLUSTER, Namespace, Namespaces};
 pub(crate) use nexus_operations::OperationIdPolicies;
@@ -65,6 +67,7 @@ use super::visibility::Visibility;
 use super::worker::Workers;
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
+use crate::moment::Happening;
 
 /// How tasks go out to workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -144,6 +147,8 @@ pub struct Engine {
     mail: VecDeque<Letter>,
     answers: VecDeque<Answer>,
     notes: Vec<Note>,
+    happenings: Vec<Happening>,
+    faults: EngineFaults,
 }
 
 impl Engine {
@@ -178,6 +183,8 @@ impl Engine {
             mail: VecDeque::new(),
             answers: VecDeque::new(),
             notes: Vec::new(),
+            happenings: Vec::new(),
+            faults: EngineFaults::default(),
         }
     }
 
@@ -251,7 +258,7 @@ impl Engine {
     pub fn release_blocked(&mut self, now: Timestamp) -> Vec<String> {
         let mut blocked: Vec<String> = Vec::new();
         for (key, hand) in &mut self.hands {
-            if !hand.released {
+            if hand.is_at_work() {
                 hand.released = true;
                 blocked.push(hand.describe(key));
             }
@@ -279,6 +286,11 @@ impl Engine {
         std::mem::take(&mut self.notes)
     }
 
+    /// What has happened, by name, since the last call.
+    pub fn take_happenings(&mut self) -> Vec<Happening> {
+        std::mem::take(&mut self.happenings)
+    }
+
     /// Serial hand-out: gives one task to a worker, if none has one. Gives whether it did.
     ///
     /// The driver asks for it, and only while the test waits: else a worker would run beside the test's own code.
@@ -296,7 +308,7 @@ impl Engine {
     pub fn is_busy(&self) -> bool {
         self.starting_workers > 0
             || self.nexus.outgoing.len() > 0
-            || self.hands.values().any(|hand| !hand.released)
+            || self.hands.values().any(Hand::is_at_work)
             || (self.matching.expects_poll() && !self.ignore_expected_polls)
     }
 
@@ -313,7 +325,7 @@ impl Engine {
     /// What isn't idle, in plain words.
     pub fn busy_with(&self) -> Vec<String> {
         let callbacks = (0..self.nexus.outgoing.len()).map(|_| "a completion callback on its way".to_owned());
-        let hands = self.hands.iter().filter(|(_, hand)| !hand.released);
+        let hands = self.hands.iter().filter(|(_, hand)| hand.is_at_work());
         callbacks.chain(hands.map(|(key, hand)| hand.describe(key))).collect()
     }
 
@@ -556,6 +568,7 @@ impl Engine {
             self.timers.hurry(run, effects.hurry);
         }
         self.notes.extend(effects.notes);
+        self.tell_happenings(run, effects.happenings);
         let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
         for (queue, scheduled_event_id) in effects.withdrawn {
             let namespace = namespace.as_deref().unwrap_or_default();

@@ -6,6 +6,7 @@ use temporalio_protos::temporal::api::enums::v1::{
 
 use super::Engine;
 use crate::clock::Timestamp;
+use crate::moment::{Happening, MomentKind};
 use crate::temporal::proto::string_payloads;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Context, Run, RunRef, StartRun};
@@ -71,6 +72,9 @@ impl Engine {
             "workflow {} started ({})",
             start.workflow_id, start.workflow_type
         )));
+        let (workflow_id, workflow_type) = (start.workflow_id.clone(), start.workflow_type.clone());
+        self.happenings
+            .push(Happening::new(MomentKind::WorkflowStarted, workflow_id, workflow_type));
         let mut effects = Effects::default();
         let mut context = Context {
             now,

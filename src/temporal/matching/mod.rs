@@ -216,6 +216,8 @@ pub(crate) struct Match {
     pub(crate) sticky: bool,
     /// What the queue's routing says of the task now.
     pub(crate) route: Route,
+    /// Whether it is the newest of several, by a fault.
+    pub(crate) reordered: bool,
 }
 
 impl Matching {
@@ -362,15 +364,22 @@ impl Matching {
     }
 
     /// Takes one task and one poll: a seeded choice among the lanes that have both, then the most urgent task, then first
-    /// in, first out.
-    pub(crate) fn take_match(&mut self, now: Timestamp, entropy: &mut Entropy) -> Option<Match> {
+    /// in, first out. Of a queue for which `reorders` says so the newest of several goes first: that is a fault.
+    pub(crate) fn take_match(
+        &mut self,
+        now: Timestamp,
+        entropy: &mut Entropy,
+        reorders: impl Fn(&QueueKey) -> bool,
+    ) -> Option<Match> {
         let chosen = match self.ready.len() {
             0 | 1 => 0,
             count => entropy.below(count as u64) as usize,
         };
         let lane = self.ready.iter().nth(chosen)?.clone();
         let limiter = self.limiters.get(&lane.0);
-        let (queued, poller) = self.queues.get_mut(&lane.0)?.take_match(now, &lane.1, limiter)?;
+        let queue = self.queues.get_mut(&lane.0)?;
+        let reordered = queue.has_several(&lane.1) && reorders(&lane.0);
+        let (queued, poller) = queue.take_match(now, &lane.1, limiter, reordered)?;
         self.polls.remove(&poller.ticket);
         let key = lane.0.clone();
         self.note_now(now, lane);
@@ -387,6 +396,7 @@ impl Matching {
             key,
             sticky,
             route: route.unwrap_or_default(),
+            reordered,
         })
     }
 
@@ -405,6 +415,19 @@ impl Matching {
                 .filter(move |poller| poller.connection == connection)
                 .map(move |_| key)
         })
+    }
+
+    /// The identity of the worker that polls by this connection.
+    pub(crate) fn identity_of(&self, connection: u64) -> Option<&str> {
+        let mut pollers = self.queues.values().flat_map(Queue::pollers);
+        let found = pollers.find(|poller| poller.connection == connection);
+        found.map(|poller| poller.identity.as_str())
+    }
+
+    /// The connections that polls wait by, each with its worker's identity.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = (u64, String)> {
+        let pollers = self.queues.values().flat_map(Queue::pollers);
+        pollers.map(|poller| (poller.connection, poller.identity.clone()))
     }
 
     fn withdraw_task(&mut self, namespace: &str, queue: &str, is_meant: impl Fn(&Task) -> bool) {

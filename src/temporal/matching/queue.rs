@@ -193,6 +193,11 @@ impl Lane {
         self.pollers.len() > self.tasks.len() && limiter.is_none_or(|limiter| limiter.ready(fairness_key).is_by(now))
     }
 
+    /// Whether there is a choice of tasks.
+    fn has_several(&self) -> bool {
+        self.tasks.len() > 1
+    }
+
     /// The first task that may go out now.
     fn first_ready(&self, now: Timestamp, limiter: Option<&Limiter>) -> Option<Place> {
         let may_go =
@@ -381,9 +386,13 @@ impl Queue {
         now: Timestamp,
         lane: &WorkerGroup,
         limiter: Option<&Limiter>,
+        newest: bool,
     ) -> Option<(Queued, Poller)> {
         let lane = self.lanes.get_mut(lane).filter(|lane| lane.has_match())?;
-        let place = lane.first_ready(now, limiter)?;
+        let place = match newest {
+            true => lane.tasks.last_key_value().map(|(place, _)| *place)?,
+            false => lane.first_ready(now, limiter)?,
+        };
         self.last_poll_ended = Some(now);
         let queued = lane.tasks.remove(&place)?;
         take(&mut self.backlogs, &queued);
@@ -391,6 +400,11 @@ impl Queue {
         let poller = lane.pollers.pop_front()?;
         lane.remember(&poller, now);
         Some((queued, poller))
+    }
+
+    /// Whether there is a choice of tasks.
+    pub(super) fn has_several(&self, lane: &WorkerGroup) -> bool {
+        self.lanes.get(lane).is_some_and(Lane::has_several)
     }
 
     pub(super) fn lane(&self, group: &WorkerGroup) -> Option<&Lane> {

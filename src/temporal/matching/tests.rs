@@ -69,7 +69,7 @@ fn tasks_and_pollers_meet_first_in_first_out() {
     assert!(!matching.has_match());
     matching.park(key("q"), poller(5));
     matching.park(key("q"), poller(6));
-    let first = matching.take_match(now, &mut entropy).unwrap();
+    let first = matching.take_match(now, &mut entropy, |_| false).unwrap();
     assert_eq!((first.task, first.poller.ticket), (task("q", 2), 5));
     assert!(!first.sticky);
     assert!(!matching.unpark(now, 5));
@@ -89,7 +89,7 @@ fn urgent_tasks_go_first() {
     let order: Vec<Task> = (1..=4)
         .map(|ticket| {
             matching.park(key("q"), poller(ticket));
-            matching.take_match(now, &mut Entropy::new(0)).unwrap().task
+            matching.take_match(now, &mut Entropy::new(0), |_| false).unwrap().task
         })
         .collect();
     assert_eq!(order, [task("q", 4), task("q", 2), task("q", 5), task("q", 3)]);
@@ -117,7 +117,7 @@ fn a_task_that_waits_goes_to_the_version_that_becomes_current() {
         ..Default::default()
     };
     matching.update_routing(&key("q"), &version, &routing);
-    let found = matching.take_match(now, &mut Entropy::new(0)).unwrap();
+    let found = matching.take_match(now, &mut Entropy::new(0), |_| false).unwrap();
     assert_eq!(found.poller.ticket, 7);
     assert_eq!(
         (found.route.lane, found.route.revision),

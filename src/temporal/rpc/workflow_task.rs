@@ -107,7 +107,7 @@ pub(super) fn completed(
             // This worker has just had the run: it gets what it hasn't seen, whether it has a queue of its own or not.
             response.workflow_task = engine.workflow_task_response(run, true);
             if let Some(hand) = &hand {
-                engine.hands.insert(HandKey::Workflow(run), hand.clone());
+                engine.put_in_hand(HandKey::Workflow(run), hand.clone(), "");
             }
         }
     }

@@ -13,6 +13,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::RespondWorkflowTaskCo
 
 use super::reset_points::Build;
 use super::{Context, Run};
+use crate::moment::{Happening, MomentKind};
 use crate::temporal::command::{self, Annotated, BadCommand, Command};
 use crate::temporal::machine::update::State as UpdateState;
 use crate::temporal::machine::workflow_task::{BadPage, Kind, State, Sticky};
@@ -168,6 +169,12 @@ impl Run {
             "workflow task of {} failed: {message}",
             self.start.workflow_id
         )));
+        let happening = Happening::new(
+            MomentKind::WorkflowTaskFailed,
+            self.start.workflow_id.clone(),
+            cause.as_str_name(),
+        );
+        context.effects.happenings.push(happening);
         let (machines, mut txn) = self.open(context);
         machines
             .workflow_task
@@ -181,6 +188,11 @@ impl Run {
         let queue = self.start.task_queue.clone();
         let (machines, mut txn) = self.open(context);
         if machines.workflow_task.time_out(&mut txn, timeout, &queue) {
+            if timeout == TimeoutType::StartToClose {
+                let workflow_id = self.start.workflow_id.clone();
+                let happening = Happening::new(MomentKind::WorkflowTaskTimedOut, workflow_id, "");
+                context.effects.happenings.push(happening);
+            }
             self.unsend_updates();
             self.schedule_workflow_task(context, Kind::Normal);
         }

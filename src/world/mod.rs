@@ -3,20 +3,41 @@
 //! Call [`World::handle`] for what comes from outside, then [`World::poll_output`] until it gives nothing. When the world
 //! [is quiet](World::is_quiet), time may move: [`World::poll_timeout`] says to when, and [`World::handle_timeout`] fires
 //! one thing. The world settles between two of them.
+//!
+//! - `calls.rs`, `tasks.rs`, `requests.rs`, `webhooks.rs`: the boundaries at which fault rules strike, one a file
+//! - `moments.rs`: what has happened, and the rules whose moment that is; `events.rs`: faults that happen at a moment
+//! - `later.rs`: what is on its way for a while
 
-use std::collections::BTreeSet;
+mod calls;
+mod events;
+mod later;
+mod moments;
+mod requests;
+mod tasks;
+mod webhooks;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::clock::{HoldId, Holds, Timestamp};
+use crate::clock::{HoldId, Holds, TimerQueue, Timestamp};
 use crate::entropy::Entropy;
+use crate::fault::Rules;
 use crate::human::{self, AttemptId, DeliveryOutcome, Human};
 use crate::journal::{Journal, Party};
+use crate::moment::{Happening, MomentKind};
 use crate::temporal::{
     Answer, Call, CallbackId, CallbackOutcome, DynamicConfigError, Engine, HandOut, SearchAttributeType, Skipping,
     Ticket,
 };
+use calls::Calls;
+use later::Later;
+use moments::Moments;
+use requests::Requests;
+use tasks::Tasks;
+use webhooks::Webhooks;
+pub(crate) use webhooks::disconnected;
 
 /// Something that comes from outside.
 #[derive(Debug)]
@@ -104,6 +125,18 @@ pub enum Output {
         task_id: String,
         /// The request, with its absolute URL.
         request: http::Request<Bytes>,
+        /// The testkit's own receiver dies between verifying it and signalling the workflow.
+        receiver_crashes: bool,
+    },
+    /// A connection breaks: its worker has been killed.
+    Cut {
+        /// The connection.
+        connection: u64,
+    },
+    /// A killed worker is to be started again. Time stands still until [`World::end_worker_start`] is called.
+    StartWorker {
+        /// Its identity.
+        identity: String,
     },
     /// A completion callback of a workflow, to send to another server. After 10 seconds without an answer the outcome is
     /// `Failed("context deadline exceeded")`.
@@ -126,6 +159,25 @@ pub struct World {
     deliveries: BTreeSet<AttemptId>,
     /// How often something has reached the awaithumans server.
     human_inputs: u64,
+    started_at: Timestamp,
+    faults: Rules,
+    /// What is on its way for a while, by a fault.
+    later: TimerQueue<Later>,
+    outputs: VecDeque<Output>,
+    calls: Calls,
+    tasks: Tasks,
+    requests: Requests,
+    webhooks: Webhooks,
+    moments: Moments,
+    /// How far the clocks of Temporal and of awaithumans are ahead of the world's.
+    ahead: Ahead,
+}
+
+/// How far a party's clock is ahead of the world's.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ahead {
+    temporal: Duration,
+    human: Duration,
 }
 
 /// How often schedules may fire during one wait while nothing else is due: they never end by themselves.
@@ -140,6 +192,16 @@ impl World {
     pub fn new(seed: u64, hand_out: HandOut, config: human::Config) -> Self {
         Self {
             now: config.started_at,
+            started_at: config.started_at,
+            faults: Rules::default(),
+            later: TimerQueue::default(),
+            outputs: VecDeque::new(),
+            calls: Calls::default(),
+            tasks: Tasks::default(),
+            requests: Requests::default(),
+            webhooks: Webhooks::default(),
+            moments: Moments::default(),
+            ahead: Ahead::default(),
             temporal: Engine::new(Entropy::stream(seed, TEMPORAL_STREAM), hand_out),
             human: Human::new(config, Entropy::stream(seed, HUMAN_STREAM)),
             journal: Journal::default(),
@@ -178,7 +240,7 @@ impl World {
 
     /// Whether somebody is at work: a worker with a task, a webhook on its way.
     pub fn is_busy(&self) -> bool {
-        !self.deliveries.is_empty() || self.temporal.is_busy()
+        !self.deliveries.is_empty() || self.temporal.is_busy() || self.calls.is_busy() || self.tasks.is_busy()
     }
 
     /// Whether nothing moves by itself, so that time may.
@@ -200,7 +262,8 @@ impl World {
     /// Who is at work, in plain words.
     pub fn at_work(&self) -> impl Iterator<Item = String> {
         let deliveries = self.deliveries.iter().map(|_| "a webhook on its way".to_owned());
-        deliveries.chain(self.temporal.busy_with())
+        let faults = self.calls.busy_with().chain(self.tasks.busy_with());
+        deliveries.chain(self.temporal.busy_with()).chain(faults)
     }
 
     /// Whether a webhook or a completion callback is on its way.
@@ -223,6 +286,7 @@ impl World {
 
     /// Takes something from outside and lets everything happen that follows from it.
     pub fn handle(&mut self, input: Input<'_>) {
+        let temporal_now = self.temporal_now();
         match input {
             Input::Rpc {
                 ticket,
@@ -232,32 +296,37 @@ impl World {
                 request,
             } => {
                 let call = Call {
-                    now: self.now,
+                    now: temporal_now,
                     ticket,
                     connection,
                     service,
                     method,
                 };
-                self.temporal.handle_rpc(call, request);
+                self.take_call(call, request);
             }
-            Input::RpcAbandoned { ticket } => self.temporal.handle_abandoned(self.now, ticket),
-            Input::RpcExpired { ticket } => self.temporal.handle_expired(self.now, ticket),
-            Input::Disconnected { connection } => self.temporal.handle_disconnected(self.now, connection),
-            Input::Http { ticket, request } => {
-                self.human_inputs += 1;
-                self.human.handle_request(self.now, &mut self.journal, ticket, request);
+            Input::RpcAbandoned { ticket } => {
+                self.tasks.forget(ticket);
+                self.temporal.handle_abandoned(temporal_now, ticket);
             }
+            Input::RpcExpired { ticket } => self.temporal.handle_expired(temporal_now, ticket),
+            Input::Disconnected { connection } => self.disconnect(connection),
+            Input::Http { ticket, request } => self.take_request(ticket, request),
             Input::HttpAbandoned { ticket } => self.human.handle_abandoned(ticket),
-            Input::CalledBack { id, outcome } => self.temporal.handle_called_back(self.now, id, outcome),
+            Input::CalledBack { id, outcome } => self.temporal.handle_called_back(temporal_now, id, outcome),
             Input::Delivered { attempt, outcome } => {
                 if self.deliveries.remove(&attempt) {
-                    self.human_inputs += 1;
-                    self.human
-                        .handle_delivered(self.now, &mut self.journal, attempt, outcome);
+                    self.take_outcome(attempt, outcome);
                 }
             }
         }
         self.take_notes();
+    }
+
+    fn disconnect(&mut self, connection: u64) {
+        self.calls.forget(connection);
+        self.tasks.forget_connection(connection);
+        let now = self.temporal_now();
+        self.temporal.handle_disconnected(now, connection);
     }
 
     /// Gives one task to a worker, unless somebody is at work already. Gives whether it did.
@@ -265,7 +334,10 @@ impl World {
         if self.is_busy() {
             return false;
         }
-        let handed_out = self.temporal.hand_out_next(self.now);
+        if self.repeat_task() {
+            return true;
+        }
+        let handed_out = self.temporal.hand_out_next(self.temporal_now());
         self.take_notes();
         handed_out
     }
@@ -273,33 +345,40 @@ impl World {
     /// Moves time to the next deadline and fires the one thing that is due first there. Nothing happens if `until` comes
     /// before it. Gives whether something fired.
     ///
-    /// At one moment Temporal's timers come before awaithumans' schedulers.
+    /// At one moment faults come first, then Temporal's timers, then awaithumans' schedulers.
     pub fn handle_timeout(&mut self, until: Timestamp) -> bool {
         let Some(deadline) = self.poll_timeout().filter(|deadline| *deadline <= until) else {
             return false;
         };
         self.now = self.now.max(deadline);
-        if self.temporal.poll_timeout().is_some_and(|due| due <= self.now) {
-            self.temporal.handle_timeout(self.now);
+        let temporal_now = self.temporal_now();
+        if let Some((_, later)) = self.later.pop_due(self.now) {
+            self.bring_about(later);
+        } else if self.temporal.poll_timeout().is_some_and(|due| due <= temporal_now) {
+            self.temporal.handle_timeout(temporal_now);
         } else {
-            self.human_inputs += 1;
-            self.human.handle_timeout(self.now, &mut self.journal);
+            let (human, now, journal) = self.human_mut();
+            human.handle_timeout(now, journal);
         }
-        self.temporal.handle_time(self.now);
+        self.temporal.handle_time(self.temporal_now());
         self.take_notes();
         true
     }
 
     /// Moves time forward to `moment` when nothing is due before.
     pub fn set_time(&mut self, moment: Timestamp) {
+        if self.is_clock_held() {
+            return;
+        }
         let earliest_due = self.poll_timeout().unwrap_or(Timestamp::MAX);
         self.now = self.now.max(moment.min(earliest_due));
-        self.temporal.handle_time(self.now);
+        self.temporal.handle_time(self.temporal_now());
     }
 
     /// The grace is over: goes on without those who don't answer. Gives who they are.
     pub fn release_blocked(&mut self) -> Vec<String> {
-        let blocked = self.temporal.release_blocked(self.now);
+        let mut blocked = self.temporal.release_blocked(self.temporal_now());
+        blocked.extend(self.calls.release().into_iter().chain(self.tasks.release()));
         self.take_notes();
         blocked
     }
@@ -346,60 +425,71 @@ impl World {
 
     /// The worker polls all its queues.
     pub fn end_worker_start(&mut self) {
-        self.temporal.end_worker_start(self.now);
+        self.temporal.end_worker_start(self.temporal_now());
+        self.take_notes();
+    }
+
+    /// The worker of this identity polls.
+    pub(crate) fn worker_has_started(&mut self, identity: &str) {
+        let started = Happening::new(MomentKind::WorkerStarted, identity, "");
+        self.journal.set_ahead(Duration::ZERO);
+        self.journal.happened(self.now, started);
         self.take_notes();
     }
 
     /// Writes a line of the timeline.
     pub fn note(&mut self, party: Party, what: impl Into<String>) {
+        self.journal.set_ahead(Duration::ZERO);
         self.journal.headline(self.now, party, what);
     }
 
     /// The fake awaithumans server, with the time and the journal that its methods want.
     pub fn human_mut(&mut self) -> (&mut Human, Timestamp, &mut Journal) {
         self.human_inputs += 1;
-        (&mut self.human, self.now, &mut self.journal)
+        self.journal.set_ahead(self.ahead.human);
+        (&mut self.human, self.now + self.ahead.human, &mut self.journal)
     }
 
     // Polling.
 
     /// The next thing to do, until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        if let Some(answer) = self.temporal.poll_output() {
-            return Some(Output::Rpc(answer));
-        }
-        if let Some((id, request)) = self.temporal.poll_callback() {
-            return Some(Output::CallBack { id, request });
-        }
-        match self.human.poll_output()? {
-            human::Output::Reply { ticket, response } => Some(Output::Http { ticket, response }),
-            human::Output::Dropped { ticket } => Some(Output::HttpDropped { ticket }),
-            human::Output::Deliver {
-                attempt,
-                task_id,
-                request,
-            } => {
-                self.deliveries.insert(attempt);
-                Some(Output::Deliver {
-                    attempt,
-                    task_id,
-                    request,
-                })
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
+            }
+            if let Some(answer) = self.temporal.poll_output() {
+                self.give_answer(answer);
+            } else if let Some((id, request)) = self.temporal.poll_callback() {
+                return Some(Output::CallBack { id, request });
+            } else {
+                match self.human.poll_output()? {
+                    human::Output::Reply { ticket, response } => self.give_response(ticket, response),
+                    human::Output::Dropped { ticket } => return Some(Output::HttpDropped { ticket }),
+                    human::Output::Deliver {
+                        attempt,
+                        task_id,
+                        request,
+                    } => self.send_webhook(attempt, task_id, request),
+                }
             }
         }
     }
 
-    /// When the next thing is due.
+    /// When the next thing is due; `None` if nothing is, or while a fault holds the clock.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        [self.temporal.poll_timeout(), self.human.poll_timeout()]
+        if self.is_clock_held() {
+            return None;
+        }
+        let temporal = self.temporal.poll_timeout().map(|due| due - self.ahead.temporal);
+        let human = self.human.poll_timeout().map(|due| due - self.ahead.human);
+        [temporal, human, self.later.next_deadline()]
             .into_iter()
             .flatten()
             .min()
     }
 
-    fn take_notes(&mut self) {
-        for note in self.temporal.take_notes() {
-            self.journal.headline(self.now, note.party, note.what);
-        }
+    fn temporal_now(&self) -> Timestamp {
+        self.now + self.ahead.temporal
     }
 }

@@ -1,0 +1,163 @@
+//! What fault rules need of the server: what happens by name, and ways to strike a worker or a task.
+
+use temporalio_protos::temporal::api::enums::v1::EventType;
+
+use super::{Engine, Hand, HandKey};
+use crate::clock::Timestamp;
+use crate::moment::{Happening, MomentKind};
+use crate::temporal::run::RunRef;
+
+/// What the rules in force ask of the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EngineFaults {
+    /// Somebody waits for events of histories.
+    pub(crate) tells_events: bool,
+    /// Every activity's task goes by its queue, where rules see it.
+    pub(crate) forbids_eager: bool,
+    /// Of these queues, or of all for `None`, the newest of several tasks goes out first.
+    pub(crate) reorders: Vec<Option<String>>,
+    /// The queues of which it did.
+    pub(crate) reordered: Vec<String>,
+}
+
+impl EngineFaults {
+    pub(super) fn forbids_eager(&self) -> bool {
+        self.forbids_eager
+    }
+
+    pub(super) fn reorders(&self, task_queue: &str) -> bool {
+        let is_meant = |wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| wanted == task_queue);
+        self.reordered.is_empty() && self.reorders.iter().any(is_meant)
+    }
+
+    pub(super) fn note_reordered(&mut self, task_queue: &str) {
+        self.reordered.push(task_queue.to_owned());
+    }
+}
+
+impl Engine {
+    /// What the rules in force ask of the server from now on.
+    pub(crate) fn set_faults(&mut self, faults: EngineFaults) {
+        self.faults = faults;
+    }
+
+    /// The queues whose tasks went out in another order since the last call.
+    pub(crate) fn take_reordered(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.faults.reordered)
+    }
+
+    /// The identity of the worker that polls by this connection, or holds a task.
+    pub(crate) fn identity_of(&self, connection: u64) -> Option<&str> {
+        let hand = self.hands.values().find(|hand| hand.connection == connection);
+        let held = hand.map(|hand| hand.identity.as_str());
+        held.or_else(|| self.matching.identity_of(connection))
+    }
+
+    /// The connections of workers that poll or hold a task, each with its identity.
+    pub(crate) fn worker_connections(&self) -> Vec<(u64, String)> {
+        let hands = self.hands.values().map(|hand| (hand.connection, hand.identity.clone()));
+        let mut all: Vec<(u64, String)> = hands.chain(self.matching.connections()).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// What went to this connection is lost: nobody is at work on it.
+    pub(crate) fn lose_hands(&mut self, now: Timestamp, connection: u64) {
+        for hand in self.hands.values_mut().filter(|hand| hand.connection == connection) {
+            hand.released = true;
+        }
+        self.settle(now);
+    }
+
+    /// Something that the worker of this connection has asked for is delayed: it waits for time to pass, with all that it holds.
+    pub(crate) fn begin_wait(&mut self, now: Timestamp, connection: u64) {
+        for hand in self.hands.values_mut().filter(|hand| hand.connection == connection) {
+            hand.waits += 1;
+        }
+        self.ignore_expected_polls = true;
+        self.settle(now);
+    }
+
+    /// It has come: the worker is at work again.
+    pub(crate) fn end_wait(&mut self, connection: u64) {
+        for hand in self.hands.values_mut().filter(|hand| hand.connection == connection) {
+            hand.waits = hand.waits.saturating_sub(1);
+        }
+    }
+
+    /// How many events of a type, or of any, the histories of a workflow id have, or all histories.
+    pub(crate) fn count_events(&self, workflow_id: Option<&str>, event_type: Option<&str>) -> usize {
+        let runs = self.runs();
+        let meant = runs.filter(|run| workflow_id.is_none_or(|wanted| wanted == run.start.workflow_id));
+        let events = meant.flat_map(|run| run.log.events());
+        events
+            .filter(|event| event_type.is_none_or(|wanted| wanted == event_name(event.event_type())))
+            .count()
+    }
+
+    /// Workers have lost a workflow from their caches: its next task goes to any of them. Gives how many runs it was.
+    pub(crate) fn evict(&mut self, now: Timestamp, workflow_id: Option<&str>) -> usize {
+        let is_meant = |id: &str| workflow_id.is_none_or(|wanted| wanted == id);
+        let open = self
+            .runs()
+            .filter(|run| run.is_running() && is_meant(&run.start.workflow_id));
+        let evicted: Vec<RunRef> = open.map(|run| run.run).collect();
+        for run in &evicted {
+            self.with_run(now, *run, |run, _| run.reset_sticky());
+        }
+        self.settle(now);
+        evicted.len()
+    }
+
+    /// What the last step of a run has brought about.
+    pub(super) fn tell_happenings(&mut self, run: RunRef, others: Vec<Happening>) {
+        self.happenings.extend(others);
+        let Some(run) = self.runs.get_mut(run) else {
+            return;
+        };
+        let workflow_id = run.start.workflow_id.clone();
+        for fresh in run.log.take_fresh() {
+            if self.faults.tells_events {
+                let name = event_name(fresh.event_type);
+                self.happenings
+                    .push(Happening::new(MomentKind::HistoryEvent, workflow_id.clone(), name));
+            }
+            let Some(kind) = fresh.moment else {
+                continue;
+            };
+            let (of, detail) = match kind {
+                MomentKind::ActivityCompleted | MomentKind::ActivityFailed | MomentKind::ActivityTimedOut => {
+                    (fresh.name, workflow_id.clone())
+                }
+                _ => (workflow_id.clone(), fresh.name),
+            };
+            self.happenings.push(Happening::new(kind, of, detail));
+        }
+    }
+
+    /// A worker has a task.
+    pub(super) fn tell_hand(&mut self, key: &HandKey, hand: &Hand, activity_type: &str) {
+        let happening = match key {
+            HandKey::Workflow(run) => {
+                let workflow_id = self.runs.get(*run).map(|run| run.start.workflow_id.clone());
+                Happening::new(
+                    MomentKind::WorkflowTaskStarted,
+                    workflow_id.unwrap_or_default(),
+                    hand.identity.clone(),
+                )
+            }
+            HandKey::Activity(..) | HandKey::Standalone(..) => {
+                Happening::new(MomentKind::ActivityStarted, activity_type, hand.identity.clone())
+            }
+            HandKey::Query(..) | HandKey::Nexus(_) => return,
+        };
+        self.happenings.push(happening);
+    }
+}
+
+/// The type of an event as Temporal's API writes it, without its prefix.
+fn event_name(event_type: EventType) -> &'static str {
+    let name = event_type.as_str_name();
+    name.strip_prefix("EVENT_TYPE_").unwrap_or(name)
+}

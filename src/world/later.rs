@@ -1,0 +1,81 @@
+//! What is on its way for a while, by a fault.
+
+use bytes::Bytes;
+
+use super::World;
+use super::webhooks::Shipment;
+use crate::fault::RuleId;
+use crate::human::{AttemptId, DeliveryOutcome};
+use crate::temporal::{Call, Ticket};
+
+/// Something that a fault brings about at a time.
+#[derive(Debug)]
+pub(super) enum Later {
+    /// A rule's time has come.
+    Rule(RuleId),
+    /// A gRPC call arrives.
+    Call {
+        ticket: Ticket,
+        connection: u64,
+        service: String,
+        method: String,
+        request: Vec<u8>,
+    },
+    /// A request to awaithumans arrives.
+    Request {
+        ticket: Ticket,
+        request: http::Request<Bytes>,
+        /// The connections of workers that may have made it.
+        waiting: Vec<u64>,
+    },
+    /// A webhook arrives.
+    Webhook(Shipment),
+    /// A webhook's sender gives up.
+    Outcome(AttemptId, DeliveryOutcome),
+    /// A worker starts again.
+    StartWorker { identity: String },
+    /// The awaithumans server starts again.
+    StartServer,
+}
+
+impl World {
+    pub(super) fn bring_about(&mut self, later: Later) {
+        match later {
+            Later::Rule(id) => self.rule_is_due(id),
+            Later::Call {
+                ticket,
+                connection,
+                service,
+                method,
+                request,
+            } => {
+                let call = Call {
+                    now: self.temporal_now(),
+                    ticket,
+                    connection,
+                    service: &service,
+                    method: &method,
+                };
+                self.temporal.end_wait(connection);
+                self.carry_call_out(call, &request);
+            }
+            Later::Request {
+                ticket,
+                request,
+                waiting,
+            } => {
+                for connection in waiting {
+                    self.temporal.end_wait(connection);
+                }
+                self.serve_request(ticket, request);
+            }
+            Later::Webhook(shipment) => self.ship(shipment),
+            Later::Outcome(attempt, outcome) => self.take_outcome(attempt, outcome),
+            Later::StartWorker { identity } => self.start_worker(identity),
+            Later::StartServer => {
+                let (human, now, journal) = self.human_mut();
+                human.start(now, journal);
+            }
+        }
+    }
+}

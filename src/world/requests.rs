@@ -1,0 +1,95 @@
+//! The boundary of requests to the awaithumans server.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+
+use super::later::Later;
+use super::{Output, World};
+use crate::fault::{Fault, RequestInfo};
+use crate::temporal::Ticket;
+
+/// Requests that a fault has struck.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    /// Those whose answer is lost.
+    lost: BTreeSet<Ticket>,
+}
+
+impl World {
+    pub(super) fn take_request(&mut self, ticket: Ticket, request: http::Request<Bytes>) {
+        let struck = match self.faults.is_empty() {
+            true => None,
+            false => self.faults.on_request(RequestInfo {
+                method: request.method().as_str(),
+                path: request.uri().path(),
+            }),
+        };
+        let what = match &struck {
+            None => String::new(),
+            Some(_) => format!("{} {}", request.method(), request.uri().path()),
+        };
+        match struck {
+            Some((id, Fault::FailRequest { status, .. })) => {
+                self.note_fired(id, &format!("{what} is answered with {status}"));
+                let response = failure(status);
+                self.outputs.push_back(Output::Http { ticket, response });
+            }
+            Some((id, Fault::DelayRequest { by, .. })) => {
+                self.note_fired(id, &format!("{what} takes {by} to arrive"));
+                let waiting = self.callers_wait();
+                let later = Later::Request {
+                    ticket,
+                    request,
+                    waiting,
+                };
+                self.later.set(self.now + by.get(), later);
+            }
+            Some((id, Fault::LoseResponse { .. })) => {
+                self.note_fired(id, &format!("{what} is carried out, and its answer is lost"));
+                self.requests.lost.insert(ticket);
+                self.serve_request(ticket, request);
+            }
+            _ => self.serve_request(ticket, request),
+        }
+    }
+
+    pub(super) fn serve_request(&mut self, ticket: Ticket, request: http::Request<Bytes>) {
+        let (human, now, journal) = self.human_mut();
+        human.handle_request(now, journal, ticket, request);
+    }
+
+    /// A response leaves, unless it is lost.
+    pub(super) fn give_response(&mut self, ticket: Ticket, response: http::Response<Bytes>) {
+        let output = match self.requests.lost.remove(&ticket) {
+            true => Output::HttpDropped { ticket },
+            false => Output::Http { ticket, response },
+        };
+        self.outputs.push_back(output);
+    }
+
+    /// Whoever has a task and waits for the awaithumans server waits for time to pass. Who that is can't be seen from here: a request
+    /// doesn't say which worker makes it.
+    fn callers_wait(&mut self) -> Vec<u64> {
+        let now = self.temporal_now();
+        let workers = self.temporal.worker_connections();
+        let mut connections: Vec<u64> = workers.into_iter().map(|(connection, _)| connection).collect();
+        connections.dedup();
+        for connection in &connections {
+            self.temporal.begin_wait(now, *connection);
+        }
+        connections
+    }
+}
+
+/// As Starlette answers when a handler fails.
+fn failure(status: u16) -> http::Response<Bytes> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = http::Response::new(Bytes::from(status.canonical_reason().unwrap_or_default()));
+    *response.status_mut() = status;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    response
+}
