@@ -113,6 +113,7 @@ pub mod human;
 mod io;
 mod journal;
 mod moment;
+pub mod scenario;
 mod temporal;
 mod testkit;
 mod world;
@@ -140,7 +141,8 @@ pub use temporal::{
     SearchAttributeType, Skipping, Support, Ticket, table,
 };
 pub use testkit::{
-    Builder, Error, FaultGuard, Faults, Hold, Humans, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker, play,
+    Builder, Effects, Error, FaultGuard, Faults, Hold, Humans, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker,
+    play,
 };
 pub use webhooks::{Canned, TaskRef, UnsendableUrl};
 pub use world::{Input, Output, World};

@@ -19,6 +19,7 @@ use super::wall::Wall;
 use crate::clock::Timestamp;
 use crate::human::{AttemptId, DeliveryOutcome};
 use crate::journal::Party;
+use crate::scenario::invariant::Invariants;
 use crate::temporal::{CallbackId, CallbackOutcome, Reject, Ticket};
 use crate::world::{Input, Output, World};
 
@@ -116,6 +117,8 @@ struct State {
     connections: HashMap<u64, Weak<Cut>>,
     /// Who starts workers again that a fault has killed, if anybody does.
     supervisor: Option<mpsc::UnboundedSender<String>>,
+    /// What must hold after every step.
+    invariants: Invariants,
     /// Workers that had to be left behind: the run can't be repeated byte for byte.
     unreproducible: Vec<String>,
 }
@@ -141,6 +144,7 @@ impl Driver {
             cut: BTreeSet::new(),
             connections: HashMap::new(),
             supervisor: None,
+            invariants: Invariants::default(),
             unreproducible: Vec::new(),
         };
         let shared = Shared {
@@ -316,6 +320,16 @@ impl Driver {
         }
     }
 
+    /// What must hold from now on, after every step.
+    pub(crate) fn add_invariants(&self, add: impl FnOnce(&mut Invariants)) {
+        add(&mut self.lock().invariants);
+    }
+
+    /// The first invariant that was broken, and why.
+    pub(crate) fn broken_invariant(&self) -> Option<String> {
+        self.lock().invariants.broken().map(str::to_owned)
+    }
+
     /// Workers that had to be left behind.
     pub(crate) fn unreproducible(&self) -> Vec<String> {
         self.lock().unreproducible.clone()
@@ -340,6 +354,7 @@ impl Driver {
 
     fn carry_out(&self, state: &mut State) {
         self.send_outputs(state);
+        state.check_invariants();
         self.shared.changed.notify_waiters();
     }
 
@@ -437,6 +452,15 @@ impl State {
         self.next_ticket += 1;
         self.in_flight.insert(self.next_ticket);
         self.next_ticket
+    }
+
+    fn check_invariants(&mut self) {
+        if self.invariants.is_empty() {
+            return;
+        }
+        if let Some(broken) = self.invariants.check(&self.world) {
+            self.world.note(Party::Test, broken);
+        }
     }
 
     /// Moves a world that follows the wall clock to its moment; what is due on the way happens in its order.

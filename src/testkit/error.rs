@@ -15,6 +15,7 @@ pub struct Error {
 enum Kind {
     Stalled,
     FailingWorkflow,
+    BrokenInvariant,
 }
 
 impl Error {
@@ -34,6 +35,14 @@ impl Error {
         }
     }
 
+    pub(super) fn broken_invariant(report: String) -> Self {
+        Self {
+            kind: Kind::BrokenInvariant,
+            report,
+            footer: String::new(),
+        }
+    }
+
     pub(super) fn with_footer(mut self, footer: String) -> Self {
         self.footer = footer;
         self
@@ -42,6 +51,11 @@ impl Error {
     /// Whether nothing could ever move again; the text says who waits for what.
     pub fn is_stalled(&self) -> bool {
         self.kind == Kind::Stalled
+    }
+
+    /// Whether an invariant was broken; the text says which, and why.
+    pub fn is_broken_invariant(&self) -> bool {
+        self.kind == Kind::BrokenInvariant
     }
 
     /// Whether a workflow task kept failing, so that waiting for its workflow made no sense.

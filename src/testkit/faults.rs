@@ -52,6 +52,43 @@ impl Faults {
     }
 }
 
+/// Where a test says what happened in the world outside: money was paid, a mail was sent. Clones go into activities.
+///
+/// The invariant of all kits that watch theirs: at most one effect for each idempotency key.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use awaithumans_testkit::Testkit;
+///
+/// let kit = Testkit::start().await;
+/// kit.watch_invariants();
+/// kit.effects().record("pay:order-7");
+/// kit.effects().record("pay:order-7");
+/// let broken = kit.advance(std::time::Duration::from_secs(1)).await.unwrap_err();
+/// assert!(broken.is_broken_invariant(), "{broken}");
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Effects {
+    driver: Driver,
+}
+
+impl Effects {
+    pub(super) fn new(driver: Driver) -> Self {
+        Self { driver }
+    }
+
+    /// Something has happened under this idempotency key.
+    pub fn record(&self, idempotency_key: &str) {
+        self.driver.write(|world| world.record_effect(idempotency_key));
+    }
+
+    /// The keys of all that has happened, oldest first.
+    pub fn all(&self) -> Vec<String> {
+        self.driver.read(|world| world.effects().to_vec())
+    }
+}
+
 /// Keeps a rule in force. Dropping it takes the rule away.
 ///
 /// # Panics

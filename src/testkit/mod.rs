@@ -22,7 +22,7 @@ pub use builder::Builder;
 #[cfg(feature = "serve")]
 pub(crate) use builder::{TEST_ADMIN_TOKEN, TEST_PAYLOAD_KEY};
 pub use error::Error;
-pub use faults::{FaultGuard, Faults};
+pub use faults::{Effects, FaultGuard, Faults};
 pub use humans::Humans;
 pub use play::play;
 pub use worker::Worker;
@@ -32,7 +32,10 @@ use crate::human::DeliveryOutcome;
 use crate::io::{Connection, Driver, InProcess, Receiver};
 use crate::journal::{Journal, Party};
 use crate::moment::Moment;
+use crate::scenario::invariant::Custom;
+use crate::scenario::{Coverage, Plan};
 use crate::webhooks::Canned;
+use crate::world::World;
 
 /// A fake awaithumans server, an in-memory Temporal and a callback receiver on one virtual clock and one seed.
 ///
@@ -170,6 +173,50 @@ impl Testkit {
     /// The faults: what goes wrong, when and how often.
     pub fn faults(&self) -> Faults {
         Faults::new(self.driver.clone())
+    }
+
+    /// Tells the people of a plan what they do, and sets its faults.
+    ///
+    /// # Errors
+    /// Which step makes no sense, and why.
+    pub fn apply(&self, plan: &Plan) -> Result<(), String> {
+        self.driver.write(|world| plan.apply(world))
+    }
+
+    /// Where activities of the test say what happened in the world outside.
+    pub fn effects(&self) -> Effects {
+        Effects::new(self.driver.clone())
+    }
+
+    /// From now on it is checked after every step that what must hold in every world does: a task that is over never changes, each await
+    /// gets one outcome, at most one effect for each idempotency key, signatures match, histories are gapless, nothing leaks. A call of the test
+    /// that moves time fails when one is broken, with [`Error::is_broken_invariant`].
+    pub fn watch_invariants(&self) {
+        let key = self.key.clone();
+        self.driver.add_invariants(|invariants| invariants.add_common(key));
+    }
+
+    /// An invariant of the test's own, checked after every step: `Err` says what doesn't hold.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use awaithumans_testkit::Testkit;
+    ///
+    /// let kit = Testkit::start().await;
+    /// kit.invariant("no more than three questions", |world| match world.human().tasks().count() {
+    ///     0..=3 => Ok(()),
+    ///     count => Err(format!("{count} tasks")),
+    /// });
+    /// # }
+    /// ```
+    pub fn invariant(&self, name: &str, look: impl FnMut(&World) -> Result<(), String> + Send + 'static) {
+        let invariant = Box::new(Custom::new(name, look));
+        self.driver.add_invariants(|invariants| invariants.add(invariant));
+    }
+
+    /// What has been seen of the domain so far.
+    pub fn coverage(&self) -> Coverage {
+        self.driver.read(Coverage::of)
     }
 
     // Time.

@@ -91,7 +91,10 @@ impl Mover {
             return Err(Error::stalled(report));
         }
         self.driver.settle().await;
-        Ok(())
+        match self.driver.broken_invariant() {
+            Some(broken) => Err(Error::broken_invariant(broken)),
+            None => Ok(()),
+        }
     }
 
     fn enter(&self) -> Caller {

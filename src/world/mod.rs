@@ -161,6 +161,8 @@ pub struct World {
     human_inputs: u64,
     started_at: Timestamp,
     faults: Rules,
+    /// What tests have said that happened in the world outside, by its idempotency key.
+    effects: Vec<String>,
     /// What is on its way for a while, by a fault.
     later: TimerQueue<Later>,
     outputs: VecDeque<Output>,
@@ -194,6 +196,7 @@ impl World {
             now: config.started_at,
             started_at: config.started_at,
             faults: Rules::default(),
+            effects: Vec::new(),
             later: TimerQueue::default(),
             outputs: VecDeque::new(),
             calls: Calls::default(),
@@ -388,7 +391,19 @@ impl World {
         self.temporal.refuse_waiting(report);
     }
 
+    /// What tests have said that happened in the world outside, each by its idempotency key, oldest first.
+    pub fn effects(&self) -> &[String] {
+        &self.effects
+    }
+
     // Mutators.
+
+    /// Something happens in the world outside, money is paid say, under an idempotency key.
+    pub fn record_effect(&mut self, idempotency_key: impl Into<String>) {
+        let key = idempotency_key.into();
+        self.note(Party::Worker, format!("effect {key}"));
+        self.effects.push(key);
+    }
 
     /// Gives a namespace a search attribute. `false` if there is no such namespace, or no place for another one.
     pub fn add_search_attribute(&mut self, namespace: &str, name: &str, kind: SearchAttributeType) -> bool {

@@ -86,6 +86,23 @@ impl Engine {
         }
     }
 
+    /// The inputs of all signals of this name that the latest run of a workflow has in its history.
+    pub(crate) fn signal_inputs(&self, workflow_id: &str, signal_name: &str) -> Vec<Vec<u8>> {
+        use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
+        let runs = self.runs().filter(|run| run.start.workflow_id == workflow_id);
+        let events = runs.last().map(|run| run.log.events()).unwrap_or_default();
+        let inputs = events.into_iter().filter_map(|event| match event.attributes {
+            Some(Attributes::WorkflowExecutionSignaledEventAttributes(signaled))
+                if signaled.signal_name == signal_name =>
+            {
+                let payloads = signaled.input.unwrap_or_default().payloads.into_iter();
+                Some(payloads.flat_map(|payload| payload.data).collect())
+            }
+            _ => None,
+        });
+        inputs.collect()
+    }
+
     /// How many events of a type, or of any, the histories of a workflow id have, or all histories.
     pub(crate) fn count_events(&self, workflow_id: Option<&str>, event_type: Option<&str>) -> usize {
         let runs = self.runs();

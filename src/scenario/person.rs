@@ -1,0 +1,156 @@
+//! What somebody does with the tasks that are for them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Span;
+use crate::human::{Human, Matcher};
+
+/// One line of a script: what a person does with the tasks that match. Of several lines the first that matches a task counts.
+///
+/// ```
+/// use awaithumans_testkit::scenario::Person;
+///
+/// let person: Person = serde_json::from_str(
+///     r#"{"task": {"title_contains": "Refund"}, "after": "2d", "does": {"complete": {"approved": true}}}"#,
+/// )
+/// .unwrap();
+/// assert_eq!(person.to_string(), "after 2d somebody completes tasks whose title has “Refund”");
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "plans are written as literals, by people and by shrinking"
+)]
+pub struct Person {
+    /// What they do.
+    pub does: Does,
+    /// How long after the task was created; at once if it isn't said.
+    #[serde(default)]
+    pub after: Span,
+    /// Which tasks; all if it isn't said.
+    #[serde(default, skip_serializing_if = "TaskFilter::is_any")]
+    pub task: TaskFilter,
+    /// Who it is, by e-mail address; the assignee if it isn't said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+}
+
+/// What a person does with a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Does {
+    /// Answers with this object.
+    Complete(serde_json::Value),
+    /// Cancels the task.
+    Cancel,
+    /// Nothing, ever.
+    Never,
+    /// Answers, and the verifier rejects it, until no attempt is left.
+    RejectUntilExhausted,
+}
+
+/// Which tasks. What isn't said isn't asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "plans are written as literals, by people and by shrinking"
+)]
+pub struct TaskFilter {
+    /// The idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// A part of the title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title_contains: Option<String>,
+    /// The assignee's e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<String>,
+}
+
+impl TaskFilter {
+    /// Whether it takes every task.
+    pub fn is_any(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn matcher(&self) -> Matcher {
+        let wanted = self.clone();
+        Matcher::custom(&self.to_string(), move |task| {
+            let is = |wanted: &Option<String>, there: &str| wanted.as_ref().is_none_or(|wanted| wanted == there);
+            is(&wanted.key, &task.idempotency_key)
+                && is(&wanted.title, &task.title)
+                && is(&wanted.assignee, task.assigned_to_email.as_deref().unwrap_or_default())
+                && wanted
+                    .title_contains
+                    .as_ref()
+                    .is_none_or(|part| task.title.contains(part))
+        })
+    }
+}
+
+impl std::fmt::Display for TaskFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_any() {
+            return f.write_str("every task");
+        }
+        f.write_str("tasks")?;
+        let parts = [
+            (" of key ", &self.key),
+            (" titled ", &self.title),
+            (" whose title has ", &self.title_contains),
+            (" for ", &self.assignee),
+        ];
+        for (words, wanted) in parts {
+            if let Some(wanted) = wanted {
+                write!(f, "{words}“{wanted}”")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Person {
+    /// Somebody who does this with every task, so long after it was created.
+    pub fn new(does: Does, after: impl Into<Span>) -> Self {
+        Self {
+            does,
+            after: after.into(),
+            task: TaskFilter::default(),
+            who: None,
+        }
+    }
+
+    /// Puts the line into the script.
+    pub(crate) fn join(&self, human: &mut Human) {
+        let mut people = human.people();
+        let mut on = people.on(self.task.matcher()).after(self.after.get());
+        if let Some(who) = &self.who {
+            on = on.by(who);
+        }
+        match &self.does {
+            Does::Complete(response) => on.complete(response.clone()),
+            Does::Cancel => on.cancel(),
+            Does::Never => on.never(),
+            Does::RejectUntilExhausted => on.reject_until_exhausted(),
+        }
+    }
+}
+
+impl std::fmt::Display for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let who = self.who.as_deref().unwrap_or("somebody");
+        let does = match self.does {
+            Does::Complete(_) => "completes",
+            Does::Cancel => "cancels",
+            Does::Never => "never answers",
+            Does::RejectUntilExhausted => "is rejected until exhausted over",
+        };
+        write!(f, "after {} {who} {does} {}", self.after, self.task)
+    }
+}
