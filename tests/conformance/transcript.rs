@@ -110,6 +110,9 @@ impl Names {
             .map(|(name, value)| (self.clean_text(&name), value))
             .collect();
         for (name, value) in fields {
+            if name == "pendingActivities" {
+                in_order_of_ids(value);
+            }
             match value {
                 Value::String(text) if OPAQUE.contains(&name.as_str()) => "<opaque>".clone_into(text),
                 Value::String(text) if name == "ownerHostName" => "<server>".clone_into(text),
@@ -142,6 +145,13 @@ impl Names {
         cleaned
             .replace(&self.unique, "")
             .replace(&self.unique.replace('~', "-"), "")
+    }
+}
+
+/// The real server walks over a map of Go, which has no order.
+fn in_order_of_ids(activities: &mut Value) {
+    if let Value::Array(activities) = activities {
+        activities.sort_by_key(|activity| activity["activityId"].to_string());
     }
 }
 

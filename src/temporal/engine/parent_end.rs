@@ -7,8 +7,9 @@ use crate::clock::Timestamp;
 use crate::temporal::run::RunRef;
 use crate::temporal::timer::Timer;
 
-/// A real server closes the parent first and comes to its children by its transfer queue, so a worker that has a child's workflow task at that
-/// moment gets to answer it. 1.32.0 took 2 to 800 ms for it, a quarter of the times less than this (fixtures/conformance/history).
+/// A real server closes the parent first and comes to its children by its transfer queue, so a worker that has a child's
+/// workflow task at that moment gets to answer it. 1.32.0 took 2 to 800 ms for it, a quarter of the times less than this
+/// (fixtures/conformance/history).
 const LAG: Duration = Duration::from_millis(25);
 
 /// The end of a parent, as it reaches one child.

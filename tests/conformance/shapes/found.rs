@@ -202,7 +202,8 @@ fn closed_run_shows_what_it_left_open(stage: &mut Stage<'_>) {
     stage.describe(&parent);
 }
 
-/// Both answers are under way at once. The parent closes first; its end comes to the child only after what the child's worker has answered.
+/// Both answers are under way at once. The parent closes first; its end comes to the child only after what the child's
+/// worker has answered.
 fn a_child_at_work_answers_before_its_parent_ends_it(stage: &mut Stage<'_>) {
     let policies = [
         ("terminated", ParentClosePolicy::Terminate, vec![]),

@@ -257,7 +257,12 @@ fn activity(stage: &Stage<'_>, id: &str) -> Command {
 
 fn reset_with_activities_in_flight(stage: &mut Stage<'_>) {
     let execution = stage.start("busy");
-    let both = vec![activity(stage, "1"), activity(stage, "2")];
+    // The second one waits where no worker is: of two on one queue the real server gives either first.
+    let mut waiting = activity(stage, "2");
+    if let Some(Does::ScheduleActivityTaskCommandAttributes(attributes)) = &mut waiting.attributes {
+        attributes.task_queue.get_or_insert_default().name = stage.named("idle");
+    }
+    let both = vec![activity(stage, "1"), waiting];
     stage.work(both);
     let first = stage.poll_activity();
     stage.signal(&execution, "news");
