@@ -33,6 +33,7 @@ impl Engine {
         let run = self.runs.get_mut(run_ref)?;
         let ahead = run.skipped();
         let before = run.snapshot_near_limits(&self.config);
+        let speculated = run.speculated();
         let mut context = Context {
             now: now + ahead,
             effects: &mut effects,
@@ -43,6 +44,7 @@ impl Engine {
         };
         let was_running = run.is_running();
         let mut given = Some(body(run, &mut context));
+        run.keep_speculated(&mut context, speculated);
         if let Some(exceeded) = run.exceeds_limits(&context, before.as_ref()) {
             run.end_instead(&mut context, before, exceeded);
             self.exceeded = Some(exceeded);

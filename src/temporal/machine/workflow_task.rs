@@ -82,7 +82,7 @@ pub(crate) fn step(state: State, input: Input) -> Option<State> {
     }
 }
 
-/// How long a speculative task waits for a worker before it becomes a normal one.
+/// How long a speculative task waits on the normal queue for a worker before it becomes a normal one.
 pub(crate) const SPECULATIVE_SCHEDULE_TO_START: Duration = Duration::from_secs(5);
 
 /// Attempts after which the time that a worker gets for a task grows (Temporal: `workflowTaskRetryBackoffMinAttempts`).
@@ -481,8 +481,8 @@ impl WorkflowTask {
     /// Puts the task on its queue, and the clock beside it that sends it elsewhere if nobody fetches it.
     fn offer(&self, txn: &mut Txn<'_>, normal_queue: &str) {
         let limit = match (&self.sticky, self.kind) {
-            (_, Kind::Speculative) => Some(SPECULATIVE_SCHEDULE_TO_START),
-            (Some(sticky), Kind::Normal) => Some(sticky.schedule_to_start),
+            (Some(sticky), _) => Some(sticky.schedule_to_start),
+            (None, Kind::Speculative) => Some(SPECULATIVE_SCHEDULE_TO_START),
             (None, Kind::Normal) => None,
         };
         if let Some(limit) = limit {

@@ -18,6 +18,7 @@ mod query;
 mod rebuild;
 mod reset;
 mod reset_points;
+mod speculative;
 mod start;
 mod time_skipping;
 mod update;
@@ -307,6 +308,9 @@ impl Run {
     fn settle(&mut self, context: &mut Context<'_>, wake: bool) {
         if !self.is_running() {
             return;
+        }
+        if self.log.has_held_back() {
+            self.write_speculative_task(context);
         }
         let pending = self.machines.workflow_task.is_pending();
         if wake && !pending && !self.in_first_task_backoff {

@@ -15,6 +15,7 @@ mod reset;
 mod reset_reapply;
 mod retention;
 mod schedule;
+mod speculative;
 mod standalone_activity;
 mod standalone_nexus_operation;
 mod standalone_nexus_operation_lists;

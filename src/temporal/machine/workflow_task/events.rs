@@ -111,6 +111,23 @@ impl WorkflowTask {
         self.started_event_id = txn.emit_at(self.started_at, self.started_attributes());
     }
 
+    /// Something else is written while a speculative task is there. It is as if it had never been one, but that Temporal doesn't
+    /// know by then which worker has it.
+    pub(crate) fn become_normal(&mut self, txn: &mut Txn<'_>, normal_queue: &str) {
+        if self.kind != Kind::Speculative || self.attempt > 1 {
+            return;
+        }
+        match self.state {
+            State::None => {}
+            State::Scheduled => {
+                let task_queue = self.task_queue(normal_queue);
+                self.scheduled_event_id = txn.emit_at(self.scheduled_at, self.scheduled_attributes(task_queue));
+            }
+            State::Started => self.write_unwritten(txn, normal_queue, "", None),
+        }
+        self.kind = Kind::Normal;
+    }
+
     /// `many_updates`: the run has had nearly as many updates as it may.
     pub(super) fn reasons_to_continue_as_new(&self, txn: &Txn<'_>, many_updates: bool) -> Vec<Reason> {
         let reasons = [
