@@ -155,8 +155,9 @@ pub struct Ready {
     pub payload_key: String,
     /// The token that awaithumans takes.
     pub admin_token: String,
-    /// Where a real server's first operator would be set up, with the token that does it.
-    pub setup_url: String,
+    /// Where a real server's first operator would be set up, with the token that does it; `None` if there are users, as after a start
+    /// with a state that has some.
+    pub setup_url: Option<String>,
     /// The seed of every id and token.
     pub seed: u64,
 }
@@ -210,14 +211,14 @@ impl Server {
         let (admin_token, public_url) = (config.admin_token.clone(), config.public_url.clone());
         let (state, snapshot) = options.state.as_deref().map(StateFile::open).transpose()?.unzip();
         let mut world = world(options.seed, config, snapshot.flatten())?;
-        let setup_token = world.human().setup_token().unwrap_or_default();
+        let setup_token = world.human().setup_token();
         let ready = Ready {
             temporal: temporal.local_addr()?.to_string(),
             awaithumans: url,
             ui: format!("http://{}", ui.local_addr()?),
             payload_key: last_of(&variables, PAYLOAD_KEY_VARIABLE),
             admin_token,
-            setup_url: format!("{}/setup?token={setup_token}", public_url.trim_end_matches('/')),
+            setup_url: setup_token.map(|token| format!("{}/setup?token={token}", public_url.trim_end_matches('/'))),
             seed: options.seed,
         };
         options.verifier.instruct(world.human_mut().0.verifier());

@@ -3,7 +3,7 @@
 //! It is written soon after every change, not only at the end: a test server is often killed, and then there is no end. Changes that
 //! come while it is written are written together; a file of half a state is never seen, since the new one takes the place of the old.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,9 @@ const REST: u32 = 4;
 #[derive(Debug)]
 pub(super) struct StateFile {
     path: PathBuf,
+    /// A file beside it that is locked for as long as this server runs; the system unlocks it, however that ends. The state's own
+    /// file can't be: another one takes its place with every write.
+    _lock: File,
     /// Held while the file is written, so that an older state can't take the place of a newer one.
     last: Mutex<Last>,
 }
@@ -33,17 +36,23 @@ struct Last {
 }
 
 impl StateFile {
-    /// Reads the file, if it is there.
+    /// Reads the file, if it is there. No other server may have it at the same time: each would undo what the other writes.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Option<Snapshot>)> {
         // Where a link leads, so that the link stays one.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let lock = lock(&path)?;
         let snapshot = match fs::read(&path) {
             Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|error| unreadable(&path, &error.into()))?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(unreadable(&path, &error)),
         };
         let last = Mutex::default();
-        Ok((Self { path, last }, snapshot))
+        let file = Self {
+            path,
+            _lock: lock,
+            last,
+        };
+        Ok((file, snapshot))
     }
 
     /// Writes the state, if it is another one than before.
@@ -70,21 +79,16 @@ impl StateFile {
     }
 
     fn write(&self, snapshot: &Snapshot) -> io::Result<()> {
-        let named = |error: io::Error| {
-            let why = format!("the state file {} can't be written: {error}", self.path.display());
-            io::Error::new(error.kind(), why)
-        };
-        let mut beside = self.path.clone().into_os_string();
-        beside.push(".tmp");
+        let beside = beside(&self.path, ".tmp");
         let write = || {
-            let mut file = create(Path::new(&beside))?;
+            let mut file = create(&beside)?;
             let mut text = serde_json::to_vec(snapshot)?;
             text.push(b'\n');
             file.write_all(&text)?;
             file.sync_all()?;
             fs::rename(&beside, &self.path)
         };
-        write().map_err(named)
+        write().map_err(|error| unwritable(&self.path, &error))
     }
 
     fn lock(&self) -> MutexGuard<'_, Last> {
@@ -154,6 +158,33 @@ fn create(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// The file next to another that is named after it.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Locks what stands for a state's file, or says that another server has done so.
+fn lock(path: &Path) -> io::Result<File> {
+    let lock = create(&beside(path, ".lock")).map_err(|error| unwritable(path, &error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let path = path.display();
+            let why =
+                format!("the state file {path} is another server's, which still runs: stop it, or name another file");
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
+        }
+        Err(TryLockError::Error(error)) => Err(unwritable(path, &error)),
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> io::Error {
+    let why = format!("the state file {} can't be written: {error}", path.display());
+    io::Error::new(error.kind(), why)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> io::Error {

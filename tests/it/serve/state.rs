@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use awaithumans_testkit::serve::{Options, Server};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
@@ -154,4 +155,49 @@ async fn a_file_that_cannot_be_read_is_named_and_left_as_it_is() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("state.json can't be written"), "{said}");
+}
+
+#[tokio::test]
+async fn one_file_is_one_servers_for_as_long_as_that_runs() {
+    let state = file("shared.json");
+    let options = || Options {
+        state: Some(state.clone()),
+        ..Options::on_free_ports()
+    };
+    let first = Server::bind(options()).await.unwrap();
+    let refused = Server::bind(options()).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ResourceBusy);
+    assert!(
+        refused.to_string().contains("shared.json is another server's"),
+        "{refused}"
+    );
+    let arguments = [&ANY_PORTS[..], &["--state", state.to_str().unwrap()]].concat();
+    let output = command(&arguments).output().await.unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("shared.json is another server's"), "{said}");
+
+    drop(first);
+    let mut second = Running::start(&state).await;
+    // What a server leaves behind that was killed stops nobody.
+    second.child.kill().await.unwrap();
+    Running::start(&state).await.stop().await;
+}
+
+#[tokio::test]
+async fn who_has_users_already_is_not_set_up_again() {
+    let state = file("users.json");
+    let first = Running::start(&state).await;
+    let (_, token) = text(&first.ready, "setup_url").split_once("/setup?token=").unwrap();
+    let operator = json!({
+        "token": token, "email": "ops@example.com", "display_name": "Ops", "password": "a long password",
+    });
+    first.ask("POST", "/api/setup/operator", &operator).await;
+    first.stop().await;
+
+    let second = Running::start(&state).await;
+    assert_eq!(second.ready["setup_url"], Value::Null);
+    let status = second.ask("GET", "/api/setup/status", &Value::Null).await;
+    assert_eq!(status, json!({"needs_setup": false, "token_active": false}));
+    second.stop().await;
 }
