@@ -47,6 +47,8 @@ mod task;
 mod users;
 mod verifier;
 
+#[cfg(feature = "serve")]
+pub(crate) use api::http_date;
 pub(crate) use callback_url::Unsendable;
 pub use config::{Config, ConfigError, WrongType};
 pub use inbox::{Channel, MagicLink, Notification, NotificationFailure, Sender};
@@ -337,6 +339,18 @@ impl Human {
     /// `None` once there is a user.
     pub fn setup_token(&self) -> Option<&str> {
         self.setup_token.as_deref().filter(|_| self.users.is_empty())
+    }
+
+    /// Whether the body of a request is waited for before it is answered.
+    #[cfg(feature = "serve")]
+    pub(crate) fn reads_body(
+        &self,
+        now: Timestamp,
+        method: &http::Method,
+        uri: &http::Uri,
+        headers: &http::HeaderMap,
+    ) -> bool {
+        api::reads_body(self, now, method, uri, headers)
     }
 
     /// Whether the server is up.

@@ -12,6 +12,8 @@ pub(crate) use grpc::Connection;
 #[cfg(feature = "serve")]
 pub(crate) use grpc::status;
 #[cfg(feature = "serve")]
+pub(crate) use http::MAX_BODY_BYTES;
+#[cfg(feature = "serve")]
 pub(crate) use http::Network;
 pub(crate) use http::{HOST as RECEIVER_HOST, InProcess, Receiver, router};
 #[cfg(feature = "serve")]

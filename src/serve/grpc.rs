@@ -18,6 +18,7 @@ use tonic::codegen::Service;
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Status};
 
+use super::accept::{pause, spawn};
 use super::{health, reflection};
 use crate::io::{Driver, status};
 
@@ -29,9 +30,6 @@ const MAX_READ_BYTES: usize = 128 * 1024 * 1024;
 
 /// The least time that a caller must give a poll (`common.MinLongPollTimeout`).
 const MIN_POLL_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long to wait when no connection can be taken: mostly, too many files are open.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes connections until the end.
 pub(super) async fn serve(listener: TcpListener, driver: Driver) {
@@ -241,19 +239,6 @@ impl Decoder for AsBytes {
     fn buffer_settings(&self) -> BufferSettings {
         BufferSettings::default()
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a server on a socket: its clients are others' processes"
-)]
-fn spawn(task: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(task);
-}
-
-#[expect(clippy::disallowed_methods, reason = "no event says when a file can be opened again")]
-async fn pause() {
-    tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
 /// Hands a request to a service that tonic generated.

@@ -10,10 +10,12 @@
 //! # Ok(()) }
 //! ```
 
+mod accept;
 mod clock;
 mod control;
 mod grpc;
 mod health;
+mod http1;
 mod page;
 mod reflection;
 mod state;
@@ -33,7 +35,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::human::{self, Snapshot, Timing};
-use crate::io::{Delivery, Driver, Grace, Network, router, time_of_day};
+use crate::io::{Delivery, Driver, Grace, Network, time_of_day};
 use crate::temporal::{HandOut, SearchAttributeType};
 use crate::testkit::{NAMESPACE, TEST_ADMIN_TOKEN, TEST_PAYLOAD_KEY};
 use crate::world::World;
@@ -270,12 +272,11 @@ impl Server {
             .state
             .clone()
             .map(|state| state.save_at_the_end(self.driver.clone()));
-        let human = axum::serve(self.awaithumans, router(self.driver.clone()));
         let control = control::Control::new(self.driver.clone(), self.time);
         let page = axum::serve(self.ui, page::router(&self.ready, control.clone()));
         tokio::select! {
             () = grpc::serve(self.temporal, self.driver.clone()) => Ok(()),
-            ended = human.into_future() => ended,
+            () = http1::serve(self.awaithumans, self.driver.clone()) => Ok(()),
             ended = page.into_future() => ended,
             () = Network::default().run(self.driver.clone(), self.outgoing) => Ok(()),
             () = control.end_holds() => Ok(()),

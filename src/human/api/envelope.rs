@@ -282,7 +282,7 @@ fn set_json(response: &mut Response<Bytes>, body: String) {
 }
 
 /// Virtual time in the form of the `date` header.
-pub(super) fn http_date(now: Timestamp) -> String {
+pub(crate) fn http_date(now: Timestamp) -> String {
     let seconds = i64::try_from(now.as_seconds()).unwrap_or(i64::MAX);
     let moment = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
     moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()

@@ -19,6 +19,8 @@ mod view;
 pub(super) use acts::poll_answer;
 pub(super) use body::{boolean, in_range, integer};
 pub(super) use envelope::Envelope;
+#[cfg(feature = "serve")]
+pub(crate) use envelope::http_date;
 pub(super) use query::percent_decode;
 
 use std::borrow::Cow;
@@ -41,17 +43,17 @@ const ROUTES: [Route; 46] = [
     document("/api/openapi.json", meta::openapi),
     document("/api/docs", meta::docs),
     document("/api/redoc", meta::redoc),
-    route("POST", "/api/auth/login", auth::login),
+    reading("POST", "/api/auth/login", auth::login),
     route("POST", "/api/auth/logout", auth::logout),
     route("GET", "/api/auth/me", auth::me),
     route("GET", "/api/auth/slack-handoff", auth::slack_handoff),
     route("GET", "/api/auth/email-handoff", auth::email_handoff),
     route("GET", "/api/status", meta::status),
     route("GET", "/api/stats/tasks", stats::tasks),
-    route("POST", "/api/tasks", tasks::create),
+    reading("POST", "/api/tasks", tasks::create),
     route("GET", "/api/tasks", tasks::list),
     route("GET", "/api/tasks/{id}", tasks::get),
-    route("POST", "/api/tasks/{id}/complete", acts::complete),
+    reading("POST", "/api/tasks/{id}/complete", acts::complete),
     route("POST", "/api/tasks/{id}/claim", acts::claim),
     route("POST", "/api/tasks/{id}/cancel", acts::cancel),
     route("DELETE", "/api/tasks/{id}", tasks::delete),
@@ -59,35 +61,35 @@ const ROUTES: [Route; 46] = [
     route("GET", "/api/tasks/{id}/audit", tasks::audit),
     route("GET", "/api/health", meta::health),
     route("GET", "/api/version", meta::version),
-    route("POST", "/api/channels/slack/interactions", slack::interactions),
+    reading("POST", "/api/channels/slack/interactions", slack::interactions),
     route("GET", "/api/channels/slack/oauth/start", slack::oauth_start),
     route("GET", "/api/channels/slack/oauth/callback", slack::oauth_callback),
     route("GET", "/api/channels/slack/installations", slack::installations),
     route("GET", "/api/channels/slack/static-workspace", slack::static_workspace),
     route("DELETE", "/api/channels/slack/installations/{id}", slack::uninstall),
     route("GET", "/api/channels/slack/installations/{id}/members", slack::members),
-    route("POST", "/api/channels/email/identities", email::put_identity),
+    reading("POST", "/api/channels/email/identities", email::put_identity),
     route("GET", "/api/channels/email/identities", email::list_identities),
     route("GET", "/api/channels/email/identities/{id}", email::get_identity),
     route("DELETE", "/api/channels/email/identities/{id}", email::delete_identity),
     route("GET", "/api/channels/email/action/{id}", email::confirm_action),
     route("POST", "/api/channels/email/action/{id}", email::submit_action),
-    route("POST", "/api/admin/users", users::create),
+    reading("POST", "/api/admin/users", users::create),
     route("GET", "/api/admin/users", users::list),
     route("GET", "/api/admin/users/{id}", users::get),
-    route("PATCH", "/api/admin/users/{id}", users::update),
+    reading("PATCH", "/api/admin/users/{id}", users::update),
     route("DELETE", "/api/admin/users/{id}", users::delete),
-    route("POST", "/api/admin/users/{id}/password", users::set_password),
+    reading("POST", "/api/admin/users/{id}/password", users::set_password),
     route("DELETE", "/api/admin/users/{id}/password", users::clear_password),
     route("GET", "/api/setup/status", setup::status),
-    route("POST", "/api/setup/operator", setup::create_operator),
+    reading("POST", "/api/setup/operator", setup::create_operator),
     route("GET", "/api/admin/webhook-deliveries", deliveries::list),
     route(
         "POST",
         "/api/admin/webhook-deliveries/{id}/redeliver",
         deliveries::redeliver,
     ),
-    route("POST", "/api/embed/tokens", embed::mint),
+    reading("POST", "/api/embed/tokens", embed::mint),
 ];
 
 struct Route {
@@ -95,6 +97,9 @@ struct Route {
     /// What a 405 allows.
     allow: &'static str,
     pattern: &'static str,
+    /// Whether it waits for the body of a request.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "in process, bodies are there"))]
+    reads_body: bool,
     handler: Handler,
 }
 
@@ -105,7 +110,16 @@ const fn route(method: &'static str, pattern: &'static str, handler: Handler) ->
         method,
         allow: method,
         pattern,
+        reads_body: false,
         handler,
+    }
+}
+
+/// A route that reads the body. The others answer before it is there.
+const fn reading(method: &'static str, pattern: &'static str, handler: Handler) -> Route {
+    Route {
+        reads_body: true,
+        ..route(method, pattern, handler)
     }
 }
 
@@ -115,6 +129,7 @@ const fn document(pattern: &'static str, handler: Handler) -> Route {
         method: "GET",
         allow: "HEAD, GET",
         pattern,
+        reads_body: false,
         handler,
     }
 }
@@ -205,6 +220,16 @@ pub(super) fn handle(
         Ok(Answer::Parked) => None,
         answer => Some(envelope.respond(now, answer)),
     }
+}
+
+/// Whether a request's body is waited for: only if its route reads it, and nothing refuses it before.
+#[cfg(feature = "serve")]
+pub(super) fn reads_body(human: &Human, now: Timestamp, method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+    let path = percent_decode(uri.path());
+    let mut routes = ROUTES
+        .iter()
+        .filter(|route| route.reads_body && route.method == method.as_str());
+    routes.any(|route| matches(route.pattern, &path).is_some()) && Caller::identify(human, now, &path, headers).is_ok()
 }
 
 /// A text for a column of the database, which can't hold a lone surrogate (the real server answers 500).

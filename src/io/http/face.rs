@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::super::driver::Driver;
 
 /// The largest request body, in bytes. The real server has no limit of its own; 12 MiB were accepted.
-const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// Every path goes to the one server in the world.
 pub(crate) fn router(driver: Driver) -> Router {

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 
+#[cfg(feature = "serve")]
+pub(crate) use face::MAX_BODY_BYTES;
 pub(crate) use face::router;
 #[cfg(feature = "serve")]
 pub(crate) use receiver::Network;

@@ -5,6 +5,7 @@ mod control;
 mod control_docs;
 mod grpc;
 mod long_poll;
+mod raw_http;
 mod state;
 mod test_service;
 mod workflow;

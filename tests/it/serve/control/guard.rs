@@ -64,3 +64,19 @@ async fn only_this_machine_may_ask() {
     assert_eq!(status, 413);
     assert!(problem.contains("BODY_TOO_LARGE"), "{problem}");
 }
+
+#[tokio::test]
+async fn bytes_that_are_no_request_are_refused_and_harm_nobody() {
+    let ready = served(Time::Manual).await;
+    for garbage in [
+        "garbage\r\n\r\n",
+        "GET /_testkit/v1/clock HTTP/9.9\r\n\r\n",
+        "GET /_testkit/v1/clock HTTP/1.1\r\nno colon\r\n\r\n",
+        "POST /_testkit/v1/clock/hold HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        "\u{16}\u{3}\u{1}\r\n\r\n",
+    ] {
+        assert_eq!(exchange(&ready.ui, garbage).await.0, 400, "{garbage:?}");
+        let page = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        assert_eq!(exchange(&ready.ui, page).await.0, 200);
+    }
+}
