@@ -17,7 +17,8 @@ on_both_arms![
     reset_to_bad_points,
 ];
 
-fn resetting(execution: &WorkflowExecution, event_id: i64) -> wire::ResetWorkflowExecutionRequest {
+/// To reset a run to where its workflow task with this event ended.
+pub(super) fn resetting(execution: &WorkflowExecution, event_id: i64) -> wire::ResetWorkflowExecutionRequest {
     wire::ResetWorkflowExecutionRequest {
         namespace: NAMESPACE.to_owned(),
         workflow_execution: Some(execution.clone()),
@@ -28,7 +29,8 @@ fn resetting(execution: &WorkflowExecution, event_id: i64) -> wire::ResetWorkflo
     }
 }
 
-fn reset(stage: &mut Stage<'_>, request: &wire::ResetWorkflowExecutionRequest) -> WorkflowExecution {
+/// Resets a run; gives the one that goes on.
+pub(super) fn reset(stage: &mut Stage<'_>, request: &wire::ResetWorkflowExecutionRequest) -> WorkflowExecution {
     let answer: Option<wire::ResetWorkflowExecutionResponse> = stage.call("ResetWorkflowExecution", request);
     WorkflowExecution {
         workflow_id: request.workflow_execution.clone().unwrap_or_default().workflow_id,

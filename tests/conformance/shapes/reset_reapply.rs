@@ -10,6 +10,7 @@ use temporalio_common::protos::temporal::api::update::v1 as update;
 use temporalio_common::protos::temporal::api::workflow::v1 as workflow;
 use temporalio_common::protos::temporal::api::workflowservice::v1 as wire;
 
+use super::reset::{reset, resetting};
 use crate::conformance::on_both_arms;
 use crate::conformance::stage::{NAMESPACE, Stage, command, complete, payloads, seconds};
 
@@ -26,25 +27,6 @@ on_both_arms![
     reset_of_a_failing_task,
     reset_with_operations_afterwards,
 ];
-
-fn resetting(execution: &WorkflowExecution, event_id: i64) -> wire::ResetWorkflowExecutionRequest {
-    wire::ResetWorkflowExecutionRequest {
-        namespace: NAMESPACE.to_owned(),
-        workflow_execution: Some(execution.clone()),
-        reason: "try again".to_owned(),
-        workflow_task_finish_event_id: event_id,
-        request_id: format!("reset-{event_id}"),
-        ..Default::default()
-    }
-}
-
-fn reset(stage: &mut Stage<'_>, request: &wire::ResetWorkflowExecutionRequest) -> WorkflowExecution {
-    let answer: Option<wire::ResetWorkflowExecutionResponse> = stage.call("ResetWorkflowExecution", request);
-    WorkflowExecution {
-        workflow_id: request.workflow_execution.clone().unwrap_or_default().workflow_id,
-        run_id: answer.map(|it| it.run_id).unwrap_or_default(),
-    }
-}
 
 fn updating(execution: &WorkflowExecution, id: &str, stage: i32) -> wire::UpdateWorkflowExecutionRequest {
     wire::UpdateWorkflowExecutionRequest {
