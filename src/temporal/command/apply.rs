@@ -72,14 +72,13 @@ impl Run {
             }
             Command::StartTimer { timer_id, duration } => {
                 let attributes = history::TimerStartedEventAttributes {
-                    timer_id: timer_id.clone(),
+                    timer_id,
                     workflow_task_completed_event_id: completed_event_id,
                     ..Default::default()
                 };
                 let (machines, mut txn) = self.open(context);
                 let timer = UserTimer::start(&mut txn, attributes, duration);
-                machines.timer_ids.insert(timer_id, timer.started_event_id());
-                machines.timers.insert(timer.started_event_id(), timer);
+                machines.timers.insert(timer);
             }
             Command::CancelTimer { timer_id } => self.cancel_timer(context, timer_id, completed_event_id, identity),
             Command::RecordMarker(attributes) => {
@@ -204,8 +203,8 @@ impl Run {
             return;
         }
         let (machines, mut txn) = self.open(context);
-        if let Some(started_event_id) = machines.timer_ids.remove(&timer_id)
-            && let Some(mut timer) = machines.timers.remove(&started_event_id)
+        if let Some(started_event_id) = machines.timers.find(&timer_id)
+            && let Some(mut timer) = machines.timers.remove(started_event_id)
         {
             timer.cancel(&mut txn, completed_event_id, identity);
         }

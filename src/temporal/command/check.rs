@@ -127,7 +127,7 @@ impl<'a> Batch<'a> {
 
     fn start_timer(&mut self, timer_id: &'a str) -> Result<(), BadCommand> {
         let machines = &self.run.machines;
-        let known = machines.timer_ids.contains_key(timer_id) && !self.gone_timers.contains(timer_id);
+        let known = machines.timers.find(timer_id).is_some() && !self.gone_timers.contains(timer_id);
         if known || !self.new_timers.insert(timer_id) {
             return Err(BadCommand::new(
                 Cause::StartTimerDuplicateId,
@@ -141,7 +141,7 @@ impl<'a> Batch<'a> {
         if self.new_timers.remove(timer_id) {
             return Ok(());
         }
-        let running = self.run.machines.timer_ids.contains_key(timer_id);
+        let running = self.run.machines.timers.find(timer_id).is_some();
         let fired_unseen = self.run.log.held_back_timer(timer_id).is_some();
         if !(running || fired_unseen) || !self.gone_timers.insert(timer_id) {
             return Err(BadCommand::new(

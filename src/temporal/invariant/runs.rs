@@ -6,6 +6,7 @@ use super::Violations;
 use crate::temporal::batch::TASK_QUEUE;
 use crate::temporal::engine::Engine;
 use crate::temporal::history::is_close;
+use crate::temporal::machine::timer::UserTimer;
 use crate::temporal::machine::workflow_task::State;
 use crate::temporal::matching::Task;
 use crate::temporal::run::Run;
@@ -125,8 +126,8 @@ fn open(engine: &Engine, run: &Run, violations: &mut Violations) {
     violations.unless(!is_waiting || is_set(Timer::FirstWorkflowTask(of)), || {
         "it waits for its first workflow task without a timer".to_owned()
     });
-    for id in run.machines.timers.keys() {
-        violations.unless(is_set(Timer::User(of, *id)), || format!("its timer {id} never fires"));
+    for id in run.machines.timers.iter().map(UserTimer::started_event_id) {
+        violations.unless(is_set(Timer::User(of, id)), || format!("its timer {id} never fires"));
     }
     for (id, activity) in &run.machines.activities {
         for (clock, runs) in activity.clocks() {

@@ -64,7 +64,7 @@ fn has_owner(engine: &Engine, timer: Timer) -> bool {
         Timer::FastForward(of) => open(of).is_some_and(|run| run.time_skipping.is_some()),
         Timer::ParentEnd(of) => engine.parent_ends.contains_key(&of),
         Timer::Batch(of) => engine.batches.contains_key(&of),
-        Timer::User(of, id) => open(of).is_some_and(|run| run.machines.timers.contains_key(&id)),
+        Timer::User(of, id) => open(of).is_some_and(|run| run.machines.timers.contains(id)),
         Timer::Activity(of, id, _) => open(of).is_some_and(|run| run.machines.activities.contains_key(&id)),
         Timer::Schedule(of) => engine.schedules.get(of).is_some_and(|schedule| schedule.is_open()),
         Timer::NexusOperation(of, id, NexusTimer::CancelRetry) => {

@@ -134,10 +134,9 @@ impl Run {
     /// A user timer's time has come.
     pub(crate) fn on_user_timer(&mut self, context: &mut Context<'_>, started_event_id: i64) {
         let (machines, mut txn) = self.open(context);
-        let Some(mut timer) = machines.timers.remove(&started_event_id) else {
+        let Some(mut timer) = machines.timers.remove(started_event_id) else {
             return;
         };
-        machines.timer_ids.remove(timer.timer_id());
         timer.fire(&mut txn);
         self.settle(context, true);
     }

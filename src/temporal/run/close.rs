@@ -392,7 +392,6 @@ impl Run {
         self.machines.activities.clear();
         self.machines.activity_ids.clear();
         self.machines.timers.clear();
-        self.machines.timer_ids.clear();
         self.machines.externals.clear();
         self.machines.nexus_operations.clear();
         context.effects.notes.push(Note::temporal(format!(

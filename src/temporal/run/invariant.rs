@@ -2,6 +2,7 @@
 
 use super::Run;
 use crate::temporal::invariant::Violations;
+use crate::temporal::machine::timer::UserTimer;
 
 impl Run {
     /// Whether it waits before its first workflow task.
@@ -22,10 +23,9 @@ impl Run {
             activities.map(|(id, activity)| machines.activity_ids.get(activity.activity_id()) == Some(id));
         let found = of_activities.all(|is_found| is_found) && machines.activity_ids.len() == machines.activities.len();
         violations.unless(found, || "its activities aren't found by their ids".to_owned());
-        let timers = machines.timers.iter();
-        let mut of_timers = timers.map(|(id, timer)| machines.timer_ids.get(timer.timer_id()) == Some(id));
-        let found = of_timers.all(|is_found| is_found) && machines.timer_ids.len() == machines.timers.len();
-        violations.unless(found, || "its timers aren't found by their ids".to_owned());
+        violations.unless(machines.timers.is_consistent(), || {
+            "its timers aren't found by their ids".to_owned()
+        });
         let order = machines.update_order.iter();
         let ordered = order.filter(|id| machines.updates.contains_key(*id)).count();
         let is_ordered = ordered == machines.updates.len() && machines.update_order.len() == ordered;
@@ -37,13 +37,15 @@ impl Run {
                 .all(|id| machines.activities.contains_key(id)),
             || "a worker is to get activities at once that aren't there".to_owned(),
         );
-        let is_after_last = |id: &i64| *id > self.log.last_event_id();
-        let origins = machines
+        let is_after_last = |id: i64| id > self.log.last_event_id();
+        let mut origins = machines
             .activities
             .keys()
-            .chain(machines.timers.keys())
-            .chain(machines.children.keys());
-        violations.unless(!origins.chain(machines.externals.keys()).any(is_after_last), || {
+            .chain(machines.children.keys())
+            .chain(machines.externals.keys())
+            .copied()
+            .chain(machines.timers.iter().map(UserTimer::started_event_id));
+        violations.unless(!origins.any(is_after_last), || {
             "it has machines from events that aren't written".to_owned()
         });
     }

@@ -21,6 +21,7 @@ mod reset_points;
 mod speculative;
 mod start;
 mod time_skipping;
+mod timers;
 mod update;
 mod versioning;
 mod workflow_task;
@@ -49,6 +50,8 @@ pub(crate) use update::update_with_start_answer;
 pub(crate) use versioning::Taking;
 pub(crate) use workflow_task::{Completion, INLINE_REQUEST_ID};
 
+use timers::Timers;
+
 use super::config::DynamicConfig;
 use super::engine::Namespaces;
 use super::history::Log;
@@ -57,7 +60,6 @@ use super::machine::callback::CompletionCallback;
 use super::machine::child_workflow::ChildWorkflow;
 use super::machine::external::External;
 use super::machine::nexus_operation::NexusOperation;
-use super::machine::timer::UserTimer;
 use super::machine::update::Update;
 use super::machine::workflow_task::{Kind, WorkflowTask};
 use super::nexus::Endpoints;
@@ -207,10 +209,7 @@ pub(crate) struct Machines {
     pub(crate) activity_ids: BTreeMap<String, i64>,
     /// Activities of the workflow task just completed, which its worker wants at once.
     pub(crate) eager_activities: Vec<i64>,
-    /// By started event id.
-    pub(crate) timers: BTreeMap<i64, UserTimer>,
-    /// From the ids that the workflow gave its timers to their started events.
-    pub(crate) timer_ids: BTreeMap<String, i64>,
+    pub(crate) timers: Timers,
     /// By initiated event id.
     pub(crate) children: BTreeMap<i64, ChildWorkflow>,
     /// Signals and cancellations to others, by initiated event id.

@@ -159,19 +159,17 @@ impl Run {
     }
 
     fn replay_timer(&mut self, attributes: &A, id: i64, at: Timestamp) -> bool {
-        let machines = &mut self.machines;
-        let (timer_id, started_event_id) = match attributes {
+        let timers = &mut self.machines.timers;
+        let started_event_id = match attributes {
             A::TimerStartedEventAttributes(started) => {
-                machines.timer_ids.insert(started.timer_id.clone(), id);
-                machines.timers.insert(id, UserTimer::restore(started, id, at));
+                timers.insert(UserTimer::restore(started, id, at));
                 return true;
             }
-            A::TimerFiredEventAttributes(fired) => (&fired.timer_id, fired.started_event_id),
-            A::TimerCanceledEventAttributes(canceled) => (&canceled.timer_id, canceled.started_event_id),
+            A::TimerFiredEventAttributes(fired) => fired.started_event_id,
+            A::TimerCanceledEventAttributes(canceled) => canceled.started_event_id,
             _ => return false,
         };
-        machines.timer_ids.remove(timer_id);
-        machines.timers.remove(&started_event_id);
+        timers.remove(started_event_id);
         true
     }
 

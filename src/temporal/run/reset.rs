@@ -97,7 +97,7 @@ impl Run {
             .map(|(initiated_event_id, child)| self.child_start(child.attributes(), *initiated_event_id, None))
             .collect();
         let (machines, mut txn) = self.open(context);
-        for timer in machines.timers.values() {
+        for timer in machines.timers.iter() {
             timer.resume(&mut txn);
         }
         for activity in machines.activities.values_mut() {

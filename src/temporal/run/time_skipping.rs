@@ -161,7 +161,7 @@ impl Run {
             .filter(move |_| had_task);
         machines
             .timers
-            .values()
+            .iter()
             .map(|timer| timer.fires_at())
             .chain(
                 machines

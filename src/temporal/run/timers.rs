@@ -1,0 +1,117 @@
+//! The timers that a workflow has set and that run: found by the event that started them, and by the id that the workflow gave them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::temporal::machine::timer::UserTimer;
+use crate::temporal::versioning::fingerprint32;
+
+/// The timers of one run. No two of them have the same id.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Timers {
+    /// By started event id.
+    timers: BTreeMap<i64, UserTimer>,
+    /// The fingerprint of each timer's id, and its started event. Not the ids themselves: to compare texts that lie scattered over
+    /// the memory took longer than all else that a timer needs to fire, if there were many.
+    ids: BTreeSet<(u32, i64)>,
+}
+
+impl Timers {
+    pub(crate) fn insert(&mut self, timer: UserTimer) {
+        let started_event_id = timer.started_event_id();
+        self.ids.insert((fingerprint(timer.timer_id()), started_event_id));
+        self.timers.insert(started_event_id, timer);
+    }
+
+    /// Takes the timer out that this event started.
+    pub(crate) fn remove(&mut self, started_event_id: i64) -> Option<UserTimer> {
+        let timer = self.timers.remove(&started_event_id)?;
+        self.ids.remove(&(fingerprint(timer.timer_id()), started_event_id));
+        Some(timer)
+    }
+
+    /// The started event of the timer with this id.
+    pub(crate) fn find(&self, timer_id: &str) -> Option<i64> {
+        let fingerprint = fingerprint(timer_id);
+        let alike = self.ids.range((fingerprint, i64::MIN)..=(fingerprint, i64::MAX));
+        let is_named = |id: &i64| self.timers.get(id).is_some_and(|timer| timer.timer_id() == timer_id);
+        alike.map(|(_, id)| *id).find(is_named)
+    }
+
+    /// Whether this event started one of them.
+    pub(crate) fn contains(&self, started_event_id: i64) -> bool {
+        self.timers.contains_key(&started_event_id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.timers.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.timers.is_empty()
+    }
+
+    /// In the order in which they were started.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &UserTimer> {
+        self.timers.values()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.timers.clear();
+        self.ids.clear();
+    }
+
+    /// Whether each timer is found by its id, and nothing else is.
+    pub(crate) fn is_consistent(&self) -> bool {
+        let is_found = |(id, timer): (&i64, &UserTimer)| self.find(timer.timer_id()) == Some(*id);
+        self.ids.len() == self.timers.len() && self.timers.iter().all(is_found)
+    }
+}
+
+fn fingerprint(timer_id: &str) -> u32 {
+    fingerprint32(timer_id.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use temporalio_protos::temporal::api::history::v1::TimerStartedEventAttributes;
+
+    use super::*;
+    use crate::clock::Timestamp;
+
+    fn timer(timer_id: &str, started_event_id: i64) -> UserTimer {
+        let attributes = TimerStartedEventAttributes {
+            timer_id: timer_id.to_owned(),
+            ..Default::default()
+        };
+        UserTimer::restore(&attributes, started_event_id, Timestamp::EPOCH_OF_TESTS)
+    }
+
+    #[test]
+    fn ids_with_one_fingerprint_are_told_apart() {
+        let (one, two) = alike();
+        let mut timers = Timers::default();
+        timers.insert(timer(&one, 5));
+        assert_eq!((timers.find(&one), timers.find(&two)), (Some(5), None));
+        timers.insert(timer(&two, 6));
+        assert_eq!((timers.find(&one), timers.find(&two)), (Some(5), Some(6)));
+        assert!(timers.is_consistent());
+
+        assert_eq!(timers.remove(5).as_ref().map(UserTimer::timer_id), Some(one.as_str()));
+
+        assert_eq!((timers.find(&one), timers.find(&two)), (None, Some(6)));
+        assert!(timers.remove(5).is_none());
+        assert_eq!((timers.len(), timers.is_consistent()), (1, true));
+    }
+
+    /// Two ids with the same fingerprint. Of 2^32 fingerprints, 2^17 ids have about two pairs.
+    fn alike() -> (String, String) {
+        let mut seen = BTreeMap::new();
+        for number in 0.. {
+            let id = format!("timer-{number}");
+            if let Some(other) = seen.insert(fingerprint(&id), id.clone()) {
+                return (other, id);
+            }
+        }
+        unreachable!("the fingerprints are used up first")
+    }
+}
