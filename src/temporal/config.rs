@@ -91,6 +91,8 @@ settings! {
     history_events: i64 = 50 * 1024, "limit.historyCount.error";
     /// From this event on a run is told to continue as new.
     suggest_history_events: i64 = 4 * 1024, "limit.historyCount.suggestContinueAsNew";
+    /// A run of which the server would keep more beside its history is terminated, in bytes.
+    state_bytes: usize = 8 * 1024 * 1024, "limit.mutableStateSize.error";
     /// Events that may be held back while a workflow task is started: with one more it fails.
     held_back_events: usize = 100, "history.maximumBufferedEventsBatch";
     /// As [`Self::held_back_events`], of their sizes in bytes.

@@ -136,6 +136,12 @@ pub(super) fn failed(
     call: &Call<'_>,
     request: wire::RespondWorkflowTaskFailedRequest,
 ) -> Result<Answer<wire::RespondWorkflowTaskFailedResponse>, Reject> {
+    // Unlike who completes a task, who fails one hears that the run has ended.
+    if let Some(TaskToken::Workflow { run, .. }) = TaskToken::decode(&request.task_token)
+        && engine.runs.get(run).is_some_and(|run| !run.is_running())
+    {
+        return Err(Reject::workflow_completed());
+    }
     let run = started_task(engine, &request.task_token)?;
     engine.hands.remove(&HandKey::Workflow(run));
     let cause = WorkflowTaskFailedCause::try_from(request.cause).unwrap_or(WorkflowTaskFailedCause::Unspecified);

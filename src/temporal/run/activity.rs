@@ -106,6 +106,7 @@ impl Run {
         identity: &str,
     ) -> Result<HeartbeatAnswer, Reject> {
         let scheduled_event_id = self.find_activity(name, false)?;
+        self.limit_state(context, scheduled_event_id, details.as_ref())?;
         let (machines, mut txn) = self.open(context);
         match machines.activities.get_mut(&scheduled_event_id) {
             Some(activity) => Ok(activity.heartbeat(&mut txn, details, identity)),

@@ -3,6 +3,7 @@
 //! Temporal looks when a step is to be written (`enforceHistorySizeCheck` and what follows it): at the size that the history has without
 //! the step, and at the number of events with it. The step is dropped, and whoever asked for it is refused.
 
+use prost::Message;
 use temporalio_protos::temporal::api::common::v1::{Payload, Payloads};
 use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Cause;
 
@@ -26,6 +27,7 @@ const ROOM_FOR_EVENT_BYTES: usize = 64 * 1024;
 pub(crate) enum Exceeded {
     HistorySize,
     HistoryCount,
+    StateSize,
 }
 
 impl Exceeded {
@@ -34,6 +36,7 @@ impl Exceeded {
         match self {
             Self::HistorySize => "Workflow history size exceeds limit.",
             Self::HistoryCount => "Workflow history count exceeds limit.",
+            Self::StateSize => "Workflow mutable state size exceeds limit.",
         }
     }
 }
@@ -148,6 +151,36 @@ impl Run {
             *self = *run;
             self.log = log;
         }
+    }
+
+    /// Ends the run if the details of a heartbeat would make too large what a server keeps of it (`enforceMutableStateSizeCheck`).
+    ///
+    /// Nothing else can: inputs and results are in the history, and all that a run has beside has limits of its own that are
+    /// lower in sum. A server's record has a name, a time or a number more for each part; that isn't counted here.
+    pub(super) fn limit_state(
+        &mut self,
+        context: &mut Context<'_>,
+        scheduled_event_id: i64,
+        details: Option<&Payloads>,
+    ) -> Result<(), Reject> {
+        let Some(details) = details else {
+            return Ok(());
+        };
+        let others = self
+            .machines
+            .activities
+            .iter()
+            .filter(|(id, _)| **id != scheduled_event_id);
+        let of_activities: usize = others.map(|(_, activity)| activity.kept_bytes()).sum();
+        let of_memo = self.start.memo.as_ref().map_or(0, Message::encoded_len);
+        let of_attributes = self.start.search_attributes.as_ref().map_or(0, Message::encoded_len);
+        let kept_bytes = details.encoded_len() + of_activities + of_memo + of_attributes + self.log.held_back_bytes();
+        if kept_bytes <= context.config.state_bytes {
+            return Ok(());
+        }
+        let exceeded = Exceeded::StateSize;
+        self.terminate(context, exceeded.reason(), None, HISTORY_SERVICE, Vec::new());
+        Err(exceeded.into())
     }
 
     /// With too many events held back, or too large ones, the workflow task that they wait for fails.

@@ -159,6 +159,11 @@ impl Run {
         identity: &str,
         stamp: Option<WorkerVersionStamp>,
     ) {
+        if cause == Cause::GrpcMessageTooLarge {
+            // The worker would fail every attempt. Nothing of what it says is kept; the reason is Go's name of the cause.
+            self.terminate(context, "GrpcMessageTooLarge", None, HISTORY_SERVICE, Vec::new());
+            return;
+        }
         let queue = self.start.task_queue.clone();
         let stamp = self.inline_stamp(stamp);
         let message = failure

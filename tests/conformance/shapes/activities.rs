@@ -20,6 +20,7 @@ on_both_arms![
     activity_operations_on_unknown_ones,
     activity_waits_as_it_asks,
     eager_activity,
+    heartbeats_too_large_together_end_the_run,
 ];
 
 fn schedule(stage: &Stage<'_>, id: &str) -> ScheduleActivityTaskCommandAttributes {
@@ -227,6 +228,27 @@ fn activity_waits_as_it_asks(stage: &mut Stage<'_>) {
     stage.describe(&execution);
     let task = stage.poll_activity();
     succeed(stage, &task);
+    stage.history(&execution);
+}
+
+/// Each of them may be sent, but a run may keep only 8 MiB of them.
+fn heartbeats_too_large_together_end_the_run(stage: &mut Stage<'_>) {
+    let execution = stage.start("talkative");
+    for id in ["a", "b", "c", "d", "e"] {
+        // One by one, for they come in any order from a real server.
+        let activity = scheduled(schedule(stage, id));
+        stage.work(vec![activity]);
+        stage.signal(&execution, "news");
+        let task = stage.poll_activity();
+        let request = wire::RecordActivityTaskHeartbeatRequest {
+            namespace: NAMESPACE.to_owned(),
+            task_token: task.task_token,
+            details: Some(payloads(&format!("{:?}", "x".repeat(2_000_000)))),
+            identity: "worker".to_owned(),
+            ..Default::default()
+        };
+        stage.call::<wire::RecordActivityTaskHeartbeatResponse>("RecordActivityTaskHeartbeat", &request);
+    }
     stage.history(&execution);
 }
 

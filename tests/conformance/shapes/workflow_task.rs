@@ -23,6 +23,7 @@ on_both_arms![
     commands_that_cannot_be_carried_out,
     news_comes_before_the_workflow_completes,
     failed_attempts_leave_one_event,
+    task_too_large_for_its_worker_ends_the_run,
     workflow_task_times_out,
     heartbeat_of_a_workflow_task,
     forced_next_task_comes_along,
@@ -114,6 +115,29 @@ fn failed_attempts_leave_one_event(stage: &mut Stage<'_>) {
     }
     stage.describe(&execution);
     stage.work(vec![complete("1")]);
+    stage.history(&execution);
+}
+
+/// What a worker says whose answer, or whose task, is larger than a message may be.
+fn task_too_large_for_its_worker_ends_the_run(stage: &mut Stage<'_>) {
+    let execution = stage.start("large");
+    let task = stage.poll();
+    stage.signal(&execution, "news");
+    let request = wire::RespondWorkflowTaskFailedRequest {
+        namespace: NAMESPACE.to_owned(),
+        task_token: task.task_token,
+        cause: WorkflowTaskFailedCause::GrpcMessageTooLarge as i32,
+        failure: Some(Failure {
+            message: "too large".to_owned(),
+            ..Default::default()
+        }),
+        identity: "worker".to_owned(),
+        ..Default::default()
+    };
+    for _ in 0..2 {
+        stage.call::<wire::RespondWorkflowTaskFailedResponse>("RespondWorkflowTaskFailed", &request);
+    }
+    stage.describe(&execution);
     stage.history(&execution);
 }
 

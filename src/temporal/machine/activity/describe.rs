@@ -1,5 +1,6 @@
 //! An activity as clients and workers see it.
 
+use prost::Message;
 use temporalio_protos::temporal::api::activity::v1::ActivityOptions;
 use temporalio_protos::temporal::api::common::v1::{Priority, RetryPolicy};
 use temporalio_protos::temporal::api::enums::v1::PendingActivityState;
@@ -54,6 +55,12 @@ impl Activity {
             last_deployment_version: self.deployment_version.as_ref().map(Version::to_wire),
             ..Default::default()
         }
+    }
+
+    /// What it keeps of what its worker has said, in bytes.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let details = self.heartbeat_details.as_ref().map_or(0, Message::encoded_len);
+        details + self.last_failure.as_ref().map_or(0, Message::encoded_len)
     }
 
     /// What its worker gets. The timeouts are those of the history, whatever clients have changed since (Temporal:
