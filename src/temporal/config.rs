@@ -119,6 +119,12 @@ settings! {
     min_retention: Duration = Duration::from_secs(60 * 60), "system.namespaceMinRetentionLocal";
     /// Nexus operations that a run may have pending.
     nexus_operations: usize = 30, "component.nexusoperations.limit.operation.concurrency";
+    /// Completion callbacks that an execution may have.
+    callbacks: usize = 2_000, "callback.maxPerExecution";
+    /// The longest URL of one, in bytes.
+    callback_url_bytes: usize = 1_000, "frontend.callbackURLMaxLength";
+    /// The most that the headers of one may have together, in bytes.
+    callback_header_bytes: usize = 8 * 1024, "frontend.callbackHeaderMaxLength";
     /// Where completion callbacks may go besides the server itself.
     callback_addresses: AllowedAddresses = AllowedAddresses::default(), "callback.allowedAddresses";
     /// Whether tasks of one priority go out in turns of their fairness keys.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prost::Message as _;
+use temporalio_protos::temporal::api::common::v1::callback;
 use temporalio_protos::temporal::api::enums::v1::TimeoutType;
 use temporalio_protos::temporal::api::workflowservice::v1::PollNexusTaskQueueResponse;
 
@@ -13,9 +14,9 @@ use crate::temporal::matching::{Dispatch, Poller, Task};
 use crate::temporal::nexus::completion::{CallbackToken, Completion, MAX_OPERATION_TOKEN_LENGTH, TOKEN_HEADER};
 use crate::temporal::nexus::endpoint::Target;
 use crate::temporal::nexus::failure::{Refusal, StartOutcome};
-use crate::temporal::nexus::outbound::{self, CallbackId, CallbackOutcome};
+use crate::temporal::nexus::outbound::{self, Attempt, CallbackId, CallbackOutcome};
 use crate::temporal::nexus::request::{Caller, CancelRequest, InFlight, StartRequest, Wants};
-use crate::temporal::nexus::{OperationId, SYSTEM_CALLBACK_URL};
+use crate::temporal::nexus::{INTERNAL_CALLBACK_URL, OperationId, SYSTEM_CALLBACK_URL, breaker};
 use crate::temporal::reject::Reject;
 use crate::temporal::run::RunRef;
 use crate::temporal::timer::Timer;
@@ -185,31 +186,73 @@ impl Engine {
         }) else {
             return;
         };
-        let outcome = match nexus.url == SYSTEM_CALLBACK_URL {
-            true => {
+        let outcome = match nexus.url.as_str() {
+            SYSTEM_CALLBACK_URL => {
                 let token = nexus.header.get(TOKEN_HEADER).cloned().unwrap_or_default();
                 self.complete_nexus_operation(now, &token, completion)
             }
-            false => match outbound::request(&nexus, &completion) {
-                Ok(request) => return self.call_back(run, index, &nexus.url, request),
-                Err(message) => Err(Undelivered {
-                    message,
-                    retryable: true,
-                }),
-            },
+            // No part of ours has given out a token for it. Why a token isn't one stands in a real server's log only.
+            INTERNAL_CALLBACK_URL => Err(Undelivered {
+                message: format!("internal error, reference-id: {}", self.entropy.uuid()),
+                retryable: false,
+            }),
+            _ => return self.call_back(now, run, index, &nexus, &completion),
         };
         self.with_run(now, run, |run, context| {
             run.on_callback_answered(context, index, outcome)
         });
     }
 
-    fn call_back(&mut self, run: RunRef, index: usize, url: &str, request: http::Request<bytes::Bytes>) {
-        let workflow_id = self.runs.get(run).map(|run| run.start.workflow_id.as_str());
-        self.notes.push(Note::temporal(format!(
-            "workflow {} calls back {url}",
-            workflow_id.unwrap_or_default()
-        )));
-        self.nexus.outgoing.send(run, index, request);
+    /// Calls back another server, unless it has failed too often.
+    fn call_back(
+        &mut self,
+        now: Timestamp,
+        run: RunRef,
+        index: usize,
+        nexus: &callback::Nexus,
+        completion: &Completion,
+    ) {
+        let Some(start) = self.runs.get(run).map(|run| &run.start) else {
+            return;
+        };
+        let (namespace, workflow_id, url) = (start.namespace.clone(), start.workflow_id.clone(), nexus.url.clone());
+        let Some(permit) = self.nexus.breakers.allow(now, &namespace, &breaker::destination(&url)) else {
+            let note = format!("workflow {workflow_id} doesn't call back {url} for now: it keeps failing");
+            self.notes.push(Note::temporal(note));
+            self.with_run(now, run, |run, context| run.hold_callback(context, index));
+            return;
+        };
+        let attempt = Attempt {
+            run,
+            index,
+            namespace,
+            url,
+            permit,
+        };
+        match outbound::request(nexus, completion) {
+            Ok(request) => {
+                let note = format!("workflow {workflow_id} calls back {}", nexus.url);
+                self.notes.push(Note::temporal(note));
+                self.nexus.outgoing.send(attempt, request);
+            }
+            Err(message) => {
+                let why = Undelivered {
+                    message,
+                    retryable: true,
+                };
+                self.end_attempt(now, &attempt, Err(why));
+            }
+        }
+    }
+
+    fn end_attempt(&mut self, now: Timestamp, attempt: &Attempt, outcome: Result<(), Undelivered>) {
+        let destination = breaker::destination(&attempt.url);
+        let is_down = matches!(&outcome, Err(why) if why.retryable);
+        let breakers = &mut self.nexus.breakers;
+        breakers.tell(now, &attempt.namespace, &destination, attempt.permit, is_down);
+        self.with_run(now, attempt.run, |run, context| {
+            run.on_callback_answered(context, attempt.index, outcome)
+        });
     }
 
     /// The next callback to send to another server. Until [`Self::handle_called_back`] the engine is busy with it.
@@ -219,21 +262,15 @@ impl Engine {
 
     /// A callback to another server has been answered, or couldn't be sent.
     pub fn handle_called_back(&mut self, now: Timestamp, id: CallbackId, outcome: CallbackOutcome) {
-        let Some((run, index)) = self.nexus.outgoing.take(id) else {
+        let Some(attempt) = self.nexus.outgoing.take(id) else {
             return;
         };
-        let url = self
-            .runs
-            .get(run)
-            .and_then(|run| Some(run.machines.callbacks.get(index)?.nexus()?.url.clone()));
-        let outcome = outbound::outcome(&url.unwrap_or_default(), outcome);
+        let outcome = outbound::outcome(&attempt.url, outcome);
         if let Err(why) = &outcome {
             self.notes
                 .push(Note::temporal(format!("a completion callback failed: {}", why.message)));
         }
-        self.with_run(now, run, |run, context| {
-            run.on_callback_answered(context, index, outcome)
-        });
+        self.end_attempt(now, &attempt, outcome);
         self.settle(now);
     }
 

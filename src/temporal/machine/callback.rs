@@ -9,7 +9,7 @@ use temporalio_protos::temporal::api::workflow::v1::CallbackInfo;
 use temporalio_protos::temporal::api::workflow::v1::callback_info::{Trigger, WorkflowClosed, trigger};
 
 use crate::clock::Timestamp;
-use crate::temporal::nexus::backoff;
+use crate::temporal::nexus::{backoff, breaker};
 use crate::temporal::proto::timestamp;
 use crate::temporal::timer::Timer;
 use crate::temporal::txn::{Letter, Txn};
@@ -81,6 +81,8 @@ pub(crate) struct CompletionCallback {
     request_id: String,
     registered_at: Timestamp,
     attempt: i32,
+    /// How often the attempt of now was turned away, since the destination keeps failing.
+    held: u32,
     last_attempt_at: Option<Timestamp>,
     last_attempt_failure: Option<Failure>,
     next_attempt_at: Option<Timestamp>,
@@ -94,6 +96,7 @@ impl CompletionCallback {
             request_id,
             registered_at,
             attempt: 0,
+            held: 0,
             last_attempt_at: None,
             last_attempt_failure: None,
             next_attempt_at: None,
@@ -123,10 +126,21 @@ impl CompletionCallback {
         self.send(txn, index, Input::Schedule);
     }
 
-    /// The wait before the next delivery is over.
+    /// The wait before the next delivery is over, or before another look whether it may go out.
     pub(crate) fn reschedule(&mut self, txn: &mut Txn<'_>, index: usize) {
+        if self.is_scheduled() {
+            txn.effects.mail.push(Letter::DeliverCallback { run: txn.run, index });
+            return;
+        }
         self.next_attempt_at = None;
         self.send(txn, index, Input::Reschedule);
+    }
+
+    /// It may not go out now. That is no attempt: clients see nothing of it.
+    pub(crate) fn hold(&mut self, txn: &mut Txn<'_>, index: usize) {
+        self.held = self.held.saturating_add(1);
+        let again_at = txn.now + breaker::hold(self.held, txn.entropy);
+        txn.set_timer(Timer::Callback(txn.run, index), again_at);
     }
 
     /// It has arrived, or not.
@@ -186,6 +200,7 @@ impl CompletionCallback {
     fn send(&mut self, txn: &mut Txn<'_>, index: usize, input: Input) {
         if let Some(next) = step(self.state, input) {
             self.state = next;
+            self.held = 0;
             txn.effects.mail.push(Letter::DeliverCallback { run: txn.run, index });
         }
     }

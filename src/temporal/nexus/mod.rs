@@ -1,5 +1,6 @@
 //! Nexus: endpoints, requests on their way to workers, and what comes back. Pure data and rules; the engine moves it.
 
+pub(crate) mod breaker;
 pub(crate) mod completion;
 pub(crate) mod content;
 pub(crate) mod endpoint;
@@ -21,6 +22,9 @@ use crate::entropy::Entropy;
 
 /// Where a completion goes that stays inside this server (`common/nexus/constants.go`).
 pub(crate) const SYSTEM_CALLBACK_URL: &str = "temporal://system";
+
+/// Where a completion goes that is for a part of the server's own, such as a schedule (`chasm/nexus_completion.go`).
+pub(crate) const INTERNAL_CALLBACK_URL: &str = "temporal://internal";
 
 /// The endpoint of Temporal's own operations (`common/nexus/constants.go`).
 pub(crate) const SYSTEM_ENDPOINT: &str = "__temporal_system";
@@ -65,6 +69,7 @@ pub(crate) struct Nexus {
     pub(crate) requests: Requests,
     pub(crate) operations: Operations,
     pub(crate) outgoing: outbound::Outgoing,
+    pub(crate) breakers: breaker::Breakers,
 }
 
 /// The wait after attempt number `attempt`: it doubles up to the maximum, and up to a fifth of it is left to chance

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use serde_json::Value;
 use temporalio_protos::temporal::api::common::v1::callback::Nexus;
 
+use super::breaker::Permit;
 use super::completion::{Completion, Outcome};
 use super::{content, failure, link};
 use crate::clock::Timestamp;
@@ -40,14 +41,26 @@ pub enum CallbackOutcome {
 pub(crate) struct Outgoing {
     last: u64,
     unsent: VecDeque<(CallbackId, Request<Bytes>)>,
-    in_flight: BTreeMap<CallbackId, (RunRef, usize)>,
+    in_flight: BTreeMap<CallbackId, Attempt>,
+}
+
+/// An attempt to deliver a callback.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) run: RunRef,
+    /// Which of the run's callbacks.
+    pub(crate) index: usize,
+    pub(crate) namespace: String,
+    pub(crate) url: String,
+    /// Of the breaker before its destination.
+    pub(crate) permit: Permit,
 }
 
 impl Outgoing {
-    pub(crate) fn send(&mut self, run: RunRef, index: usize, request: Request<Bytes>) {
+    pub(crate) fn send(&mut self, attempt: Attempt, request: Request<Bytes>) {
         self.last += 1;
         let id = CallbackId(self.last);
-        self.in_flight.insert(id, (run, index));
+        self.in_flight.insert(id, attempt);
         self.unsent.push_back((id, request));
     }
 
@@ -55,8 +68,8 @@ impl Outgoing {
         self.unsent.pop_front()
     }
 
-    /// Whose callback it was. Nothing if it has been answered already.
-    pub(crate) fn take(&mut self, id: CallbackId) -> Option<(RunRef, usize)> {
+    /// Takes the attempt out that has ended. Nothing if it has been answered already.
+    pub(crate) fn take(&mut self, id: CallbackId) -> Option<Attempt> {
         self.in_flight.remove(&id)
     }
 

@@ -171,7 +171,7 @@ pub(crate) fn parse(
     let over = Override::parse(request.versioning_override.as_ref())?;
     let queue = request.task_queue.as_ref().map(|queue| queue.name.as_str());
     engine.check_override(&request.namespace, queue.unwrap_or_default(), over.as_ref())?;
-    let completion_callbacks = callback::check(request.completion_callbacks, &engine.config.callback_addresses)?;
+    let completion_callbacks = callback::check(request.completion_callbacks, &engine.config)?;
     let time_skipping = super::time_skipping::check(request.time_skipping_config)?;
     let namespace = engine.namespaces.require(&request.namespace)?;
     let execution_timeout = duration(request.workflow_execution_timeout.as_ref());

@@ -240,6 +240,14 @@ impl Run {
         }
     }
 
+    /// The server that a callback is for keeps failing.
+    pub(crate) fn hold_callback(&mut self, context: &mut Context<'_>, index: usize) {
+        let (machines, mut txn) = self.open(context);
+        if let Some(callback) = machines.callbacks.get_mut(index) {
+            callback.hold(&mut txn, index);
+        }
+    }
+
     /// A callback has arrived, or not.
     pub(crate) fn on_callback_answered(
         &mut self,

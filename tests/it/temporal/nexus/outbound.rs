@@ -192,3 +192,42 @@ fn a_header_that_http_has_no_form_for_is_never_sent() {
         format!("Post {URL:?}: net/http: invalid header field name \"two words\"")
     );
 }
+
+#[test]
+fn a_server_that_keeps_failing_is_left_alone_for_a_minute() {
+    let mut server = server();
+    end(&mut server, &[], complete_command("42"));
+    for _ in 0..6 {
+        let id = server.await_callback();
+        server.called_back(id, answer(503));
+    }
+    let failed_at = server.now;
+    // The seventh attempt is due by now.
+    server.advance(Duration::from_secs(33));
+    let held = info(&mut server);
+    assert_eq!((held.state(), held.attempt), (CallbackState::Scheduled, 6));
+    assert_eq!(held.next_attempt_schedule_time, None);
+    assert!(server.violations().is_empty());
+
+    let id = server.await_callback();
+    let waited_seconds = server.now.since(failed_at).as_secs();
+    // It is let through when it asks again after the minute: the longest wait in between is 22.8 s.
+    assert!((60..=84).contains(&waited_seconds), "{waited_seconds}");
+    server.called_back(id, answer(200));
+    let arrived = info(&mut server);
+    assert_eq!((arrived.state(), arrived.attempt), (CallbackState::Succeeded, 7));
+}
+
+#[test]
+fn refusals_for_good_keep_nobody_waiting() {
+    let mut server = server();
+    for number in 0..7 {
+        let request = start_with_callbacks(&format!("w-{number}"), vec![callback(&[])]);
+        server.start_workflow_with(request).expect("the address is allowed");
+        let task = server.poll_workflow(&format!("w-{number}"));
+        let completed = server.complete_workflow_task(&task, vec![complete_command("42")]);
+        completed.expect("the command is good");
+        let (id, _) = server.poll_callback();
+        server.called_back(id, answer(404));
+    }
+}

@@ -256,6 +256,18 @@ impl Server {
         self.engine.poll_callback().expect("a callback goes out")
     }
 
+    /// As [`Self::poll_callback`], when its time has come.
+    #[track_caller]
+    pub(crate) fn await_callback(&mut self) -> CallbackId {
+        for _ in 0..3_600 {
+            if self.engine.is_calling_back() {
+                return self.poll_callback().0;
+            }
+            self.advance(Duration::from_secs(1));
+        }
+        panic!("no callback goes out within an hour");
+    }
+
     /// The other server answers, or doesn't.
     pub(crate) fn called_back(&mut self, id: CallbackId, outcome: CallbackOutcome) {
         self.engine.handle_called_back(self.now, id, outcome);
