@@ -141,6 +141,9 @@ settings! {
     queue_dispatch_rate: f64 = 1_000.0, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate";
     /// For how long the server gives the same answer to who asks what a queue has to do.
     queue_stats_kept_for: Duration = Duration::from_secs(5), "matching.TaskQueueInfoByBuildIdTTL";
+    /// For how long after a timer has fired no other fires that is set meanwhile. A real server has one second, by which most short timers
+    /// are late there; here they are on time unless it is set.
+    timer_shift: Duration = Duration::ZERO, "history.timerProcessorMaxTimeShift";
     /// Build ids whose reachability may be asked for at once.
     reachability_build_ids: usize = 5, "limit.reachabilityQueryBuildIds";
 }

@@ -120,6 +120,8 @@ pub struct Engine {
     pub(crate) schedules: Schedules,
     pub(crate) deployments: Deployments,
     pub(crate) timers: TimerTable,
+    /// See [`Self::not_read_yet`].
+    timers_read_until: Timestamp,
     pub(crate) entropy: Entropy,
     pub(crate) nexus: Nexus,
     pub(crate) hands: BTreeMap<HandKey, Hand>,
@@ -164,6 +166,7 @@ impl Engine {
             schedules: Schedules::default(),
             deployments: Deployments::default(),
             timers: TimerTable::default(),
+            timers_read_until: Timestamp::default(),
             entropy,
             nexus: Nexus::default(),
             hands: BTreeMap::new(),
@@ -245,15 +248,6 @@ impl Engine {
         self.settle(now);
     }
 
-    /// Fires the one timer that is due first, if any is.
-    pub fn handle_timeout(&mut self, now: Timestamp) {
-        self.handle_time(now);
-        if let Some(timer) = self.timers.pop_due(now) {
-            self.fire(now, timer);
-            self.settle(now);
-        }
-    }
-
     /// The grace is over: what is in workers' hands doesn't hold up the others any more. Gives who was waited for.
     pub fn release_blocked(&mut self, now: Timestamp) -> Vec<String> {
         let mut blocked: Vec<String> = Vec::new();
@@ -274,11 +268,6 @@ impl Engine {
     /// The next answer to send.
     pub fn poll_output(&mut self) -> Option<Answer> {
         self.answers.pop_front()
-    }
-
-    /// When the next timer fires.
-    pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.timers.next_deadline()
     }
 
     /// Lines for the timeline, since the last call.
@@ -560,7 +549,7 @@ impl Engine {
     fn apply_effects(&mut self, now: Timestamp, run: RunRef, effects: Effects) -> Option<RunRef> {
         for (timer, deadline) in effects.timers {
             match deadline {
-                Some(deadline) => self.timers.set(timer, deadline - effects.ahead),
+                Some(deadline) => self.timers.set(timer, self.not_read_yet(deadline - effects.ahead)),
                 None => self.timers.stop(timer),
             }
         }

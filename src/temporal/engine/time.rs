@@ -1,4 +1,4 @@
-//! The test service: who sleeps, and who keeps time from being skipped.
+//! Time: who sleeps, and who keeps time from being skipped (the test service); and timers as late as a real server's.
 
 use super::{Call, Engine, ParkedAt};
 use crate::clock::Timestamp;
@@ -8,6 +8,21 @@ use crate::temporal::timer::Timer;
 use crate::temporal::txn::Ticket;
 
 impl Engine {
+    /// Fires the one timer that is due first, if any is.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.handle_time(now);
+        if let Some(timer) = self.timers.pop_due(now) {
+            self.timers_read_until = now + self.config.timer_shift;
+            self.fire(now, timer);
+            self.settle(now);
+        }
+    }
+
+    /// When the next timer fires.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.timers.next_deadline()
+    }
+
     /// Whether time may be skipped, as far as clients have a say in it.
     pub fn time_skipping(&self) -> Skipping {
         self.time_locks.skipping()
@@ -34,6 +49,15 @@ impl Engine {
         self.timers.set(Timer::Sleep(call.ticket), until);
         self.park(call, ParkedAt::Sleep);
         Ok(())
+    }
+
+    /// When a run's timer fires that is set now: a real server reads its timers ahead, and what is set for a time that it has read
+    /// comes after that (`taskKeyGenerator`).
+    pub(super) fn not_read_yet(&self, deadline: Timestamp) -> Timestamp {
+        match self.config.timer_shift.is_zero() {
+            true => deadline,
+            false => deadline.max(self.timers_read_until),
+        }
     }
 
     /// A call has slept as long as it wished.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use awaithumans_testkit::Testkit;
+
 use super::script::Step;
-use super::{event, kit, note, play, result, start, types};
+use super::{QUEUE, event, kit, note, options, play, result, start, types};
 
 #[tokio::test]
 async fn a_timer_fires_in_virtual_time() {
@@ -58,4 +60,18 @@ async fn a_cancelled_timer_never_fires() {
             "WORKFLOW_EXECUTION_COMPLETED"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_timer_is_as_late_as_on_a_real_server_if_asked() {
+    let shift = serde_json::json!("100s");
+    let kit = Testkit::builder()
+        .dynamic_config("history.timerProcessorMaxTimeShift", shift)
+        .start()
+        .await;
+    let _worker = kit.spawn_worker(options(QUEUE)).await;
+    let before = kit.now();
+    // The first one is on time; with it the server has read what is due in the hundred seconds after it.
+    play(&kit, "late", vec![Step::Sleep(10), Step::Sleep(10), Step::Sleep(300)]).await;
+    assert_eq!(kit.now().since(before), Duration::from_secs(10 + 100 + 300));
 }
