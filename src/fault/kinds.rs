@@ -5,7 +5,7 @@ use super::rule::{Fault, When};
 use crate::journal::Party;
 
 /// The names of all faults, for reports that say what was never tried.
-pub const FAULT_NAMES: [&str; 31] = [
+pub const FAULT_NAMES: [&str; 32] = [
     "fail_call",
     "lose_reply",
     "delay_call",
@@ -32,6 +32,7 @@ pub const FAULT_NAMES: [&str; 31] = [
     "restart_server",
     "stop_server",
     "fail_request",
+    "fail_database",
     "lose_response",
     "delay_request",
     "jump_clock",
@@ -69,6 +70,7 @@ impl Fault {
             Self::RestartServer => "restart_server",
             Self::StopServer { .. } => "stop_server",
             Self::FailRequest { .. } => "fail_request",
+            Self::FailDatabase { .. } => "fail_database",
             Self::LoseResponse { .. } => "lose_response",
             Self::DelayRequest { .. } => "delay_request",
             Self::JumpClock { .. } => "jump_clock",
@@ -106,6 +108,7 @@ impl Fault {
             Self::RestartServer
             | Self::StopServer { .. }
             | Self::FailRequest { .. }
+            | Self::FailDatabase { .. }
             | Self::LoseResponse { .. }
             | Self::DelayRequest { .. } => Party::Awaithumans,
             Self::JumpClock { .. } | Self::SkewClock { .. } | Self::HoldClock { .. } => Party::Test,
@@ -167,7 +170,9 @@ impl Fault {
                 zeroth(request.nth)?;
                 known_status(*status)
             }
-            Self::LoseResponse { request } | Self::DelayRequest { request, .. } => zeroth(request.nth),
+            Self::FailDatabase { request, .. }
+            | Self::LoseResponse { request }
+            | Self::DelayRequest { request, .. } => zeroth(request.nth),
             Self::HoldClock { until } => held_until(until),
             Self::ReorderTasks { .. }
             | Self::CrashWorker { .. }

@@ -18,7 +18,7 @@ mod span;
 pub use crate::moment::{Happening, Moment, MomentKind};
 pub use kinds::FAULT_NAMES;
 pub use matching::{CallMatch, RequestMatch, TaskKind, TaskMatch, WebhookMatch};
-pub use rule::{ClockOf, Code, Fault, Rule, When};
+pub use rule::{ClockOf, Code, DatabaseFailure, Fault, Rule, When};
 pub use rules::{ActiveRule, RuleId, Rules};
 pub(crate) use rules::{CallInfo, RequestInfo, TaskInfo, Waiting, time_of};
 pub use span::Span;

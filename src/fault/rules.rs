@@ -209,6 +209,7 @@ impl Rules {
         };
         self.first_strike(|fault| match fault {
             Fault::FailRequest { request, .. }
+            | Fault::FailDatabase { request, .. }
             | Fault::LoseResponse { request }
             | Fault::DelayRequest { request, .. } => is_meant(request).then_some(request.nth),
             _ => None,
@@ -277,6 +278,11 @@ pub(crate) struct Waiting<T> {
 impl<T> Waiting<T> {
     pub(crate) fn new(moment: Moment, what: T) -> Self {
         Self { moment, seen: 0, what }
+    }
+
+    /// What it waits for.
+    pub(crate) fn moment(&self) -> &Moment {
+        &self.moment
     }
 
     /// Counts; gives whether it is the moment.

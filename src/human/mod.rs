@@ -49,6 +49,7 @@ mod verifier;
 
 #[cfg(feature = "serve")]
 pub(crate) use api::http_date;
+pub(crate) use api::internal_error;
 pub(crate) use callback_url::Unsendable;
 pub use config::{Config, ConfigError, WrongType};
 pub use inbox::{Channel, MagicLink, Notification, NotificationFailure, Sender};

@@ -468,8 +468,8 @@ impl State {
         let Some(wall) = self.wall else {
             return;
         };
-        if self.world.holds().next().is_some() {
-            // A hold stops the wall clock too: it goes on from here when the hold is over.
+        if self.world.holds().next().is_some() || self.world.is_clock_held() || self.world.now() > wall.now() {
+            // A hold stops the wall clock too, and a fault may have let the world's jump: it goes on from here.
             self.wall = Some(Wall::set_to(self.world.now()));
             return;
         }

@@ -34,7 +34,11 @@ impl Mover {
             self.settle().await?;
             if self.driver.fire_next(moment) == Pace::NothingDue {
                 self.driver.write(|world| world.set_time(moment));
-                return Ok(());
+                return match self.driver.read(|world| world.is_clock_held() && world.now() < moment) {
+                    // What it waits for needs time to come about, which is what it stops.
+                    true => Err(Error::stalled(self.driver.read(report::stall))),
+                    false => Ok(()),
+                };
             }
         }
     }

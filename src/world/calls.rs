@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use tonic::Code;
 
 use super::later::Later;
+use super::tasks::polled;
 use super::{Output, World};
 use crate::fault::{CallInfo, Fault, RuleId, Span};
-use crate::temporal::{Answer, Call, Reject, Ticket};
+use crate::temporal::{Answer, Call, HandOut, Reject, Ticket};
 
 /// Calls that a fault has struck.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub(super) struct Calls {
     deadly: BTreeMap<Ticket, (u64, Option<Span>)>,
     /// Callers that try again by themselves, in real time: time waits for them.
     retries: BTreeSet<(u64, String)>,
+    /// Polls on their way, and the connection: when nobody waits for one any more, it must not take a task.
+    delayed_polls: BTreeMap<Ticket, u64>,
 }
 
 impl Calls {
@@ -33,6 +36,17 @@ impl Calls {
     /// The connection is gone: nobody tries again.
     pub(super) fn forget(&mut self, connection: u64) {
         self.retries.retain(|(retrying, _)| *retrying != connection);
+        self.delayed_polls.retain(|_, polling| *polling != connection);
+    }
+
+    /// Nobody waits for the answer to this call any more.
+    pub(super) fn abandon(&mut self, ticket: Ticket) {
+        self.delayed_polls.remove(&ticket);
+    }
+
+    /// Whether a call that was delayed is carried out: what it does, it does, but a poll without a worker takes nothing.
+    pub(super) fn arrives(&mut self, ticket: Ticket, method: &str) -> bool {
+        polled(method).is_none() || self.delayed_polls.remove(&ticket).is_some()
     }
 
     /// The grace is over: gives who hasn't tried again.
@@ -40,12 +54,6 @@ impl Calls {
         let waited_for = self.busy_with().collect();
         self.retries.clear();
         waited_for
-    }
-
-    fn expect_retry(&mut self, connection: u64, rpc: &str, code: Code) {
-        if is_retried(code) {
-            self.retries.insert((connection, rpc.to_owned()));
-        }
     }
 }
 
@@ -95,7 +103,7 @@ impl World {
             Fault::FailCall { code, .. } => {
                 let code = Code::from(code);
                 self.note_fired(id, &format!("{rpc} is refused with {code:?}"));
-                self.calls.expect_retry(call.connection, rpc, code);
+                self.expect_retry(call.connection, rpc, code);
                 let reject = Reject::Fault(code, "refused by a fault rule of the test".to_owned());
                 self.outputs.push_back(Output::Rpc((call.ticket, Err(reject))));
             }
@@ -125,6 +133,13 @@ impl World {
         }
     }
 
+    /// Time waits until the caller has tried again. Over a network there are callers that don't, and nobody who would end the wait.
+    fn expect_retry(&mut self, connection: u64, rpc: &str, code: Code) {
+        if is_retried(code) && self.hand_out == HandOut::Serial {
+            self.calls.retries.insert((connection, rpc.to_owned()));
+        }
+    }
+
     fn delay_call(&mut self, call: Call<'_>, request: &[u8], by: Span) {
         let later = Later::Call {
             ticket: call.ticket,
@@ -134,6 +149,9 @@ impl World {
             request: request.to_vec(),
         };
         self.later.set(self.now + by.get(), later);
+        if polled(call.method).is_some() {
+            self.calls.delayed_polls.insert(call.ticket, call.connection);
+        }
         // Whoever has called waits for time to pass, and isn't at work.
         self.temporal.begin_wait(self.temporal_now(), call.connection);
     }
@@ -154,7 +172,7 @@ impl World {
             self.tasks.forget(ticket);
             // A task that was in the answer is in nobody's hands.
             self.temporal.lose_hands(self.temporal_now(), connection);
-            self.calls.expect_retry(connection, &rpc, reject.code());
+            self.expect_retry(connection, &rpc, reject.code());
             self.outputs.push_back(Output::Rpc((ticket, Err(reject))));
             return;
         }

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::World;
 use super::webhooks::Shipment;
+use super::{Output, World};
 use crate::fault::RuleId;
-use crate::human::{AttemptId, DeliveryOutcome};
+use crate::human::{self, AttemptId, DeliveryOutcome};
 use crate::temporal::{Call, Ticket};
 
 /// Something that a fault brings about at a time.
@@ -26,6 +26,12 @@ pub(super) enum Later {
         ticket: Ticket,
         request: http::Request<Bytes>,
         /// The connections of workers that may have made it.
+        waiting: Vec<u64>,
+    },
+    /// The awaithumans server gives up on its database, and answers a request so.
+    NoDatabase {
+        ticket: Ticket,
+        /// The connections of workers that may have made the request.
         waiting: Vec<u64>,
     },
     /// A webhook arrives.
@@ -49,6 +55,9 @@ impl World {
                 method,
                 request,
             } => {
+                if !self.calls.arrives(ticket, &method) {
+                    return;
+                }
                 let call = Call {
                     now: self.temporal_now(),
                     ticket,
@@ -68,6 +77,13 @@ impl World {
                     self.temporal.end_wait(connection);
                 }
                 self.serve_request(ticket, request);
+            }
+            Later::NoDatabase { ticket, waiting } => {
+                for connection in waiting {
+                    self.temporal.end_wait(connection);
+                }
+                let response = human::internal_error(self.now + self.ahead.human);
+                self.outputs.push_back(Output::Http { ticket, response });
             }
             Later::Webhook(shipment) => self.ship(shipment),
             Later::Outcome(attempt, outcome) => self.take_outcome(attempt, outcome),

@@ -160,6 +160,7 @@ pub struct World {
     /// How often something has reached the awaithumans server.
     human_inputs: u64,
     started_at: Timestamp,
+    hand_out: HandOut,
     faults: Rules,
     /// What tests have said that happened in the world outside, by its idempotency key.
     effects: Vec<String>,
@@ -195,6 +196,7 @@ impl World {
         Self {
             now: config.started_at,
             started_at: config.started_at,
+            hand_out,
             faults: Rules::default(),
             effects: Vec::new(),
             later: TimerQueue::default(),
@@ -309,6 +311,7 @@ impl World {
             }
             Input::RpcAbandoned { ticket } => {
                 self.tasks.forget(ticket);
+                self.calls.abandon(ticket);
                 self.temporal.handle_abandoned(temporal_now, ticket);
             }
             Input::RpcExpired { ticket } => self.temporal.handle_expired(temporal_now, ticket),
@@ -322,6 +325,7 @@ impl World {
                 }
             }
         }
+        self.repeat_tasks_at_once();
         self.take_notes();
     }
 
@@ -364,6 +368,7 @@ impl World {
             human.handle_timeout(now, journal);
         }
         self.temporal.handle_time(self.temporal_now());
+        self.repeat_tasks_at_once();
         self.take_notes();
         true
     }

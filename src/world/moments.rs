@@ -54,6 +54,9 @@ impl World {
     /// Takes a rule away. Gives what became of it, if it was there.
     pub fn remove_fault(&mut self, id: RuleId) -> Option<ActiveRule> {
         let removed = self.faults.remove(id);
+        if self.moments.held_clock.as_ref().is_some_and(|held| held.what == id) {
+            self.moments.held_clock = None;
+        }
         self.tell_engine();
         removed
     }
@@ -68,6 +71,13 @@ impl World {
     /// Whether a fault holds the clock.
     pub fn is_clock_held(&self) -> bool {
         self.moments.held_clock.is_some()
+    }
+
+    /// What holds the clock, if a fault does, and until when.
+    pub fn clock_held_by(&self) -> Option<String> {
+        let held = self.moments.held_clock.as_ref()?;
+        let (rule, moment) = (held.what.number(), held.moment());
+        Some(format!("fault rule {rule} (hold_clock) until {moment}"))
     }
 
     /// Writes down what has happened, and lets happen what follows from it by the rules.

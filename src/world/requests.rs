@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::later::Later;
 use super::{Output, World};
-use crate::fault::{Fault, RequestInfo};
+use crate::fault::{DatabaseFailure, Fault, RequestInfo};
 use crate::temporal::Ticket;
 
 /// Requests that a fault has struck.
@@ -46,6 +46,16 @@ impl World {
                     waiting,
                 };
                 self.later.set(self.now + by.get(), later);
+            }
+            Some((id, Fault::FailDatabase { how, .. })) => {
+                let (why, patience) = match how {
+                    DatabaseFailure::PoolExhausted => ("finds no free connection to the database", how.patience()),
+                    DatabaseFailure::Locked => ("finds the database locked", how.patience()),
+                };
+                self.note_fired(id, &format!("{what} {why}, and is answered with 500 after {patience}"));
+                let waiting = self.callers_wait();
+                let later = Later::NoDatabase { ticket, waiting };
+                self.later.set(self.now + patience.get(), later);
             }
             Some((id, Fault::LoseResponse { .. })) => {
                 self.note_fired(id, &format!("{what} is carried out, and its answer is lost"));

@@ -7,7 +7,7 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::{Output, World};
 use crate::fault::{Fault, TaskInfo, TaskKind};
-use crate::temporal::{Call, Reject, Ticket};
+use crate::temporal::{Call, HandOut, Reject, Ticket};
 
 /// Polls that wait, and tasks that are given out twice.
 #[derive(Debug, Default)]
@@ -73,7 +73,8 @@ impl Tasks {
     }
 }
 
-fn polled(method: &str) -> Option<TaskKind> {
+/// The kind of task that a poll is for, if the method is one.
+pub(super) fn polled(method: &str) -> Option<TaskKind> {
     match method {
         "PollWorkflowTaskQueue" => Some(TaskKind::Workflow),
         "PollActivityTaskQueue" => Some(TaskKind::Activity),
@@ -166,6 +167,11 @@ impl World {
             }
             _ => self.outputs.push_back(Output::Rpc((ticket, answer))),
         }
+    }
+
+    /// Where tasks go out as soon as they can, so do those that go out again.
+    pub(super) fn repeat_tasks_at_once(&mut self) {
+        while self.hand_out == HandOut::Parallel && self.repeat_task() {}
     }
 
     /// Gives a task out that is to go out again, if it has been answered and a worker polls. Gives whether it did.

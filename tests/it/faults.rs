@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use awaithumans_testkit::fault::{
-    CallMatch, ClockOf, Code, FAULT_NAMES, Fault, RequestMatch, Rule, Span, TaskKind, TaskMatch, WebhookMatch, When,
+    CallMatch, ClockOf, Code, DatabaseFailure, FAULT_NAMES, Fault, RequestMatch, Rule, Span, TaskKind, TaskMatch,
+    WebhookMatch, When,
 };
 use awaithumans_testkit::{Moment, MomentKind, Testkit};
 use rstest::rstest;
@@ -141,6 +142,8 @@ fn span(seconds: u64) -> Span {
 #[case::restart_server(Rule::new(Fault::RestartServer).when(parked()))]
 #[case::stop_server(Rule::new(Fault::StopServer { duration: span(3_600) }).when(Moment::of_kind(MomentKind::WorkflowStarted)))]
 #[case::fail_create(Rule::new(Fault::FailRequest { request: RequestMatch::create(), status: 503 }).times(2))]
+#[case::no_connection_to_the_database(Rule::new(Fault::FailDatabase { request: RequestMatch::create(), how: DatabaseFailure::PoolExhausted }))]
+#[case::a_locked_database(Rule::new(Fault::FailDatabase { request: RequestMatch::create(), how: DatabaseFailure::Locked }).times(2))]
 #[case::lose_create_response(Rule::new(Fault::LoseResponse { request: RequestMatch::create() }))]
 #[case::delay_create(Rule::new(Fault::DelayRequest { request: RequestMatch::create(), by: span(3) }))]
 #[case::jump(Rule::new(Fault::JumpClock { by: span(86_400) }).when(parked()))]

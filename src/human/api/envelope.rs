@@ -150,16 +150,7 @@ impl Envelope {
             Err(Reject::Internal) => None,
             Err(reject) => self.write_reject(now, &reject),
         };
-        // The 500 comes from outside of the middlewares: neither `vary` nor `x-request-id`.
-        written.unwrap_or_else(|| {
-            let body = Reject::Internal
-                .body()
-                .and_then(|body| body.to_utf8().ok())
-                .unwrap_or_default();
-            let mut response = start(now, 500);
-            set_json(&mut response, body);
-            response
-        })
+        written.unwrap_or_else(|| internal_error(now))
     }
 
     fn write_answer(&self, now: Timestamp, answer: Answer) -> Option<Response<Bytes>> {
@@ -260,6 +251,17 @@ fn fill(response: &mut Response<Bytes>, answer: Answer) -> Option<()> {
 
 fn status_code(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// The answer when a handler raises what nobody expects. It comes from outside of the middlewares: neither `vary` nor `x-request-id`.
+pub(crate) fn internal_error(now: Timestamp) -> Response<Bytes> {
+    let body = Reject::Internal
+        .body()
+        .and_then(|body| body.to_utf8().ok())
+        .unwrap_or_default();
+    let mut response = start(now, 500);
+    set_json(&mut response, body);
+    response
 }
 
 /// A response with the headers that uvicorn puts first.

@@ -21,6 +21,7 @@ pub(super) use body::{boolean, in_range, integer};
 pub(super) use envelope::Envelope;
 #[cfg(feature = "serve")]
 pub(crate) use envelope::http_date;
+pub(crate) use envelope::internal_error;
 pub(super) use query::percent_decode;
 
 use std::borrow::Cow;

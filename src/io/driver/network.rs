@@ -112,6 +112,9 @@ impl Driver {
         if !state.is_quiet() {
             return Step::Busy;
         }
+        if state.world.is_clock_held() {
+            return Step::Held;
+        }
         let fired = state.world.handle_timeout(until);
         if !fired {
             state.world.set_time(until);

@@ -94,7 +94,7 @@ impl Control {
     fn held(&self) -> Problem {
         self.driver.read(|world| Problem::Held {
             now: world.now(),
-            by: world.held_by().collect(),
+            by: world.held_by().chain(world.clock_held_by()).collect(),
         })
     }
 

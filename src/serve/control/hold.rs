@@ -161,7 +161,8 @@ impl Leases {
                 seconds: book.leases.get(&id.number()).map(|lease| lease.lasts.as_secs_f64()),
             })
             .collect();
-        let others = world.held_by().skip(held.len()).map(|reason| Held {
+        let others = world.held_by().skip(held.len()).chain(world.clock_held_by());
+        let others = others.map(|reason| Held {
             id: None,
             reason,
             seconds: None,

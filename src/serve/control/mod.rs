@@ -4,11 +4,13 @@
 //!
 //! - `clock.rs`: what time it is, and moving it; `hold.rs`: stopping it
 //! - `humans.rs`: scripted people, verdicts, and what happens to the server at once
+//! - `faults.rs`: what goes wrong
 //! - `inbox.rs`: what people were told; `journal.rs`: what has happened
 //! - `body.rs`, `seconds.rs`: requests are parsed here; `problem.rs`: every refusal; `guard.rs`: who may ask at all
 
 mod body;
 mod clock;
+mod faults;
 mod guard;
 mod hold;
 mod humans;
@@ -66,6 +68,11 @@ pub(super) fn router(control: Control) -> Router {
         .route("/_testkit/v1/clock/advance", post(clock::advance))
         .route("/_testkit/v1/clock/hold", post(hold::take))
         .route("/_testkit/v1/clock/hold/{id}", delete(hold::release))
+        .route(
+            "/_testkit/v1/faults",
+            get(faults::list).post(faults::set).delete(faults::remove_all),
+        )
+        .route("/_testkit/v1/faults/{id}", delete(faults::remove))
         .route("/_testkit/v1/humans", post(humans::instruct))
         .route("/_testkit/v1/humans/inbox", get(inbox::read))
         .route("/_testkit/v1/journal", get(journal::read))

@@ -54,6 +54,20 @@ pub(super) enum Problem {
     TooManyHolds {
         most: usize,
     },
+    /// The rule could never do what it says.
+    ImpossibleRule {
+        why: String,
+    },
+    /// Only within a Rust test: the party that it strikes is another process here.
+    NotOverNetwork {
+        fault: &'static str,
+    },
+    UnknownFault {
+        id: String,
+    },
+    TooManyFaults {
+        most: usize,
+    },
     Held {
         now: Timestamp,
         by: Vec<String>,
@@ -84,16 +98,19 @@ impl Problem {
     fn status(&self) -> StatusCode {
         match self {
             Self::ForeignHost { .. } | Self::ForeignOrigin { .. } => StatusCode::FORBIDDEN,
-            Self::NotFound { .. } | Self::UnknownHold { .. } => StatusCode::NOT_FOUND,
+            Self::NotFound { .. } | Self::UnknownHold { .. } | Self::UnknownFault { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::WrongContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyUnreadable | Self::InvalidJson { .. } | Self::TooDeep => StatusCode::BAD_REQUEST,
-            Self::InvalidField { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidField { .. } | Self::ImpossibleRule { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotOverNetwork { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::EndedHold { .. } => StatusCode::GONE,
-            Self::TooManyHolds { .. } | Self::Held { .. } | Self::Busy { .. } | Self::Refused { .. } => {
-                StatusCode::CONFLICT
-            }
+            Self::TooManyHolds { .. }
+            | Self::TooManyFaults { .. }
+            | Self::Held { .. }
+            | Self::Busy { .. }
+            | Self::Refused { .. } => StatusCode::CONFLICT,
         }
     }
 
@@ -112,6 +129,10 @@ impl Problem {
             Self::UnknownHold { .. } => "HOLD_NOT_FOUND",
             Self::EndedHold { .. } => "HOLD_ENDED",
             Self::TooManyHolds { .. } => "TOO_MANY_HOLDS",
+            Self::ImpossibleRule { .. } => "IMPOSSIBLE_RULE",
+            Self::NotOverNetwork { .. } => "NOT_OVER_NETWORK",
+            Self::UnknownFault { .. } => "FAULT_NOT_FOUND",
+            Self::TooManyFaults { .. } => "TOO_MANY_FAULTS",
             Self::Held { .. } => "TIME_HELD",
             Self::Busy { .. } => "WORLD_BUSY",
             Self::Refused { .. } => "REFUSED_BY_AWAITHUMANS",
@@ -135,6 +156,13 @@ impl Problem {
                 format!("hold {id} has ended: it was released, or its seconds were over; the journal says which")
             }
             Self::TooManyHolds { most } => format!("there are {most} holds already"),
+            Self::ImpossibleRule { why } => why.clone(),
+            Self::NotOverNetwork { fault } => format!(
+                "{fault} strikes the testkit's own receiver, within a Rust test; here the receiver is a process of yours, \
+                 which nobody can kill between two of its lines"
+            ),
+            Self::UnknownFault { id } => format!("there is no fault rule {id:?}"),
+            Self::TooManyFaults { most } => format!("there are {most} fault rules already"),
             Self::Held { now, by } => format!(
                 "time is held ({}), so nothing that needs time can happen; it is {now}",
                 by.join(", ")
@@ -170,6 +198,12 @@ impl Problem {
             Self::UnknownHold { .. } => "name one that POST /_testkit/v1/clock/hold gave".to_owned(),
             Self::EndedHold { .. } => "take another one; give it more seconds, if it ended too early".to_owned(),
             Self::TooManyHolds { .. } => "release some: GET /_testkit/v1/clock has their ids".to_owned(),
+            Self::ImpossibleRule { .. } => "say it as the message asks; nothing was set".to_owned(),
+            Self::NotOverNetwork { .. } => {
+                "use receiver_closes, which the sender can't tell from it, or kill your receiver yourself".to_owned()
+            }
+            Self::UnknownFault { .. } => "GET /_testkit/v1/faults has those that there are".to_owned(),
+            Self::TooManyFaults { .. } => "take some away: GET /_testkit/v1/faults has their ids".to_owned(),
             Self::Held { .. } => "release the holds: GET /_testkit/v1/clock has their ids".to_owned(),
             Self::Busy { .. } => "let the worker answer, and advance by what is left".to_owned(),
             Self::Refused { .. } => "see what awaithumans says".to_owned(),
@@ -182,7 +216,7 @@ impl Problem {
             Self::ForeignHost { .. } => Some("Host"),
             Self::ForeignOrigin { .. } => Some("Origin"),
             Self::WrongContentType { .. } => Some("Content-Type"),
-            Self::UnknownHold { .. } | Self::EndedHold { .. } => Some("id"),
+            Self::UnknownHold { .. } | Self::EndedHold { .. } | Self::UnknownFault { .. } => Some("id"),
             _ => None,
         }
     }

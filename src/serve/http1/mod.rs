@@ -209,12 +209,17 @@ impl Connection {
                 }
             }
         };
-        let response = response.unwrap_or_else(|| {
-            // The server in the world is down; over TCP the nearest thing to a refused connection.
-            let mut down = Response::new(Bytes::new());
-            *down.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            down
-        });
+        let response = match response {
+            Some(response) => response,
+            // Whatever became of the request, its client hears nothing of it.
+            None if self.driver.read(|world| world.human().is_running()) => return Err(Ended),
+            None => {
+                // The server in the world is down; over TCP the nearest thing to a refused connection.
+                let mut down = Response::new(Bytes::new());
+                *down.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                down
+            }
+        };
         // An error that awaithumans didn't expect goes on to uvicorn, which closes the connection after the answer, and doesn't say so.
         let was_expected =
             response.status() != StatusCode::INTERNAL_SERVER_ERROR || response.headers().contains_key(VARY);

@@ -3,6 +3,7 @@
 mod binary;
 mod control;
 mod control_docs;
+mod faults;
 mod grpc;
 mod long_poll;
 mod raw_http;
