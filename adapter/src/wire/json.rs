@@ -68,6 +68,15 @@ impl Json {
         write::pydantic(self)
     }
 
+    /// As [`Json::to_response`], behind what was written before: as a value that stands within `depth` arrays and objects, which
+    /// count for the depth. After an error `out` ends with a part of the value.
+    ///
+    /// # Errors
+    /// As [`Json::to_response`].
+    pub fn write_response(&self, depth: usize, out: &mut String) -> Result<(), WriteError> {
+        write::pydantic_within(self, depth, out)
+    }
+
     /// The same value for serde_json. What it can't hold becomes what serde_json itself would read: an integer beyond 64 bits
     /// the nearest float, a number that isn't finite `null`, a lone surrogate U+FFFD.
     pub fn to_serde(&self) -> serde_json::Value {
@@ -139,6 +148,17 @@ impl Json {
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
+}
+
+/// Writes a text as [`Json::to_response`] has it, with its quotes, behind what was written before.
+///
+/// ```
+/// let mut out = "[".to_owned();
+/// awaithumans_temporal::wire::json::write_response_text("a \"é\"\n", &mut out);
+/// assert_eq!(out, r#"["a \"é\"\n""#);
+/// ```
+pub fn write_response_text(text: &str, out: &mut String) {
+    write::pydantic_text(text, out);
 }
 
 /// As [`Json::to_compact`].
@@ -322,9 +342,17 @@ impl Object {
     }
 }
 
+/// So many keys are compared with each other sooner than sorted.
+const FEW: usize = 32;
+
 /// Takes n log n steps, also when a hostile document repeats keys.
 impl FromIterator<(Text, Json)> for Object {
     fn from_iter<I: IntoIterator<Item = (Text, Json)>>(entries: I) -> Self {
+        let entries: Vec<_> = entries.into_iter().collect();
+        let is_new = |place: usize| entries[..place].iter().all(|(key, _)| *key != entries[place].0);
+        if entries.len() <= FEW && (1..entries.len()).all(is_new) {
+            return Self { entries };
+        }
         let mut places: BTreeMap<Text, usize> = BTreeMap::new();
         let mut object = Self::new();
         for (key, value) in entries {

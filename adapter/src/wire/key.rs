@@ -3,6 +3,7 @@
 use std::fmt;
 
 use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit as _};
 use sha2::Sha256;
 
 /// Name of the environment variable that holds the root secret, on the server and on every
@@ -61,7 +62,9 @@ impl PayloadKey {
 
     /// Derives the key that signs and verifies webhooks (HKDF-SHA256, 32 bytes).
     pub fn webhook_key(&self) -> WebhookKey {
-        WebhookKey(self.derive(WEBHOOK_SALT))
+        let bytes = self.derive(WEBHOOK_SALT);
+        let mac = Hmac::new_from_slice(&bytes).expect("HMAC takes any key size");
+        WebhookKey { bytes, mac }
     }
 
     /// Derives the key of any channel from its salt (HKDF-SHA256, 32 bytes): awaithumans signs sessions and links with keys of
@@ -93,8 +96,20 @@ impl std::str::FromStr for PayloadKey {
 /// [`WebhookKey::sign`](crate::WebhookKey::sign).
 ///
 /// `Debug` does not print the bytes.
-#[derive(Clone, PartialEq, Eq)]
-pub struct WebhookKey(pub(super) [u8; KEY_SIZE_BYTES]);
+#[derive(Clone)]
+pub struct WebhookKey {
+    bytes: [u8; KEY_SIZE_BYTES],
+    /// What has taken the key and waits for a message.
+    pub(super) mac: Hmac<Sha256>,
+}
+
+impl PartialEq for WebhookKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for WebhookKey {}
 
 impl WebhookKey {
     /// Short for [`PayloadKey::from_environment`] and [`PayloadKey::webhook_key`].

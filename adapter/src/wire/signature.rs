@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use super::key::WebhookKey;
@@ -41,7 +41,7 @@ impl WebhookKey {
     }
 
     fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any key size");
+        let mut mac = self.mac.clone();
         mac.update(body);
         mac
     }
@@ -54,7 +54,9 @@ pub struct Signature([u8; SIZE_BYTES]);
 impl Signature {
     /// The 64 lower-case hex digits without the `sha256=` in front.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
     }
 
     /// The 32 raw bytes.

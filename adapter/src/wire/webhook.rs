@@ -178,11 +178,26 @@ impl fmt::Display for Moment {
         let (year, month, day) = date_of_day(seconds / SECONDS_OF_A_DAY);
         let second_of_day = seconds % SECONDS_OF_A_DAY;
         let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
-        match self.microseconds % 1_000_000 {
-            0 => Ok(()),
-            fraction => write!(f, ".{fraction:06}"),
+        let fraction = self.microseconds % 1_000_000;
+        // Every answer of the fake server has some of these: digit by digit it takes a fifth of the time of `write!`.
+        let mut text = *b"0000-00-00T00:00:00.000000";
+        let numbers = [year, month, day, hour, minute, second, fraction];
+        for (place, number) in [(0..4), (5..7), (8..10), (11..13), (14..16), (17..19), (20..26)]
+            .into_iter()
+            .zip(numbers)
+        {
+            write_digits(&mut text[place], number);
         }
+        let length = if fraction == 0 { 19 } else { 26 };
+        f.write_str(std::str::from_utf8(&text[..length]).unwrap_or_default())
+    }
+}
+
+/// Writes a number with leading zeros.
+fn write_digits(places: &mut [u8], mut number: u64) {
+    for place in places.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 

@@ -235,24 +235,23 @@ impl Parser<'_> {
     }
 
     fn scalar(&mut self) -> Result<Json, JsonError> {
-        const WORDS: [(&str, Json); 6] = [
-            ("null", Json::Null),
-            ("true", Json::Bool(true)),
-            ("false", Json::Bool(false)),
-            ("NaN", Json::Float(f64::NAN)),
-            ("Infinity", Json::Float(f64::INFINITY)),
-            ("-Infinity", Json::Float(f64::NEG_INFINITY)),
-        ];
-        if self.peek() == Some(b'"') {
-            return self.string().map(Json::String);
-        }
-        for (word, value) in WORDS {
-            if self.text[self.at..].starts_with(word.as_bytes()) {
+        let (word, value) = match self.peek() {
+            Some(b'"') => return self.string().map(Json::String),
+            Some(b'n') => ("null", Json::Null),
+            Some(b't') => ("true", Json::Bool(true)),
+            Some(b'f') => ("false", Json::Bool(false)),
+            Some(b'N') => ("NaN", Json::Float(f64::NAN)),
+            Some(b'I') => ("Infinity", Json::Float(f64::INFINITY)),
+            Some(b'-') => ("-Infinity", Json::Float(f64::NEG_INFINITY)),
+            _ => return self.number(),
+        };
+        match self.text[self.at..].starts_with(word.as_bytes()) {
+            true => {
                 self.at += word.len();
-                return Ok(value);
+                Ok(value)
             }
+            false => self.number(),
         }
-        self.number()
     }
 
     /// The longest number here: an exponent or a fraction without digits is left for the caller to stumble over.
@@ -302,17 +301,16 @@ impl Parser<'_> {
         let mut code_points = Vec::new();
         let mut plain = true;
         loop {
-            let chunk = self.at;
-            while let Some(0x20..=0x21 | 0x23..=0x5b | 0x5d..) = self.peek() {
-                self.at += 1;
-            }
-            let text = &self.text[chunk..self.at];
+            let rest = &self.text[self.at..];
+            let is_special = |byte: &u8| matches!(byte, 0x00..0x20 | b'"' | b'\\');
+            let text = &rest[..rest.iter().position(is_special).unwrap_or(rest.len())];
+            self.at += text.len();
             match self.peek() {
-                Some(b'"') if plain && std::str::from_utf8(text).is_ok() => {
-                    self.at += 1;
-                    return Ok(String::from_utf8_lossy(text).into_owned().into());
-                }
                 Some(b'"') => {
+                    if let (true, Ok(text)) = (plain, std::str::from_utf8(text)) {
+                        self.at += 1;
+                        return Ok(text.into());
+                    }
                     push_code_points(&mut code_points, text);
                     self.at += 1;
                     return Ok(Text::from_code_points(code_points));

@@ -1,5 +1,7 @@
 //! Three spellings of one value: Python's `json.dumps`, Starlette's `JSONResponse`, pydantic-core's serializer.
 
+use std::fmt::Write as _;
+
 use super::{Json, Text};
 
 /// How deep an answer may nest that pydantic-core writes. Measured with pydantic 2.14 on awaithumans 0.1.12: a payload with
@@ -41,29 +43,44 @@ pub(super) fn pydantic(value: &Json) -> Result<String, WriteError> {
     write(value, Style::Pydantic)
 }
 
-fn write(value: &Json, style: Style) -> Result<String, WriteError> {
-    let mut writer = Writer {
-        out: String::new(),
-        style,
-        depth: 0,
-    };
-    writer.value(value)?;
-    Ok(writer.out)
+/// As [`pydantic`], behind what was written before, within so many arrays and objects.
+pub(super) fn pydantic_within(value: &Json, depth: usize, out: &mut String) -> Result<(), WriteError> {
+    let style = Style::Pydantic;
+    Writer { out, style, depth }.value(value)
 }
 
-struct Writer {
-    out: String,
+/// A text as pydantic-core's serializer has it, behind what was written before.
+pub(super) fn pydantic_text(text: &str, out: &mut String) {
+    let (style, depth) = (Style::Pydantic, 0);
+    Writer { out, style, depth }.unicode(text);
+}
+
+fn write(value: &Json, style: Style) -> Result<String, WriteError> {
+    let mut out = String::new();
+    let depth = 0;
+    Writer {
+        out: &mut out,
+        style,
+        depth,
+    }
+    .value(value)?;
+    Ok(out)
+}
+
+struct Writer<'a> {
+    out: &'a mut String,
     style: Style,
     depth: usize,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn value(&mut self, value: &Json) -> Result<(), WriteError> {
         match value {
             Json::Null => self.out.push_str("null"),
             Json::Bool(true) => self.out.push_str("true"),
             Json::Bool(false) => self.out.push_str("false"),
-            Json::Int(integer) => self.out.push_str(&integer.to_string()),
+            // Writing into a String can't fail.
+            Json::Int(integer) => drop(write!(self.out, "{integer}")),
             Json::Float(float) => self.float(*float)?,
             Json::String(text) => self.string(text)?,
             Json::Array(values) => self.container('[', ']', values.iter(), Self::value)?,
@@ -114,21 +131,54 @@ impl Writer {
     }
 
     fn string(&mut self, text: &Text) -> Result<(), WriteError> {
-        self.out.push('"');
-        for code_point in text.code_points() {
-            match code_point {
-                0x08 => self.out.push_str("\\b"),
-                0x09 => self.out.push_str("\\t"),
-                0x0a => self.out.push_str("\\n"),
-                0x0c => self.out.push_str("\\f"),
-                0x0d => self.out.push_str("\\r"),
-                0x22 => self.out.push_str("\\\""),
-                0x5c => self.out.push_str("\\\\"),
-                0x00..0x20 => self.escape(code_point),
-                _ => self.character(code_point)?,
+        match text.as_str() {
+            Some(text) => self.unicode(text),
+            None => {
+                self.out.push('"');
+                for code_point in text.code_points() {
+                    self.code_point(code_point)?;
+                }
+                self.out.push('"');
             }
         }
+        Ok(())
+    }
+
+    /// A text without lone surrogates, which every style can write: runs that need no escape are copied as they are.
+    fn unicode(&mut self, text: &str) {
         self.out.push('"');
+        let mut rest = text;
+        while let Some(place) = rest.bytes().position(|byte| self.is_escaped(byte)) {
+            let (plain, from_here) = rest.split_at(place);
+            self.out.push_str(plain);
+            let mut characters = from_here.chars();
+            if let Some(character) = characters.next() {
+                // Never a surrogate.
+                let _ = self.code_point(u32::from(character));
+            }
+            rest = characters.as_str();
+        }
+        self.out.push_str(rest);
+        self.out.push('"');
+    }
+
+    /// Whether a byte begins a character that isn't written as it is. Of a character beyond ASCII the first byte decides.
+    fn is_escaped(&self, byte: u8) -> bool {
+        matches!(byte, 0x00..0x20 | b'"' | b'\\') || self.style == Style::Compact && byte >= 0x7f
+    }
+
+    fn code_point(&mut self, code_point: u32) -> Result<(), WriteError> {
+        match code_point {
+            0x08 => self.out.push_str("\\b"),
+            0x09 => self.out.push_str("\\t"),
+            0x0a => self.out.push_str("\\n"),
+            0x0c => self.out.push_str("\\f"),
+            0x0d => self.out.push_str("\\r"),
+            0x22 => self.out.push_str("\\\""),
+            0x5c => self.out.push_str("\\\\"),
+            0x00..0x20 => self.escape(code_point),
+            _ => self.character(code_point)?,
+        }
         Ok(())
     }
 
@@ -150,7 +200,8 @@ impl Writer {
     }
 
     fn escape(&mut self, unit: u32) {
-        self.out.push_str(&format!("\\u{unit:04x}"));
+        // Writing into a String can't fail.
+        let _ = write!(self.out, "\\u{unit:04x}");
     }
 }
 
