@@ -68,7 +68,7 @@ impl Entropy {
 
     /// A random UUID (version 4) as 32 hexadecimal digits: awaithumans' ids of tasks and deliveries.
     pub fn uuid_hex(&mut self) -> String {
-        self.uuid().replace('-', "")
+        hex(&with_version(self.bytes16(), 4))
     }
 
     /// How many numbers have been drawn: two runs that differ here have diverged.
@@ -77,10 +77,14 @@ impl Entropy {
     }
 }
 
-fn uuid_text(mut bytes: [u8; 16], version: u8) -> String {
+fn with_version(mut bytes: [u8; 16], version: u8) -> [u8; 16] {
     bytes[6] = (bytes[6] & 0x0f) | (version << 4);
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let hex = hex(&bytes);
+    bytes
+}
+
+fn uuid_text(bytes: [u8; 16], version: u8) -> String {
+    let hex = hex(&with_version(bytes, version));
     format!(
         "{}-{}-{}-{}-{}",
         &hex[..8],
@@ -113,6 +117,7 @@ mod tests {
         assert_ne!(first, Entropy::new(2).uuid());
         assert_ne!(first, Entropy::stream(1, 1).uuid());
         assert_eq!(first.as_bytes()[14], b'4');
+        assert_eq!(Entropy::new(1).uuid_hex(), first.replace('-', ""));
     }
 
     #[test]

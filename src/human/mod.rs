@@ -9,7 +9,7 @@
 //!   can settle between two of them.
 //!
 //! # Where things are
-//! - `task.rs`: a task's life, transition table on top; `store.rs`: all tasks and their audit trail
+//! - `task.rs`: a task's life, transition table on top; `store.rs`: all tasks and their audit trail; `register.rs`: what lists go by
 //! - `api/`: the HTTP routes, one file for each family; `reject.rs`: every refusal
 //! - `schedule.rs`: what time does: timeouts, ticks, long polls, people; `outbox.rs`, `send.rs`: callbacks
 //! - `people.rs`, `verifier/`: the scripts; `judging.rs`: answers on their way through the verifier
@@ -35,6 +35,7 @@ mod people;
 mod profile;
 mod python;
 mod rate_limit;
+mod register;
 mod reject;
 mod router;
 mod schedule;
@@ -282,7 +283,7 @@ impl Human {
             self.outputs.push_back(Output::Dropped { ticket });
         }
         self.forget_judging();
-        self.outbox.crash_tick();
+        self.outbox.crash();
     }
 
     /// The server's process starts again, with its tasks; the schedulers tick from `now` on.
@@ -470,18 +471,21 @@ impl Human {
 
     /// Moves a task, and does what follows from where it got.
     fn apply(&mut self, now: Timestamp, journal: &mut Journal, id: &str, event: Event) -> Result<(), Reject> {
-        let task = self
-            .store
-            .get_mut(id)
-            .ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
         let is_told = event.is_told();
-        let Some(audit) = task.apply(now, event)? else {
+        let moved = self.store.change(id, |task| {
+            let audit = task.apply(now, event)?;
+            Ok(audit.map(|audit| {
+                let happening = moment_of(task, &audit.action)
+                    .map(|kind| Happening::new(kind, task.idempotency_key.clone(), task.status.as_str()));
+                (task.status, describe(task, &audit.action), happening, audit)
+            }))
+        });
+        let moved = moved.ok_or_else(|| Reject::TaskNotFound { id: id.to_owned() })?;
+        let Some((status, line, happening, audit)) = moved? else {
             return Ok(());
         };
-        let (status, action) = (task.status, audit.action.clone());
-        journal.headline(now, Party::Awaithumans, describe(task, &action));
-        if let Some(kind) = moment_of(task, &action) {
-            let happening = Happening::new(kind, task.idempotency_key.clone(), task.status.as_str());
+        journal.headline(now, Party::Awaithumans, line);
+        if let Some(happening) = happening {
             journal.happened(now, happening);
         }
         let audit_id = self.entropy.uuid_hex();

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use awaithumans_temporal::wire::json::Json;
 use serde::{Deserialize, Serialize};
 
+use super::register::{Assignment, Register};
 use super::task::{Audit, Status, Task};
 use crate::clock::Timestamp;
 
@@ -14,7 +15,7 @@ pub(crate) struct Store {
     #[serde(skip)]
     by_key: BTreeMap<String, String>,
     #[serde(skip)]
-    by_age: BTreeMap<u64, String>,
+    register: Register,
     audit: BTreeMap<String, Vec<AuditEntry>>,
 }
 
@@ -30,22 +31,27 @@ impl TryFrom<Rows> for Store {
     type Error = String;
 
     fn try_from(rows: Rows) -> Result<Self, String> {
-        let (mut by_key, mut by_age) = (BTreeMap::new(), BTreeMap::new());
-        for (id, Stored { task, sequence }) in &rows.tasks {
+        let (mut by_key, mut register) = (BTreeMap::new(), Register::default());
+        for (id, Stored { task, .. }) in &rows.tasks {
             if *id != task.id {
                 return Err(format!("task {id:?} says that it is {:?}", task.id));
             }
             if by_key.insert(task.idempotency_key.clone(), id.clone()).is_some() {
                 return Err(format!("there are two tasks of key {:?}", task.idempotency_key));
             }
-            if by_age.insert(*sequence, id.clone()).is_some() || *sequence == u64::MAX {
-                return Err(format!("task {id:?} can't be number {sequence}"));
+        }
+        // In the order of their creation, since what is added at the end costs least.
+        let mut by_age: Vec<&Stored> = rows.tasks.values().collect();
+        by_age.sort_by_key(|stored| stored.sequence);
+        for Stored { task, sequence } in by_age {
+            if *sequence == u64::MAX || !register.add(*sequence, task) {
+                return Err(format!("task {:?} can't be number {sequence}", task.id));
             }
         }
         Ok(Self {
             tasks: rows.tasks,
             by_key,
-            by_age,
+            register,
             audit: rows.audit,
         })
     }
@@ -84,10 +90,10 @@ impl Store {
             },
             created_at: task.created_at,
         };
-        let sequence = self.by_age.last_key_value().map_or(0, |(last, _)| last + 1);
+        let sequence = self.register.next_sequence();
         self.audit.insert(task.id.clone(), vec![created]);
         self.by_key.insert(task.idempotency_key.clone(), task.id.clone());
-        self.by_age.insert(sequence, task.id.clone());
+        self.register.add(sequence, &task);
         self.tasks.insert(task.id.clone(), Stored { task, sequence });
     }
 
@@ -95,8 +101,12 @@ impl Store {
         self.tasks.get(id).map(|stored| &stored.task)
     }
 
-    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Task> {
-        self.tasks.get_mut(id).map(|stored| &mut stored.task)
+    /// Changes a task; `None` if there is no such task.
+    pub(crate) fn change<T>(&mut self, id: &str, change: impl FnOnce(&mut Task) -> T) -> Option<T> {
+        let Stored { task, sequence } = self.tasks.get_mut(id)?;
+        let given = change(task);
+        self.register.update(*sequence, task);
+        Some(given)
     }
 
     pub(crate) fn by_key(&self, idempotency_key: &str) -> Option<&Task> {
@@ -131,19 +141,30 @@ impl Store {
     /// Removes a task for good. Its audit trail stays, as in awaithumans, where nothing can read it any more.
     pub(crate) fn remove(&mut self, id: &str) -> Option<Task> {
         let stored = self.tasks.remove(id)?;
-        self.by_age.remove(&stored.sequence);
+        self.register.remove(stored.sequence);
         self.by_key.remove(&stored.task.idempotency_key);
         Some(stored.task)
     }
 
-    /// All tasks but the newest `offset` ones, newest first. What is passed over isn't looked up.
+    /// All tasks but the newest `offset` ones, newest first. What is passed over isn't looked at.
     pub(crate) fn newest_first_from(&self, offset: usize) -> impl Iterator<Item = &Task> {
-        let ids = self.by_age.values().rev().skip(offset);
+        let ids = self.register.newest_first_from(offset);
+        ids.filter_map(|id| self.get(id))
+    }
+
+    /// The tasks that are wanted by their status and assignment, but the newest `offset` of them, newest first. Those that aren't shown
+    /// aren't looked up.
+    pub(crate) fn newest_wanted_first_from(
+        &self,
+        offset: usize,
+        is_wanted: impl Fn(Status, &Assignment) -> bool,
+    ) -> impl Iterator<Item = &Task> {
+        let ids = self.register.newest_wanted_first_from(offset, is_wanted);
         ids.filter_map(|id| self.get(id))
     }
 
     /// All tasks, oldest first.
     pub(crate) fn oldest_first(&self) -> impl DoubleEndedIterator<Item = &Task> {
-        self.by_age.values().filter_map(|id| self.get(id))
+        self.register.oldest_first().filter_map(|id| self.get(id))
     }
 }

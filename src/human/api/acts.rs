@@ -83,7 +83,7 @@ pub(super) fn cancel(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, R
 }
 
 fn task_answer(human: &Human, id: &str) -> Result<Answer, Reject> {
-    Ok(Answer::Json {
+    Ok(Answer::Written {
         status: 200,
         body: tasks::read(human, id)?,
     })

@@ -120,11 +120,12 @@ pub(super) fn email_handoff(human: &mut Human, call: &mut Call<'_>) -> Result<An
         ));
     }
     let session = session_of(user);
-    let task = human.store.get_mut(&task_id);
-    if let Some(task) = task.filter(|task| task.assigned_to_user_id.is_none() && !task.status.is_terminal()) {
-        task.assigned_to_user_id = Some(session.user_id.clone());
-        task.assigned_to_email = Some(email);
-    }
+    human.store.change(&task_id, |task| {
+        if task.assigned_to_user_id.is_none() && !task.status.is_terminal() {
+            task.assigned_to_user_id = Some(session.user_id.clone());
+            task.assigned_to_email = Some(email);
+        }
+    });
     Ok(into_dashboard(human, call, &task_id, &session))
 }
 

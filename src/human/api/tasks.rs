@@ -1,10 +1,11 @@
 //! Creating, reading, listing and deleting tasks.
 
-use awaithumans_temporal::wire::json::Json;
+use awaithumans_temporal::wire::json::{Json, WriteError};
 
 use super::body::{Body, Fields};
 use super::query::Query;
 use super::{Answer, Call, storable, view};
+use crate::human::register::Assignment;
 use crate::human::reject::Reject;
 use crate::human::task::{Status, Task};
 use crate::human::{Human, MAX_TIMEOUT_SECONDS, MIN_TIMEOUT_SECONDS, router, short};
@@ -27,15 +28,17 @@ pub(super) fn create(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, R
             task.status.as_str()
         );
         call.journal.headline(call.now, Party::Awaithumans, line);
-        return Ok(Answer::Replayed {
-            body: view::task(human, task),
-        });
+        let body = view::task(human, task).map_err(unwritable)?;
+        return Ok(Answer::Replayed { body });
     }
     let id = human.entropy.uuid_hex();
     let task = wanted.into_task(human, id.clone(), call)?;
-    human.add_task(call.now, call.journal, task.clone());
-    human.notify(call.now, call.journal, &task);
-    Ok(Answer::Json {
+    let told = task.notify.is_some().then(|| task.clone());
+    human.add_task(call.now, call.journal, task);
+    if let Some(task) = told {
+        human.notify(call.now, call.journal, &task);
+    }
+    Ok(Answer::Written {
         status: 201,
         body: read(human, &id)?,
     })
@@ -46,15 +49,20 @@ pub(super) fn get(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Reje
     if !call.caller.is_embed_of(&call.id)? {
         call.caller.require_task(find(human, &call.id)?)?;
     }
-    Ok(Answer::Json {
+    Ok(Answer::Written {
         status: 200,
         body: read(human, &call.id)?,
     })
 }
 
 /// The task's JSON, which every act on it answers with.
-pub(super) fn read(human: &Human, id: &str) -> Result<Json, Reject> {
-    Ok(view::task(human, find(human, id)?))
+pub(super) fn read(human: &Human, id: &str) -> Result<String, Reject> {
+    view::task(human, find(human, id)?).map_err(unwritable)
+}
+
+/// What can't be written becomes the real server's 500.
+fn unwritable(_: WriteError) -> Reject {
+    Reject::Internal
 }
 
 /// The task of an id.
@@ -88,32 +96,27 @@ pub(super) fn list(human: &mut Human, call: &mut Call<'_>) -> Result<Answer, Rej
     if offset == i64::MAX && !query_offset.is_some_and(|text| is_most_of_64_bits(&text)) {
         return Err(Reject::Internal);
     }
-    let wanted = |task: &&Task| {
+    let is_wanted = |found: Status, to: &Assignment| {
         let of_status = match status {
-            Some(status) => task.status == status,
-            None => !terminal || task.status.is_terminal(),
+            Some(status) => found == status,
+            None => !terminal || found.is_terminal(),
         };
-        let of_assignee = match &assigned_to {
-            _ if unassigned => task.assigned_to_user_id.is_none() && task.assigned_to_email.is_none(),
-            Some(search) => is_assigned(human, task, search),
+        let of_assignee = || match &assigned_to {
+            _ if unassigned => to.user_id.is_none() && to.email.is_none(),
+            Some(search) => is_assigned(human, to, search),
             None => true,
         };
-        let is_own = own.is_none() || task.assigned_to_user_id.as_deref() == own;
-        of_status && of_assignee && is_own
+        of_status && of_assignee() && (own.is_none() || to.user_id.as_deref() == own)
     };
     let wants_all = status.is_none() && !terminal && !unassigned && assigned_to.is_none() && own.is_none();
-    let (offset, limit) = (offset as usize, limit as usize);
+    let (store, offset, limit) = (&human.store, offset as usize, limit as usize);
     let page: Vec<&Task> = match wants_all {
-        true => human.store.newest_first_from(offset).take(limit).collect(),
-        false => {
-            let newest_first = human.store.oldest_first().rev().filter(wanted);
-            newest_first.skip(offset).take(limit).collect()
-        }
+        true => store.newest_first_from(offset).take(limit).collect(),
+        false => store.newest_wanted_first_from(offset, is_wanted).take(limit).collect(),
     };
-    let tasks = page.into_iter().map(|task| view::listed_task(human, task));
-    Ok(Answer::Json {
+    Ok(Answer::Written {
         status: 200,
-        body: Json::Array(tasks.collect()),
+        body: view::tasks(human, &page).map_err(unwritable)?,
     })
 }
 
@@ -129,12 +132,12 @@ fn is_most_of_64_bits(text: &str) -> bool {
 }
 
 /// The task's address; or its user's address, Slack id or part of the display name.
-fn is_assigned(human: &Human, task: &Task, search: &str) -> bool {
-    if task.assigned_to_email.as_deref() == Some(search) {
+fn is_assigned(human: &Human, to: &Assignment, search: &str) -> bool {
+    if to.email.as_deref() == Some(search) {
         return true;
     }
     let needle = search.trim();
-    let user = task.assigned_to_user_id.as_deref().and_then(|id| human.users.get(id));
+    let user = to.user_id.as_deref().and_then(|id| human.users.get(id));
     let Some(user) = user.filter(|_| !needle.is_empty()) else {
         return false;
     };

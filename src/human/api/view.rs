@@ -1,6 +1,8 @@
 //! How stored things look in answers: every key, in the real server's order.
 
-use awaithumans_temporal::wire::json::{Json, Object};
+use std::fmt::{self, Write as _};
+
+use awaithumans_temporal::wire::json::{Json, Object, WriteError, write_response_text};
 
 use crate::clock::Timestamp;
 use crate::human::Human;
@@ -10,60 +12,140 @@ use crate::human::task::{Task, moment};
 use crate::human::users::User;
 
 /// A task, as `TaskResponse` writes it.
-pub(super) fn task(human: &Human, task: &Task) -> Json {
-    task_with_payload(human, task, task.payload.clone())
+pub(super) fn task(human: &Human, task: &Task) -> Result<String, WriteError> {
+    let mut out = String::with_capacity(TASK_SIZE_BYTES);
+    write_task(human, task, &task.payload, 0, &mut out)?;
+    Ok(out)
 }
 
-/// A task in a list, where a redacted payload is hidden.
-pub(super) fn listed_task(human: &Human, task: &Task) -> Json {
-    let payload = match task.redact_payload {
-        true => Object::new().with("_redacted", true).into(),
-        false => task.payload.clone(),
-    };
-    task_with_payload(human, task, payload)
+/// Tasks in a list, where redacted payloads are hidden.
+pub(super) fn tasks(human: &Human, tasks: &[&Task]) -> Result<String, WriteError> {
+    let redacted = Object::new().with("_redacted", true).into();
+    let mut out = String::with_capacity(2 + tasks.len() * TASK_SIZE_BYTES);
+    out.push('[');
+    for (place, task) in tasks.iter().enumerate() {
+        if place > 0 {
+            out.push(',');
+        }
+        let payload = if task.redact_payload { &redacted } else { &task.payload };
+        write_task(human, task, payload, 1, &mut out)?;
+    }
+    out.push(']');
+    Ok(out)
 }
 
-fn task_with_payload(human: &Human, task: &Task, payload: Json) -> Json {
+/// More than most tasks need.
+const TASK_SIZE_BYTES: usize = 1_536;
+
+/// Without a `Json` of it in between: for what an agent does all day, that was most of the work.
+fn write_task(human: &Human, task: &Task, payload: &Json, depth: usize, out: &mut String) -> Result<(), WriteError> {
     let user = |id: &Option<String>| id.as_deref().and_then(|id| human.users.get(id));
     let (assignee, completer) = (user(&task.assigned_to_user_id), user(&task.completed_by_user_id));
-    let slack = |user: Option<&User>| user.and_then(|user| user.slack_user_id.clone());
+    let label = |user: Option<&User>| Json::from(user.map(User::label));
+    let slack = |user: Option<&User>| Json::from(user.and_then(|user| user.slack_user_id.clone()));
+    let result = task.verifier_result.as_ref().map(|result| result.to_json());
     let timeout_seconds = i64::try_from(task.timeout_seconds).unwrap_or(i64::MAX);
-    Object::new()
-        .with("id", task.id.as_str())
-        .with("idempotency_key", task.idempotency_key.as_str())
-        .with("task", task.title.as_str())
-        .with("payload", payload)
-        .with("payload_schema", task.payload_schema.clone())
-        .with("response_schema", task.response_schema.clone())
-        .with("form_definition", task.form_definition.clone())
-        .with("task_metadata", task.task_metadata.clone())
-        .with("status", task.status.as_str())
-        .with("assign_to", task.assign_to.clone())
-        .with("assigned_to_email", task.assigned_to_email.clone())
-        .with("assigned_to_user_id", task.assigned_to_user_id.clone())
-        .with("assigned_to_display_name", assignee.map(User::label))
-        .with("assigned_to_slack_user_id", slack(assignee))
-        .with("initial_response", task.initial_response.clone())
-        .with("response", task.response.clone())
-        .with("response_redacted_at", task.response_redacted_at.map(zulu))
-        .with("redact_response_after_submit", task.redact_response_after_submit)
-        .with(
-            "verifier_result",
-            task.verifier_result.as_ref().map(|result| result.to_json()),
-        )
-        .with("verification_attempt", task.verification_attempt)
-        .with("timeout_seconds", timeout_seconds)
-        .with("redact_payload", task.redact_payload)
-        .with("created_at", zulu(task.created_at))
-        .with("updated_at", zulu(task.updated_at))
-        .with("completed_at", task.completed_at.map(zulu))
-        .with("timed_out_at", task.timed_out_at.map(zulu))
-        .with("completed_by_email", task.completed_by_email.clone())
-        .with("completed_by_user_id", task.completed_by_user_id.clone())
-        .with("completed_by_display_name", completer.map(User::label))
-        .with("completed_by_slack_user_id", slack(completer))
-        .with("completed_via_channel", task.completed_via_channel.clone())
-        .into()
+    let mut object = Written::new(depth, out);
+    object.text("id", &task.id);
+    object.text("idempotency_key", &task.idempotency_key);
+    object.text("task", &task.title);
+    object.json("payload", payload)?;
+    object.json("payload_schema", &task.payload_schema)?;
+    object.json("response_schema", &task.response_schema)?;
+    object.json("form_definition", &task.form_definition)?;
+    object.json("task_metadata", &task.task_metadata)?;
+    object.text("status", task.status.as_str());
+    object.json("assign_to", &task.assign_to)?;
+    object.optional_text("assigned_to_email", task.assigned_to_email.as_deref());
+    object.optional_text("assigned_to_user_id", task.assigned_to_user_id.as_deref());
+    object.json("assigned_to_display_name", &label(assignee))?;
+    object.json("assigned_to_slack_user_id", &slack(assignee))?;
+    object.json("initial_response", &task.initial_response)?;
+    object.json("response", &task.response)?;
+    object.optional_moment("response_redacted_at", task.response_redacted_at);
+    object.literal("redact_response_after_submit", task.redact_response_after_submit);
+    object.json("verifier_result", &result.into())?;
+    object.literal("verification_attempt", task.verification_attempt);
+    object.literal("timeout_seconds", timeout_seconds);
+    object.literal("redact_payload", task.redact_payload);
+    object.optional_moment("created_at", Some(task.created_at));
+    object.optional_moment("updated_at", Some(task.updated_at));
+    object.optional_moment("completed_at", task.completed_at);
+    object.optional_moment("timed_out_at", task.timed_out_at);
+    object.optional_text("completed_by_email", task.completed_by_email.as_deref());
+    object.optional_text("completed_by_user_id", task.completed_by_user_id.as_deref());
+    object.json("completed_by_display_name", &label(completer))?;
+    object.json("completed_by_slack_user_id", &slack(completer))?;
+    object.optional_text("completed_via_channel", task.completed_via_channel.as_deref());
+    object.end();
+    Ok(())
+}
+
+/// An object of an answer that is written field by field, as pydantic writes it. The keys are ours, and need no escapes.
+struct Written<'a> {
+    /// Of what stands in the object.
+    depth: usize,
+    separator: char,
+    out: &'a mut String,
+}
+
+impl<'a> Written<'a> {
+    /// Begins an object within so many arrays and objects.
+    fn new(depth: usize, out: &'a mut String) -> Self {
+        Self {
+            depth: depth + 1,
+            separator: '{',
+            out,
+        }
+    }
+
+    fn key(&mut self, key: &str) {
+        self.out.push(self.separator);
+        self.separator = ',';
+        self.out.push('"');
+        self.out.push_str(key);
+        self.out.push_str("\":");
+    }
+
+    fn json(&mut self, key: &str, value: &Json) -> Result<(), WriteError> {
+        self.key(key);
+        value.write_response(self.depth, self.out)
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.optional_text(key, Some(text));
+    }
+
+    fn optional_text(&mut self, key: &str, text: Option<&str>) {
+        self.key(key);
+        match text {
+            Some(text) => write_response_text(text, self.out),
+            None => self.out.push_str("null"),
+        }
+    }
+
+    /// A number or a truth value, which JSON spells as Rust does.
+    fn literal(&mut self, key: &str, value: impl fmt::Display) {
+        self.key(key);
+        self.push(format_args!("{value}"));
+    }
+
+    fn optional_moment(&mut self, key: &str, timestamp: Option<Timestamp>) {
+        self.key(key);
+        match timestamp {
+            Some(timestamp) => self.push(format_args!("\"{}Z\"", moment(timestamp))),
+            None => self.out.push_str("null"),
+        }
+    }
+
+    fn push(&mut self, text: fmt::Arguments<'_>) {
+        // Writing into a String can't fail.
+        let _ = self.out.write_fmt(text);
+    }
+
+    fn end(self) {
+        self.out.push('}');
+    }
 }
 
 /// What a long poll says: the answer only when the task is over.

@@ -19,8 +19,9 @@ pub(super) fn apply(human: &mut Human, now: Timestamp, row: &Row, substitution: 
         Some("status") => {
             let wanted = row.status.as_ref().and_then(|status| status.as_str());
             let status = Status::ALL.into_iter().find(|status| Some(status.as_str()) == wanted);
-            let task = human.store.get_mut(&task).ok_or("the task isn't there")?;
-            task.status = status.ok_or("no such status")?;
+            let status = status.ok_or("no such status")?;
+            let changed = human.store.change(&task, |task| task.status = status);
+            changed.ok_or("the task isn't there")?;
         }
         Some("keep deliveries") => {
             let kept: Vec<_> = row.tasks.iter().map(|task| ours(task)).collect();
