@@ -110,7 +110,7 @@ pub(crate) enum Verdict {
     NotRetried,
 }
 
-/// The queue. One callback is under way at a time, as the real scheduler does it.
+/// The queue. One callback is under way at a time, as the real scheduler does it; without ticks as many as one tick takes.
 ///
 /// The rows are the database's; all else is made of them, or is forgotten when the process ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ pub(crate) struct Outbox {
     #[serde(skip)]
     batch: VecDeque<u64>,
     #[serde(skip)]
-    in_flight: Option<(AttemptId, u64)>,
+    under_way: BTreeMap<AttemptId, u64>,
     /// Whether the tick that took the batch is still at work.
     #[serde(skip)]
     is_ticking: bool,
@@ -174,7 +174,7 @@ impl Outbox {
             by_id: BTreeMap::new(),
             due: BTreeSet::new(),
             batch: VecDeque::new(),
-            in_flight: None,
+            under_way: BTreeMap::new(),
             is_ticking: false,
             not_before: Timestamp::default(),
             next_attempt: 0,
@@ -189,21 +189,25 @@ impl Outbox {
         self.rows.insert(sequence, delivery);
     }
 
-    /// When the scheduler has something to take; `None` while a batch is under way, or for ever.
-    pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        if self.in_flight.is_some() || !self.batch.is_empty() {
+    /// When the scheduler has something to take; `None` while as many are under way as may be, or for ever.
+    pub(crate) fn next_due(&self, most_under_way: usize) -> Option<Timestamp> {
+        if self.taken() >= most_under_way {
             return None;
         }
         self.due.first().map(|(due, _)| (*due).max(self.not_before))
     }
 
     /// One tick: takes what is due. Within a tick callbacks go out in the order of their ids, as SQLite gives them back.
-    pub(crate) fn tick(&mut self, now: Timestamp) {
+    pub(crate) fn tick(&mut self, now: Timestamp, most_under_way: usize) {
+        let room = match most_under_way {
+            1 => BATCH_SIZE,
+            most => most.saturating_sub(self.taken()),
+        };
         let claimed: Vec<_> = self
             .due
             .iter()
             .take_while(|(due, _)| *due <= now)
-            .take(BATCH_SIZE)
+            .take(room)
             .copied()
             .collect();
         self.is_ticking |= !claimed.is_empty();
@@ -215,30 +219,36 @@ impl Outbox {
             }
         }
         let mut claimed: Vec<u64> = claimed.into_iter().map(|(_, sequence)| sequence).collect();
-        claimed.sort_by_key(|sequence| self.rows.get(sequence).map(|row| row.id.clone()));
+        let id = |sequence: &u64| self.rows.get(sequence).map(|row| row.id.as_str());
+        claimed.sort_by(|one, other| id(one).cmp(&id(other)));
         self.batch.extend(claimed);
     }
 
-    /// The next callback of the batch, now under way; `None` while another is, or when the batch is done.
-    pub(crate) fn start_next(&mut self) -> Option<(AttemptId, &Delivery)> {
-        if self.in_flight.is_some() {
+    /// Callbacks that a tick has taken and that aren't done yet.
+    fn taken(&self) -> usize {
+        self.under_way.len() + self.batch.len()
+    }
+
+    /// The next callback of the batch, now under way; `None` while as many are as may be, or when the batch is done.
+    pub(crate) fn start_next(&mut self, most_under_way: usize) -> Option<(AttemptId, &Delivery)> {
+        if self.under_way.len() >= most_under_way {
             return None;
         }
         let sequence = self.batch.pop_front()?;
         let attempt = AttemptId(self.next_attempt);
         self.next_attempt += 1;
-        self.in_flight = Some((attempt, sequence));
+        self.under_way.insert(attempt, sequence);
         self.rows.get(&sequence).map(|row| (attempt, row))
     }
 
-    /// Records how an attempt ended; `None` if it isn't the one under way.
+    /// Records how an attempt ended; `None` if it isn't under way.
     pub(crate) fn record(
         &mut self,
         now: Timestamp,
         attempt: AttemptId,
         outcome: &DeliveryOutcome,
     ) -> Option<(Verdict, &Delivery)> {
-        let (_, sequence) = self.in_flight.take_if(|(current, _)| *current == attempt)?;
+        let sequence = self.under_way.remove(&attempt)?;
         let row = self.rows.get_mut(&sequence)?;
         row.attempt_count = row.attempt_count.saturating_add(1);
         row.last_attempt_at = Some(now);
@@ -274,10 +284,19 @@ impl Outbox {
         Some((verdict, row))
     }
 
-    /// The attempt under way broke the tick: awaithumans records nothing, and whatever the tick had taken waits until its
-    /// claim expires.
-    pub(crate) fn crash_tick(&mut self) {
-        let taken = self.in_flight.take().map(|(_, sequence)| sequence);
+    /// An attempt broke the tick: awaithumans records nothing, and whatever the tick had taken waits until its claim expires.
+    pub(crate) fn crash_tick(&mut self, attempt: AttemptId) {
+        let taken = self.under_way.remove(&attempt);
+        self.give_back(taken);
+    }
+
+    /// The process ends: what was taken waits until its claim expires.
+    pub(crate) fn crash(&mut self) {
+        let taken = std::mem::take(&mut self.under_way);
+        self.give_back(taken.into_values());
+    }
+
+    fn give_back(&mut self, taken: impl IntoIterator<Item = u64>) {
         for sequence in taken.into_iter().chain(std::mem::take(&mut self.batch)) {
             if let Some(row) = self.rows.get(&sequence) {
                 self.due.insert((row.next_attempt_at, sequence));
@@ -287,7 +306,7 @@ impl Outbox {
 
     /// Whether a tick that took something has just ended: the scheduler rests from then on.
     pub(crate) fn end_tick(&mut self, now: Timestamp, rest: Duration) -> bool {
-        let has_ended = self.is_ticking && self.in_flight.is_none() && self.batch.is_empty();
+        let has_ended = self.is_ticking && self.taken() == 0;
         if has_ended {
             self.is_ticking = false;
             self.not_before = now + rest;
@@ -321,7 +340,7 @@ impl Outbox {
         row.status = DeliveryStatus::Pending;
         row.next_attempt_at = now;
         row.updated_at = now;
-        let is_taken = self.batch.contains(&sequence) || self.in_flight.is_some_and(|(_, current)| current == sequence);
+        let is_taken = self.batch.contains(&sequence) || self.under_way.values().any(|current| *current == sequence);
         if !is_taken {
             self.due.insert((now, sequence));
         }
@@ -396,7 +415,7 @@ mod tests {
     }
 
     fn start(outbox: &mut Outbox) -> (AttemptId, String) {
-        let (attempt, delivery) = outbox.start_next().expect("something to send");
+        let (attempt, delivery) = outbox.start_next(1).expect("something to send");
         (attempt, delivery.id.clone())
     }
 
@@ -405,8 +424,8 @@ mod tests {
         let mut outbox = Outbox::new(Profile::V0_1_12);
         outbox.enqueue(delivery("a"));
         let mut delays = Vec::new();
-        while let Some(due) = outbox.next_due() {
-            outbox.tick(due);
+        while let Some(due) = outbox.next_due(1) {
+            outbox.tick(due, 1);
             let (attempt, _) = start(&mut outbox);
             let (verdict, _) = outbox.record(due, attempt, &DeliveryOutcome::Answered(503)).unwrap();
             match verdict {
@@ -422,7 +441,7 @@ mod tests {
         // Sent again by hand it is still too old: one attempt, and abandoned again.
         let later = START + RETRY_MAX_AGE * 2;
         outbox.redeliver(later, "a").unwrap();
-        outbox.tick(later);
+        outbox.tick(later, 1);
         let (attempt, _) = start(&mut outbox);
         let (verdict, row) = outbox.record(later, attempt, &DeliveryOutcome::Answered(500)).unwrap();
         assert_eq!((verdict, row.attempt_count), (Verdict::Abandoned, 15));
@@ -434,12 +453,12 @@ mod tests {
         for number in 0..60 {
             outbox.enqueue(delivery(&format!("{:02}", 59 - number)));
         }
-        outbox.tick(START);
-        assert_eq!(outbox.next_due(), None);
+        outbox.tick(START, 1);
+        assert_eq!(outbox.next_due(1), None);
         let mut sent = Vec::new();
-        while let Some((attempt, row)) = outbox.start_next() {
+        while let Some((attempt, row)) = outbox.start_next(1) {
             sent.push(row.id.clone());
-            assert!(outbox.start_next().is_none());
+            assert!(outbox.start_next(1).is_none());
             outbox.record(START, attempt, &DeliveryOutcome::Answered(302)).unwrap();
         }
         assert_eq!(sent.len(), BATCH_SIZE);
@@ -452,7 +471,44 @@ mod tests {
             ),
             (true, false)
         );
-        assert_eq!(outbox.next_due(), Some(later + Profile::TICK));
+        assert_eq!(outbox.next_due(1), Some(later + Profile::TICK));
+    }
+
+    #[test]
+    fn as_many_as_may_be_are_under_way_together() {
+        let mut outbox = Outbox::new(Profile::V0_1_12);
+        for id in ["a", "b", "c", "d"] {
+            outbox.enqueue(delivery(id));
+        }
+        outbox.tick(START, 3);
+        let mut started = || outbox.start_next(3).map(|(attempt, row)| (attempt, row.id.clone()));
+        let attempts: Vec<_> = std::iter::from_fn(&mut started).collect();
+        assert_eq!(
+            attempts.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(),
+            ["a", "b", "c"]
+        );
+        assert_eq!(outbox.next_due(3), None);
+        let answered = DeliveryOutcome::Answered(200);
+        assert_eq!(outbox.record(START, attempts[1].0, &answered).unwrap().1.id, "b");
+        assert_eq!(outbox.next_due(3), Some(START));
+
+        // One whose address can't be read takes only those along that wait behind it.
+        outbox.tick(START, 3);
+        let (attempt, id) = started_last(&mut outbox);
+        assert_eq!(id, "d");
+        outbox.crash_tick(attempt);
+        assert!(outbox.record(START, attempt, &answered).is_none());
+        assert!(outbox.record(START, attempts[2].0, &answered).is_some());
+
+        // The end of the process takes all.
+        outbox.crash();
+        assert!(outbox.record(START, attempts[0].0, &answered).is_none());
+        assert_eq!(outbox.next_due(3), Some(START + DELIVERY_TIMEOUT));
+    }
+
+    fn started_last(outbox: &mut Outbox) -> (AttemptId, String) {
+        let (attempt, row) = outbox.start_next(3).expect("there is room for another one");
+        (attempt, row.id.clone())
     }
 
     #[test]
@@ -460,11 +516,11 @@ mod tests {
         let mut outbox = Outbox::new(Profile::V0_1_12);
         outbox.enqueue(delivery("a"));
         outbox.enqueue(delivery("b"));
-        outbox.tick(START);
+        outbox.tick(START, 1);
         let (attempt, _) = start(&mut outbox);
-        outbox.crash_tick();
+        outbox.crash_tick(attempt);
         assert!(outbox.record(START, attempt, &DeliveryOutcome::Answered(200)).is_none());
-        assert_eq!(outbox.next_due(), Some(START + DELIVERY_TIMEOUT));
+        assert_eq!(outbox.next_due(1), Some(START + DELIVERY_TIMEOUT));
     }
 
     #[test]
@@ -472,7 +528,7 @@ mod tests {
         let mut outbox = Outbox::new(Profile::V0_1_12);
         outbox.enqueue(delivery("a"));
         outbox.enqueue(delivery("b"));
-        outbox.tick(START);
+        outbox.tick(START, 1);
         let (attempt, first) = start(&mut outbox);
         for id in ["a", "b"] {
             let row = outbox.redeliver(START + Duration::from_secs(1), id).unwrap();
@@ -483,18 +539,18 @@ mod tests {
         outbox.record(START, attempt, &DeliveryOutcome::Answered(200)).unwrap();
         assert_eq!((first.as_str(), second.as_str()), ("a", "b"));
         assert!(outbox.oldest_first().all(|row| row.status == DeliveryStatus::Succeeded));
-        assert_eq!(outbox.next_due(), None);
+        assert_eq!(outbox.next_due(1), None);
     }
 
     #[test]
     fn the_old_profile_tries_once() {
         let mut outbox = Outbox::new(Profile::V0_1_0);
         outbox.enqueue(delivery("a"));
-        outbox.tick(START);
+        outbox.tick(START, 1);
         let (attempt, _) = start(&mut outbox);
         let failed = DeliveryOutcome::Failed("ConnectError: All connection attempts failed".to_owned());
         let (verdict, _) = outbox.record(START, attempt, &failed).unwrap();
         assert_eq!(verdict, Verdict::NotRetried);
-        assert_eq!(outbox.next_due(), None);
+        assert_eq!(outbox.next_due(1), None);
     }
 }

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::outbox::BATCH_SIZE;
+
 /// Which awaithumans the fake server behaves as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -39,7 +41,8 @@ pub enum Timing {
     /// At the next tick of its schedulers, which come every 5 s ([`Profile::TICK`]): as the real server.
     #[default]
     Ticks,
-    /// At the moment at which it is due: a task times out to the second, and callbacks leave at once, as many as there are.
+    /// At the moment at which it is due: a task times out to the second, and callbacks leave at once, up to [`BATCH_SIZE`] beside each
+    /// other.
     Exact,
 }
 
@@ -49,6 +52,14 @@ impl Timing {
         match self {
             Self::Ticks => Profile::TICK,
             Self::Exact => Duration::ZERO,
+        }
+    }
+
+    /// How many callbacks may be under way at a time. The real scheduler sends one after another.
+    pub(crate) fn most_under_way(self) -> usize {
+        match self {
+            Self::Ticks => 1,
+            Self::Exact => BATCH_SIZE,
         }
     }
 }

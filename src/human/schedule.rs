@@ -48,7 +48,7 @@ impl Human {
             }
             Timer::WebhookTick => {
                 self.webhook_tick = None;
-                self.outbox.tick(now);
+                self.outbox.tick(now, self.config.timing.most_under_way());
                 self.send_next(now, journal);
             }
             Timer::Poll { ticket } => self.end_poll(now, ticket),
@@ -80,7 +80,7 @@ impl Human {
             // It sleeps between the end of a tick and the next one: a slow receiver shifts all that come after.
             self.ticks.webhooks = now;
         }
-        if let Some(due) = self.outbox.next_due() {
+        if let Some(due) = self.outbox.next_due(self.config.timing.most_under_way()) {
             let due = tick_from(self.ticks.webhooks, due.max(now), tick);
             self.webhook_tick = Some(self.timers.set(due, Timer::WebhookTick));
         }

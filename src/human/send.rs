@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Request};
 
 use super::callback_url::{Target, Unsendable, target};
 use super::outbox::{AttemptId, Delivery, DeliveryOutcome, DeliveryStatus, Verdict};
-use super::{Human, Output, seconds_in_words, short};
+use super::{Human, Output, Task, seconds_in_words, short};
 use crate::clock::Timestamp;
 use crate::journal::{Journal, Party};
 use crate::moment::{Happening, MomentKind};
@@ -59,11 +59,12 @@ impl Human {
         if !self.running {
             return;
         }
+        let most_under_way = self.config.timing.most_under_way();
         if !self.config.profile.queues_webhooks() {
             // The old server sends from the request that ended the task, without a scheduler.
-            self.outbox.tick(now);
+            self.outbox.tick(now, most_under_way);
         }
-        while let Some((attempt, delivery)) = self.outbox.start_next() {
+        while let Some((attempt, delivery)) = self.outbox.start_next(most_under_way) {
             match request(
                 &delivery.url,
                 delivery.body.clone(),
@@ -91,7 +92,7 @@ impl Human {
                         short(&delivery.task_id)
                     );
                     journal.headline(now, Party::Awaithumans, line);
-                    self.outbox.crash_tick();
+                    self.outbox.crash_tick(attempt);
                 }
             }
         }
@@ -131,12 +132,12 @@ impl Human {
 
     /// A delivered answer is deleted, if the task's creator asked for that.
     fn redact_response(&mut self, now: Timestamp, task_id: &str) {
-        if let Some(task) = self.store.get_mut(task_id)
-            && task.redact_response_after_submit
-            && task.response_redacted_at.is_none()
-        {
-            task.response = Default::default();
-            task.response_redacted_at = Some(now);
+        let is_due = |task: &Task| task.redact_response_after_submit && task.response_redacted_at.is_none();
+        if self.store.get(task_id).is_some_and(is_due) {
+            self.store.change(task_id, |task| {
+                task.response = Default::default();
+                task.response_redacted_at = Some(now);
+            });
         }
     }
 }

@@ -101,7 +101,7 @@ impl Human {
             running: _,
         } = self;
         let mut callbacks = outbox.clone();
-        callbacks.crash_tick();
+        callbacks.crash();
         Snapshot {
             format: Format,
             taken_at: now,

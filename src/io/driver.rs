@@ -97,6 +97,8 @@ pub(crate) struct Driver {
 struct Shared {
     state: Mutex<State>,
     changed: Notify,
+    /// Something is due before the moment that who keeps the wall clock's time waits for.
+    due_sooner: Notify,
     deliveries: mpsc::UnboundedSender<Delivery>,
     grace: Grace,
 }
@@ -105,6 +107,8 @@ struct State {
     world: World,
     /// The clock that the world follows, if it follows one.
     wall: Option<Wall>,
+    /// What who keeps that clock's time waits for.
+    awaited: Timestamp,
     rpc: HashMap<Ticket, oneshot::Sender<RpcAnswer>>,
     http: HashMap<Ticket, oneshot::Sender<Option<http::Response<Bytes>>>>,
     /// Calls whose future lives: one that isn't parked has an answer that its client hasn't taken yet.
@@ -136,6 +140,7 @@ impl Driver {
         let state = State {
             world,
             wall: None,
+            awaited: Timestamp::MAX,
             rpc: HashMap::new(),
             http: HashMap::new(),
             in_flight: BTreeSet::new(),
@@ -150,6 +155,7 @@ impl Driver {
         let shared = Shared {
             state: Mutex::new(state),
             changed: Notify::new(),
+            due_sooner: Notify::new(),
             deliveries,
             grace,
         };
@@ -239,13 +245,19 @@ impl Driver {
 
     /// Makes one request to the fake awaithumans server; `None` if it is down.
     pub(crate) async fn http(&self, request: http::Request<Bytes>) -> Option<http::Response<Bytes>> {
-        let (sender, answer) = oneshot::channel();
+        let (sender, mut answer) = oneshot::channel();
         let in_flight = {
             let mut state = self.enter();
             let ticket = state.take_ticket();
             state.http.insert(ticket, sender);
             state.world.handle(Input::Http { ticket, request });
+            state.fire_what_is_due_now();
             self.carry_out(&mut state);
+            if let Ok(answer) = answer.try_recv() {
+                // Most are answered at once, and then the client has its answer in the same step.
+                state.in_flight.remove(&ticket);
+                return answer;
+            }
             InFlight {
                 driver: self.clone(),
                 ticket,
@@ -259,7 +271,10 @@ impl Driver {
 
     /// A webhook has been delivered, or couldn't be.
     pub(crate) fn delivered(&self, attempt: AttemptId, outcome: DeliveryOutcome) {
-        self.write(|world| world.handle(Input::Delivered { attempt, outcome }));
+        let mut state = self.enter();
+        state.world.handle(Input::Delivered { attempt, outcome });
+        state.fire_what_is_due_now();
+        self.carry_out(&mut state);
     }
 
     /// A completion callback has been answered by another server, or couldn't be sent.
@@ -356,6 +371,11 @@ impl Driver {
         self.send_outputs(state);
         state.check_invariants();
         self.shared.changed.notify_waiters();
+        let due = state.next_due().unwrap_or(Timestamp::MAX);
+        if due < state.awaited {
+            state.awaited = due;
+            self.shared.due_sooner.notify_waiters();
+        }
     }
 
     /// Gives whether there was anything to send.
@@ -476,6 +496,21 @@ impl State {
         let now = wall.now();
         while self.world.handle_timeout(now) {}
         self.world.set_time(now);
+    }
+
+    /// Lets a world that follows the wall clock do at once what has become due at this very moment, such as a webhook without ticks:
+    /// whoever keeps its time needn't be woken for that.
+    fn fire_what_is_due_now(&mut self) {
+        if self.wall.is_some() && self.world.holds().next().is_none() {
+            let now = self.world.now();
+            while self.world.handle_timeout(now) {}
+        }
+    }
+
+    /// When something is due next by the wall clock; `None` if nothing is, if time is held, or if the world doesn't follow that clock.
+    fn next_due(&self) -> Option<Timestamp> {
+        let follows = self.wall.is_some() && self.world.holds().next().is_none();
+        self.world.poll_timeout().filter(|_| follows)
     }
 
     /// Somebody is at work: in the world, or a client that hasn't taken its answer yet.

@@ -8,7 +8,7 @@ use crate::world::World;
 /// Moves time, until the end.
 pub(super) async fn run(driver: Driver, time: Time) {
     match time {
-        Time::Real => follow(&driver, |_| false).await,
+        Time::Real => keep(&driver).await,
         Time::Skip => follow(&driver, may_skip).await,
         Time::Manual => follow(&driver, |world| world.temporal().has_sleeper()).await,
     }
@@ -28,6 +28,22 @@ fn may_skip(world: &World) -> bool {
     let is_bounded = temporal.time_skipping() == Skipping::Unlocked && temporal.has_sleeper();
     let may_be_endless = || temporal.failing_workflow().is_some() || world.is_endless(temporal.firings_during_wait());
     wanted && (is_bounded || !may_be_endless())
+}
+
+/// Lets things happen when they are due by the wall clock. It is woken only for what is due sooner than all before, since otherwise a
+/// server that is busy would wake it with every request.
+async fn keep(driver: &Driver) {
+    loop {
+        let sooner = driver.due_sooner();
+        tokio::pin!(sooner);
+        // Registered before the look, so that no change falls between the two.
+        sooner.as_mut().enable();
+        match driver.next_due() {
+            Some(wait) => drop(tokio::time::timeout(wait, sooner).await),
+            None => sooner.await,
+        }
+        driver.catch_up();
+    }
 }
 
 /// Lets things happen when they are due by the wall clock, and jumps to the next one where that may be.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::wall::Wall;
-use super::{Driver, RpcAnswer, gone};
+use super::{Driver, RpcAnswer, State, gone};
 use crate::clock::Timestamp;
 use crate::world::{Input, World};
 
@@ -62,7 +62,7 @@ impl Driver {
     pub(crate) fn follow_wall_clock(&self, moment: Timestamp) {
         let mut state = self.lock();
         let now = state.world.now().max(moment);
-        state.wall = Some(Wall::set_to(now));
+        state.set_wall_clock(now);
     }
 
     /// Lets happen what is due by the wall clock.
@@ -71,11 +71,12 @@ impl Driver {
     }
 
     /// How long it is until something is due by the wall clock; `None` if nothing is, if time is held, or if the world doesn't
-    /// follow that clock.
+    /// follow that clock. From now on [`Driver::due_sooner`] tells of what is due before that.
     pub(crate) fn next_due(&self) -> Option<Duration> {
-        let state = self.lock();
-        let wall = state.wall.filter(|_| state.world.holds().next().is_none())?;
-        state.world.poll_timeout().map(|due| wall.until(due))
+        let mut state = self.lock();
+        let due = state.next_due();
+        state.awaited = due.unwrap_or(Timestamp::MAX);
+        Some(state.wall?.until(due?))
     }
 
     /// Jumps to the next deadline and fires what is due first there, if nothing moves by itself and `may` agrees. Gives whether it did.
@@ -92,8 +93,7 @@ impl Driver {
             return false;
         }
         state.world.handle_timeout(deadline);
-        let now = state.world.now();
-        state.wall = state.wall.map(|_| Wall::set_to(now));
+        state.take_wall_clock_along();
         self.carry_out(&mut state);
         true
     }
@@ -119,8 +119,7 @@ impl Driver {
         if !fired {
             state.world.set_time(until);
         }
-        let now = state.world.now();
-        state.wall = state.wall.map(|_| Wall::set_to(now));
+        state.take_wall_clock_along();
         self.carry_out(&mut state);
         match fired {
             true => Step::Fired,
@@ -137,15 +136,36 @@ impl Driver {
     pub(crate) fn changed(&self) -> tokio::sync::futures::Notified<'_> {
         self.shared.changed.notified()
     }
+
+    /// Something is due before the moment that [`Driver::next_due`] gave last. Enable it before asking that.
+    pub(crate) fn due_sooner(&self) -> tokio::sync::futures::Notified<'_> {
+        self.shared.due_sooner.notified()
+    }
+}
+
+impl State {
+    fn set_wall_clock(&mut self, moment: Timestamp) {
+        self.wall = Some(Wall::set_to(moment));
+        // However far away the next moment was, it is another one now.
+        self.awaited = Timestamp::MAX;
+    }
+
+    /// The world was moved: the wall clock goes on from there.
+    fn take_wall_clock_along(&mut self) {
+        if self.wall.is_some() {
+            self.set_wall_clock(self.world.now());
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use futures_util::FutureExt as _;
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::human::{Config, Delivery};
+    use crate::human::{Config, Delivery, Timing};
     use crate::io::{Grace, driver};
     use crate::temporal::HandOut;
 
@@ -190,5 +210,48 @@ mod tests {
         assert!(outgoing.try_recv().is_ok(), "its webhook is on its way");
         let waited = driver.read(World::now).since(deliveries[0].created_at);
         assert!(waited < Duration::from_secs(60), "{waited:?}");
+    }
+
+    #[tokio::test]
+    async fn who_keeps_the_time_is_told_only_of_what_comes_sooner() {
+        let (driver, mut outgoing) = driver();
+        let told_by = async |change: &dyn AsyncFn()| {
+            let sooner = driver.due_sooner();
+            tokio::pin!(sooner);
+            sooner.as_mut().enable();
+            driver.next_due();
+            change().await;
+            sooner.now_or_never().is_some()
+        };
+        assert!(told_by(&async || create_task(&driver, "first", 600).await).await);
+        assert!(!told_by(&async || create_task(&driver, "later", 3_600).await).await);
+        assert!(told_by(&async || create_task(&driver, "sooner", 60).await).await);
+
+        // Moved along, the world is nearer to what it waits for.
+        let until = driver.read(World::now) + Duration::from_secs(30);
+        assert!(told_by(&async || while driver.step_towards(until) != Step::Arrived {}).await);
+
+        let hold = driver.write(|world| world.hold("a look around"));
+        assert_eq!(driver.next_due(), None);
+        let release = async || drop(driver.write(|world| world.release(hold)));
+        assert!(told_by(&release).await);
+        assert!(outgoing.try_recv().is_err(), "nothing has expired meanwhile");
+    }
+
+    #[tokio::test]
+    async fn a_webhook_without_ticks_leaves_with_the_answer() {
+        let mut config = Config::new(Box::new(|_| "sha256=00".to_owned()));
+        config.timing = Timing::Exact;
+        let world = World::new(0, HandOut::Parallel, config);
+        let (driver, mut outgoing) = Driver::new(world, Grace(Duration::from_secs(3)));
+        driver.follow_wall_clock(Timestamp::default());
+        create_task(&driver, "a", 60).await;
+        let id = driver.read(|world| world.human().tasks().next().map(|task| task.id.clone()));
+        let request = http::Request::post(format!("/api/tasks/{}/cancel", id.unwrap_or_default()))
+            .header("authorization", "Bearer testkit-admin-token")
+            .body(Bytes::new())
+            .expect("it is a request");
+        driver.http(request).await.expect("the server is up");
+        assert!(outgoing.try_recv().is_ok());
     }
 }

@@ -7,6 +7,8 @@ use awaithumans_temporal::{
     DispatchError, ReqwestTransport, SIGNATURE_HEADER, Transport, VerifiedWebhook, WebhookKey, signal_name,
 };
 use bytes::Bytes;
+#[cfg(feature = "serve")]
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::Request;
 use temporalio_client::Client;
 use tokio::sync::mpsc;
@@ -168,11 +170,18 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Sends webhooks until the world is gone.
+    /// Sends webhooks until the world is gone. How many are under way at a time is the world's affair.
     #[cfg(feature = "serve")]
     pub(crate) async fn run(self, driver: Driver, mut outgoing: mpsc::UnboundedReceiver<Delivery>) {
-        while let Some(delivery) = outgoing.recv().await {
-            self.deliver(&driver, delivery).await;
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                delivery = outgoing.recv() => match delivery {
+                    Some(delivery) => under_way.push(self.deliver(&driver, delivery)),
+                    None => return,
+                },
+                Some(()) = under_way.next() => {}
+            }
         }
     }
 
