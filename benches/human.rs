@@ -14,13 +14,17 @@ use awaithumans_testkit::human::{Config, DeliveryOutcome, Human, Output, Timing}
 use awaithumans_testkit::serve::{Options, Server};
 use awaithumans_testkit::{Entropy, Journal, Timestamp};
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 const TOKEN: &str = "testkit-admin-token";
@@ -32,6 +36,13 @@ const TASKS: usize = 1_000;
 
 /// Open tasks that a server has.
 const OPEN_TASKS: usize = 100_000;
+
+/// Of them, those that went to the address [`ASSIGNEE`]: one in so many.
+const ASSIGNED: usize = 10;
+
+const ASSIGNEE: &str = "pat@acme.example";
+
+const CALLBACK_URL: &str = "http://receiver.test/callback";
 
 /// Clients that call over HTTP at a time.
 const CLIENTS: usize = 32;
@@ -73,8 +84,8 @@ impl Fake {
         response.into_body()
     }
 
-    fn create(&mut self, number: usize) -> String {
-        id(&self.call("POST", "/api/tasks", task(number, "http://receiver.test/callback")))
+    fn create(&mut self, task: String) -> String {
+        id(&self.call("POST", "/api/tasks", task))
     }
 
     /// Everything that is due within so many seconds; each webhook is verified.
@@ -114,8 +125,11 @@ fn answer() -> String {
 }
 
 fn id(body: &[u8]) -> String {
-    let body: Value = serde_json::from_slice(body).expect("JSON");
-    body["id"].as_str().expect("an id").to_owned()
+    #[derive(Deserialize)]
+    struct Created {
+        id: String,
+    }
+    serde_json::from_slice::<Created>(body).expect("JSON with an id").id
 }
 
 fn in_process(criterion: &mut Criterion) {
@@ -123,11 +137,15 @@ fn in_process(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(TASKS as u64)).sample_size(20);
     group.bench_function("in process", |bench| {
         bench.iter_batched_ref(
-            Fake::new,
-            |fake| {
-                for number in 0..TASKS {
-                    let id = fake.create(number);
-                    fake.call("POST", &format!("/api/tasks/{id}/complete"), answer());
+            || {
+                let tasks: Vec<_> = (0..TASKS).map(|number| task(number, CALLBACK_URL)).collect();
+                (Fake::new(), tasks)
+            },
+            |(fake, tasks)| {
+                let answer = answer();
+                for task in tasks.drain(..) {
+                    let id = fake.create(task);
+                    fake.call("POST", &format!("/api/tasks/{id}/complete"), answer.clone());
                 }
                 fake.advance(5 * TASKS as u64);
                 assert_eq!(fake.verified, TASKS);
@@ -143,7 +161,11 @@ fn many_open(criterion: &mut Criterion) {
     let mut some = String::new();
     for number in 0..OPEN_TASKS {
         fake.now += Duration::from_millis(1);
-        let id = fake.create(number);
+        let mut task = task(number, CALLBACK_URL);
+        if number % ASSIGNED == 0 {
+            task.replace_range(..1, &format!(r#"{{"assign_to":{{"email":"{ASSIGNEE}"}},"#));
+        }
+        let id = fake.create(task);
         if number == OPEN_TASKS / 2 {
             some = id;
         }
@@ -152,10 +174,25 @@ fn many_open(criterion: &mut Criterion) {
     for (name, path) in [
         ("get", format!("/api/tasks/{some}")),
         ("list, first page", "/api/tasks".to_owned()),
-        ("list, by status", "/api/tasks?status=created&limit=50".to_owned()),
+        ("list, last page", "/api/tasks?offset=99950".to_owned()),
+        ("list, by status", "/api/tasks?status=created".to_owned()),
         (
-            "list, a page in the middle",
-            "/api/tasks?limit=50&offset=50000".to_owned(),
+            "list, by status, last page",
+            "/api/tasks?status=created&offset=99950".to_owned(),
+        ),
+        ("list, by status, nothing", "/api/tasks?status=rejected".to_owned()),
+        ("list, terminal, nothing", "/api/tasks?terminal=true".to_owned()),
+        (
+            "list, unassigned, last page",
+            "/api/tasks?unassigned=true&offset=89950".to_owned(),
+        ),
+        (
+            "list, by assignee, last page",
+            format!("/api/tasks?assigned_to={ASSIGNEE}&offset=9950"),
+        ),
+        (
+            "list, by assignee and status",
+            format!("/api/tasks?assigned_to={ASSIGNEE}&status=created&offset=5000"),
         ),
     ] {
         group.bench_function(BenchmarkId::from_parameter(name), |bench| {
@@ -202,19 +239,18 @@ fn over_http(criterion: &mut Criterion) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let (url, callback_url, mut verified) = runtime.block_on(async {
+    let (address, callback_url, mut verified) = runtime.block_on(async {
         let options = Options {
             timing: Timing::Exact,
             ..Options::on_free_ports()
         };
         let server = Server::bind(options).await.expect("free ports");
         let key = PayloadKey::from_base64(&server.ready().payload_key).expect("its own key");
-        let url = server.ready().awaithumans.clone();
+        let address = server.ready().awaithumans.replace("http://", "");
         spawn(async move { server.run().await.expect("a server") });
         let (callback_url, verified) = receiver(key.webhook_key()).await;
-        (url, callback_url, verified)
+        (address, callback_url, verified)
     });
-    let client = reqwest::Client::new();
     let mut first = 0;
     let mut group = criterion.benchmark_group("create, complete, webhook delivered and verified");
     group.throughput(Throughput::Elements(TASKS as u64)).sample_size(20);
@@ -222,7 +258,7 @@ fn over_http(criterion: &mut Criterion) {
         bench.iter_custom(|times| {
             let begin = now();
             for _ in 0..times {
-                runtime.block_on(lives(&client, &url, &callback_url, first, &mut verified));
+                runtime.block_on(lives(&address, &callback_url, first, &mut verified));
                 first += TASKS;
             }
             begin.elapsed()
@@ -231,20 +267,17 @@ fn over_http(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// So many tasks from their creation to the last one's webhook.
-async fn lives(
-    client: &reqwest::Client,
-    url: &str,
-    callback_url: &str,
-    first: usize,
-    verified: &mut mpsc::UnboundedReceiver<()>,
-) {
+/// So many tasks from their creation to the last one's webhook. Each client has a connection, which stays open.
+async fn lives(address: &str, callback_url: &str, first: usize, verified: &mut mpsc::UnboundedReceiver<()>) {
     for worker in 0..CLIENTS {
-        let (client, url, callback_url) = (client.clone(), url.to_owned(), callback_url.to_owned());
+        let (address, callback_url) = (address.to_owned(), callback_url.to_owned());
         spawn(async move {
+            let mut client = Client::connect(address).await;
             for number in (first + worker..first + TASKS).step_by(CLIENTS) {
-                let created = send(&client, format!("{url}/api/tasks"), task(number, &callback_url)).await;
-                send(&client, format!("{url}/api/tasks/{}/complete", id(&created)), answer()).await;
+                let created = client.post("/api/tasks", task(number, &callback_url)).await;
+                client
+                    .post(&format!("/api/tasks/{}/complete", id(&created)), answer())
+                    .await;
             }
         });
     }
@@ -253,15 +286,34 @@ async fn lives(
     }
 }
 
-async fn send(client: &reqwest::Client, url: String, body: String) -> Bytes {
-    let request = client
-        .post(url)
-        .bearer_auth(TOKEN)
-        .header("content-type", "application/json")
-        .body(body);
-    let response = request.send().await.expect("an answer");
-    assert!(response.status().is_success(), "{response:?}");
-    response.bytes().await.expect("a body")
+/// A client with a connection of its own. hyper's, since reqwest's would take as much of the two cores as the server.
+struct Client {
+    address: String,
+    connection: SendRequest<Body>,
+}
+
+impl Client {
+    async fn connect(address: String) -> Self {
+        let stream = TcpStream::connect(&address).await.expect("the server listens");
+        stream.set_nodelay(true).expect("a socket");
+        let (connection, driven) = handshake(TokioIo::new(stream)).await.expect("a connection");
+        spawn(async move { driven.await.expect("an open connection") });
+        Self { address, connection }
+    }
+
+    async fn post(&mut self, path: &str, body: String) -> Bytes {
+        let request = http::Request::post(path)
+            .header("host", &self.address)
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("content-type", "application/json")
+            .body(Body::from(body))
+            .expect("a request");
+        self.connection.ready().await.expect("an open connection");
+        let response = self.connection.send_request(request).await.expect("an answer");
+        assert!(response.status().is_success(), "{response:?}");
+        let body = Body::new(response.into_body());
+        to_bytes(body, usize::MAX).await.expect("a body")
+    }
 }
 
 criterion_group!(benches, in_process, many_open, over_http);
