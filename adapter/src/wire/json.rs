@@ -51,6 +51,11 @@ impl Json {
         write::compact(self)
     }
 
+    /// As [`Json::to_compact`], behind what was written before.
+    pub(super) fn write_compact(&self, out: &mut String) {
+        write::compact_behind(self, out);
+    }
+
     /// Writes as Starlette's `JSONResponse`: compact UTF-8. This is the form of awaithumans' error bodies.
     ///
     /// # Errors
@@ -158,7 +163,12 @@ impl Json {
 /// assert_eq!(out, r#"["a \"é\"\n""#);
 /// ```
 pub fn write_response_text(text: &str, out: &mut String) {
-    write::pydantic_text(text, out);
+    write::text(text, write::Style::Pydantic, out);
+}
+
+/// Writes a text as [`Json::to_compact`] has it, behind what was written before.
+pub(super) fn write_compact_text(text: &str, out: &mut String) {
+    write::text(text, write::Style::Compact, out);
 }
 
 /// As [`Json::to_compact`].
@@ -324,6 +334,15 @@ impl Object {
             .iter()
             .find(|(present, _)| present.as_str() == Some(key))
             .map(|(_, value)| value)
+    }
+
+    /// Takes a key out of the dictionary. Takes time linear in the size of the dictionary.
+    pub fn remove(&mut self, key: &str) -> Option<Json> {
+        let place = self
+            .entries
+            .iter()
+            .position(|(present, _)| present.as_str() == Some(key))?;
+        Some(self.entries.remove(place).1)
     }
 
     /// Keys and values, in order.

@@ -1,21 +1,27 @@
 //! Bodies as FastAPI and pydantic read them: the same coercions, the same refusals.
 
 use awaithumans_temporal::wire::json::{Json, JsonError, Object, Text};
+use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::human::reject::{Problem, Reject};
 
 /// A body that is read but not looked at. FastAPI asks a route's guards between the two.
-pub(crate) struct Body(Option<Json>);
+pub(crate) struct Body {
+    json: Option<Json>,
+    bytes: Bytes,
+}
 
 impl Body {
     /// Reads a body; `None` within for an empty one.
-    pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Reject> {
-        Ok(Self(match (body.is_empty(), is_json(headers)) {
+    pub(crate) fn read(headers: &HeaderMap, body: &Bytes) -> Result<Self, Reject> {
+        let json = match (body.is_empty(), is_json(headers)) {
             (true, _) => None,
             (false, true) => Some(parse_json(body)?),
             (false, false) => Some(String::from_utf8_lossy(body).into_owned().into()),
-        }))
+        };
+        let bytes = body.clone();
+        Ok(Self { json, bytes })
     }
 
     /// Its fields: it must be an object.
@@ -29,9 +35,10 @@ impl Body {
                 context: None,
             }])
         };
-        match self.0 {
-            Some(Json::Object(body)) => Ok(Fields {
-                body,
+        match self.json {
+            Some(Json::Object(left)) => Ok(Fields {
+                left,
+                body: self.bytes,
                 problems: Vec::new(),
             }),
             None => Err(refusal("missing", "Field required", Json::Null)),
@@ -44,9 +51,11 @@ impl Body {
     }
 }
 
-/// The fields of a body, with what is wrong so far. Fields must be asked for in the order of the model.
+/// The fields of a body, with what is wrong so far. Fields must be asked for in the order of the model, each once.
 pub(crate) struct Fields {
-    body: Object,
+    /// Those that weren't asked for yet.
+    left: Object,
+    body: Bytes,
     problems: Vec<Problem>,
 }
 
@@ -60,14 +69,14 @@ impl Fields {
     }
 
     pub(crate) fn string(&mut self, field: &str) -> Text {
-        match self.body.get(field).cloned() {
+        match self.left.remove(field) {
             Some(value) => self.check_string(field, value),
             None => self.missing(field).unwrap_or_else(|| Text::from("")),
         }
     }
 
     pub(crate) fn optional_string(&mut self, field: &str) -> Option<Text> {
-        match self.body.get(field).cloned() {
+        match self.left.remove(field) {
             None | Some(Json::Null) => None,
             Some(value) => Some(self.check_string(field, value)),
         }
@@ -75,32 +84,31 @@ impl Fields {
 
     /// A text whose length in characters is limited.
     pub(crate) fn string_of_length(&mut self, field: &str, least: usize, most: Option<usize>) -> Text {
+        let is_string = matches!(self.left.get(field), Some(Json::String(_)));
         let text = self.string(field);
-        if let Some(Json::String(text)) = self.body.get(field) {
-            let problem = length_problem(text, least, most);
-            self.problems
-                .extend(problem.map(|problem| problem.in_field("body", field)));
+        if let (true, Some(problem)) = (is_string, length_problem(&text, least, most)) {
+            self.problems.push(problem.in_field("body", field));
         }
         text
     }
 
     /// A text whose length in characters is limited, or none.
     pub(crate) fn optional_string_of_length(&mut self, field: &str, least: usize, most: Option<usize>) -> Option<Text> {
-        match self.body.get(field) {
+        match self.left.get(field) {
             None | Some(Json::Null) => None,
             Some(_) => Some(self.string_of_length(field, least, most)),
         }
     }
 
     pub(crate) fn dictionary(&mut self, field: &str) -> Json {
-        match self.body.get(field).cloned() {
+        match self.left.remove(field) {
             Some(value) => self.check_dictionary(field, value),
             None => self.missing(field).unwrap_or_default(),
         }
     }
 
     pub(crate) fn optional_dictionary(&mut self, field: &str) -> Json {
-        match self.body.get(field).cloned() {
+        match self.left.remove(field) {
             None | Some(Json::Null) => Json::Null,
             Some(value) => self.check_dictionary(field, value),
         }
@@ -118,7 +126,7 @@ impl Fields {
     }
 
     pub(crate) fn optional_strings(&mut self, field: &str) -> Option<Vec<Text>> {
-        let values = match self.body.get(field).cloned() {
+        let values = match self.left.remove(field) {
             None | Some(Json::Null) => return None,
             Some(Json::Array(values)) => values,
             Some(other) => {
@@ -143,7 +151,7 @@ impl Fields {
 
     /// A truth value, or none; `null` is none too.
     pub(crate) fn optional_boolean(&mut self, field: &str) -> Option<bool> {
-        match self.body.get(field) {
+        match self.left.get(field) {
             Some(Json::Null) => None,
             _ => self.boolean_if_there(field),
         }
@@ -151,7 +159,7 @@ impl Fields {
 
     /// A truth value, if the field is there at all.
     pub(crate) fn boolean_if_there(&mut self, field: &str) -> Option<bool> {
-        let value = self.body.get(field).cloned()?;
+        let value = self.left.remove(field)?;
         match boolean(&value) {
             Ok(value) => Some(value),
             Err((kind, message)) => {
@@ -163,7 +171,7 @@ impl Fields {
 
     /// A number that isn't below a bound, or none.
     pub(crate) fn optional_integer_from(&mut self, field: &str, least: i64) -> Option<i64> {
-        let value = self.body.get(field).filter(|value| !value.is_null()).cloned()?;
+        let value = self.left.remove(field).filter(|value| !value.is_null())?;
         match integer(&value).and_then(|number| in_range(number, least, None)) {
             Ok(number) => Some(number),
             Err(refusal) => {
@@ -176,7 +184,7 @@ impl Fields {
     }
 
     pub(crate) fn integer_between(&mut self, field: &str, least: i64, most: i64) -> i64 {
-        let Some(value) = self.body.get(field).cloned() else {
+        let Some(value) = self.left.remove(field) else {
             return self.missing(field).unwrap_or(least);
         };
         match integer(&value).and_then(|number| in_range(number, least, Some(most))) {
@@ -210,7 +218,8 @@ impl Fields {
     }
 
     fn missing<T>(&mut self, field: &str) -> Option<T> {
-        let body = self.body.clone().into();
+        // All of it, with what was taken from it before: it's read again, since this is rare.
+        let body = Json::parse(&self.body).unwrap_or_default();
         self.problems
             .push(Problem::in_body(field, "missing", "Field required", body));
         None
@@ -434,7 +443,9 @@ mod tests {
             if let Some(value) = content_type {
                 headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(value));
             }
-            Body::read(&headers, b"{}").and_then(Body::fields).is_err()
+            Body::read(&headers, &Bytes::from_static(b"{}"))
+                .and_then(Body::fields)
+                .is_err()
         };
         assert!(!refused(Some("application/json; charset=utf-8")));
         assert!(!refused(Some("application/problem+json")));

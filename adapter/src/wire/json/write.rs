@@ -24,7 +24,7 @@ pub enum WriteError {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Style {
+pub(super) enum Style {
     Compact,
     Starlette,
     Pydantic,
@@ -49,10 +49,16 @@ pub(super) fn pydantic_within(value: &Json, depth: usize, out: &mut String) -> R
     Writer { out, style, depth }.value(value)
 }
 
-/// A text as pydantic-core's serializer has it, behind what was written before.
-pub(super) fn pydantic_text(text: &str, out: &mut String) {
-    let (style, depth) = (Style::Pydantic, 0);
-    Writer { out, style, depth }.unicode(text);
+/// As [`compact`], behind what was written before.
+pub(super) fn compact_behind(value: &Json, out: &mut String) {
+    let (style, depth) = (Style::Compact, 0);
+    // Can't fail, as in `compact`.
+    let _ = Writer { out, style, depth }.value(value);
+}
+
+/// A text without lone surrogates, behind what was written before.
+pub(super) fn text(text: &str, style: Style, out: &mut String) {
+    Writer { out, style, depth: 0 }.unicode(text);
 }
 
 fn write(value: &Json, style: Style) -> Result<String, WriteError> {
