@@ -370,7 +370,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn body_and_json_are_the_same(texts in proptest::collection::vec(proptest::option::of(any::<String>()), 6), moment: u64) {
+        fn body_and_json_are_the_same(
+            texts in proptest::collection::vec(proptest::option::of(any::<String>()), 6),
+            moment: u64,
+        ) {
             let required = |place: usize| texts[place].clone().unwrap_or_default();
             let webhook = Webhook {
                 task_id: required(0),
