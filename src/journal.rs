@@ -38,6 +38,19 @@ impl Party {
     }
 }
 
+/// How a timeline marks an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mark {
+    /// Not at all.
+    #[default]
+    None,
+    /// A fault rule has done its work.
+    Fault,
+    /// This is why the test fails: a broken invariant, a stall, a panic.
+    Cause,
+}
+
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -49,6 +62,8 @@ pub struct Entry {
     pub what: String,
     /// Whether a timeline for people shows it; the rest is detail for comparisons.
     pub headline: bool,
+    /// How a timeline marks it.
+    pub mark: Mark,
 }
 
 impl fmt::Display for Entry {
@@ -69,12 +84,17 @@ pub struct Journal {
 impl Journal {
     /// Adds something that a reader of the timeline wants to see.
     pub fn headline(&mut self, at: Timestamp, party: Party, what: impl Into<String>) {
-        self.push(at, party, what.into(), true);
+        self.push(at, party, what.into(), true, Mark::None);
+    }
+
+    /// Adds a headline that stands out.
+    pub fn marked(&mut self, at: Timestamp, party: Party, mark: Mark, what: impl Into<String>) {
+        self.push(at, party, what.into(), true, mark);
     }
 
     /// Adds a detail.
     pub fn detail(&mut self, at: Timestamp, party: Party, what: impl Into<String>) {
-        self.push(at, party, what.into(), false);
+        self.push(at, party, what.into(), false, Mark::None);
     }
 
     /// Adds something that moments, fault rules and invariants go by.
@@ -97,12 +117,13 @@ impl Journal {
         &self.entries
     }
 
-    fn push(&mut self, at: Timestamp, party: Party, what: String, headline: bool) {
+    fn push(&mut self, at: Timestamp, party: Party, what: String, headline: bool, mark: Mark) {
         self.entries.push(Entry {
             at: at - self.ahead,
             party,
             what,
             headline,
+            mark,
         });
     }
 }

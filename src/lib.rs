@@ -134,7 +134,7 @@ pub mod strategies;
 // The public interface is:
 pub use clock::{HoldId, Timestamp};
 pub use entropy::Entropy;
-pub use journal::{Entry, Journal, Party};
+pub use journal::{Entry, Journal, Mark, Party};
 pub use moment::{Happening, Moment, MomentKind};
 pub use temporal::{
     Answer, Call, CallbackId, CallbackOutcome, DynamicConfigError, Engine, HandOut, Note, Patience, Polls, Reject, Rpc,

@@ -56,6 +56,11 @@ impl<T> TimerQueue<T> {
         self.timers.get(&key)
     }
 
+    /// All timers, each with its deadline, in the order of firing.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Timestamp, &T)> {
+        self.timers.iter().map(|(key, timer)| (key.deadline, timer))
+    }
+
     /// How many timers are set.
     pub(crate) fn len(&self) -> usize {
         self.timers.len()

@@ -208,8 +208,10 @@ impl Rules {
             fits(wanted.method.as_ref(), request.method) && fits_path(wanted.path.as_ref(), request.path)
         };
         self.first_strike(|fault| match fault {
+            Fault::FailDatabase { request: wanted, .. } => {
+                (is_meant(wanted) && needs_database(request.path)).then_some(wanted.nth)
+            }
             Fault::FailRequest { request, .. }
-            | Fault::FailDatabase { request, .. }
             | Fault::LoseResponse { request }
             | Fault::DelayRequest { request, .. } => is_meant(request).then_some(request.nth),
             _ => None,
@@ -247,6 +249,11 @@ impl Rules {
         }
         winner
     }
+}
+
+/// Whether a real server looks into its database for a request there. Source: the routes that have no session among their dependencies.
+fn needs_database(path: &str) -> bool {
+    !matches!(path, "/api/health" | "/api/version")
 }
 
 fn webhook_of(fault: &Fault) -> Option<&WebhookMatch> {

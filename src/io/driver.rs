@@ -8,6 +8,8 @@ pub(crate) use network::Step;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+#[cfg(unix)]
+use std::sync::TryLockError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -18,7 +20,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::wall::Wall;
 use crate::clock::Timestamp;
 use crate::human::{AttemptId, DeliveryOutcome};
-use crate::journal::Party;
+use crate::journal::{Mark, Party};
 use crate::scenario::invariant::Invariants;
 use crate::temporal::{CallbackId, CallbackOutcome, Reject, Ticket};
 use crate::world::{Input, Output, World};
@@ -168,6 +170,16 @@ impl Driver {
     /// Looks at the world.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
         look(&self.lock().world)
+    }
+
+    /// Looks at the world, unless somebody is just changing it.
+    #[cfg(unix)]
+    pub(crate) fn try_read<T>(&self, look: impl FnOnce(&World) -> T) -> Option<T> {
+        match self.shared.state.try_lock() {
+            Ok(state) => Some(look(&state.world)),
+            Err(TryLockError::Poisoned(state)) => Some(look(&state.into_inner().world)),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Changes the world, and carries out what follows.
@@ -479,7 +491,7 @@ impl State {
             return;
         }
         if let Some(broken) = self.invariants.check(&self.world) {
-            self.world.note(Party::Test, broken);
+            self.world.mark(Party::Test, Mark::Cause, broken);
         }
     }
 

@@ -30,7 +30,7 @@ pub use worker::Worker;
 use crate::clock::{HoldId, Timestamp};
 use crate::human::DeliveryOutcome;
 use crate::io::{Connection, Driver, InProcess, Receiver};
-use crate::journal::{Journal, Party};
+use crate::journal::{Journal, Mark, Party};
 use crate::moment::Moment;
 use crate::scenario::invariant::Custom;
 use crate::scenario::{Coverage, Plan};
@@ -64,6 +64,8 @@ pub struct Testkit {
     mover: mover::Mover,
     workers: worker::Workers,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    #[cfg(unix)]
+    _watched: report::Watched,
 }
 
 /// The namespace that the testkit's clients and workers use.
@@ -291,6 +293,18 @@ impl Testkit {
         report::timeline(&self.journal())
     }
 
+    /// The same with a lane for each party, virtual time at the left, faults and what broke marked: what a test prints that panics. Lines have at
+    /// most 120 columns; long texts are cut.
+    pub fn timeline_in_lanes(&self) -> String {
+        report::in_lanes(&self.journal())
+    }
+
+    /// The same as one page of HTML that needs nothing from elsewhere; its lanes can be zoomed along time. A test that panics writes it to
+    /// `target/testkit/<test>-<seed>.html`.
+    pub fn timeline_html(&self) -> String {
+        self.page(&self.journal())
+    }
+
     /// The history of a workflow's latest run.
     ///
     /// # Panics
@@ -323,8 +337,29 @@ impl Testkit {
 
     /// The line that runs a failed test again.
     pub fn rerun_line(&self) -> String {
-        let test = std::thread::current().name().map(str::to_owned).unwrap_or_default();
-        format!("{}={} cargo test {test}", builder::SEED_VARIABLE, self.seed)
+        rerun_line(self.seed)
+    }
+
+    fn page(&self, journal: &Journal) -> String {
+        let title = format!("{}, seed {}", test_name(), self.seed);
+        report::html(&title, &self.rerun_line(), journal)
+    }
+
+    /// What a test prints that panics: the line to run it again, then what has happened.
+    fn failure(&self) -> String {
+        let mut journal = self.journal();
+        let what = "the test panics: its message is above";
+        journal.marked(self.now(), Party::Test, Mark::Cause, what);
+        let page = match report::write_page(&test_name(), self.seed, &self.page(&journal)) {
+            Ok(path) => format!("the same as a page: {}", path.display()),
+            Err(error) => format!("the page of this timeline can't be written: {error}"),
+        };
+        format!(
+            "\n--- awaithumans-testkit: seed {}; run it again: {}\n{}{page}",
+            self.seed,
+            self.rerun_line(),
+            report::in_lanes(&journal)
+        )
     }
 
     fn explain(&self, error: Error) -> Error {
@@ -342,14 +377,18 @@ impl Drop for Testkit {
             task.abort();
         }
         if std::thread::panicking() {
-            eprintln!(
-                "\n--- awaithumans-testkit: seed {}; run it again: {}\n{}",
-                self.seed,
-                self.rerun_line(),
-                self.timeline()
-            );
+            eprintln!("{}", self.failure());
         }
     }
+}
+
+/// The test that this thread runs.
+fn test_name() -> String {
+    std::thread::current().name().map(str::to_owned).unwrap_or_default()
+}
+
+fn rerun_line(seed: u64) -> String {
+    format!("{}={seed} cargo test {}", builder::SEED_VARIABLE, test_name())
 }
 
 /// Holds the clock; time goes on when it is dropped.
@@ -472,6 +511,8 @@ impl Testkit {
     fn assemble(parts: builder::Parts) -> Self {
         Self {
             mover: mover::Mover::new(parts.driver.clone()),
+            #[cfg(unix)]
+            _watched: report::watch(parts.driver.clone(), rerun_line(parts.seed)),
             driver: parts.driver,
             client: parts.client,
             receiver: parts.receiver,

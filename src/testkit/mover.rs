@@ -8,6 +8,7 @@ use super::error::Error;
 use super::report;
 use crate::clock::Timestamp;
 use crate::io::{Driver, Pace};
+use crate::journal::{Mark, Party};
 
 /// How far virtual time may run in one call: a workflow that sleeps in a loop would never let it end.
 const MAX_RUN: Duration = Duration::from_secs(100 * 365 * 86_400);
@@ -36,7 +37,7 @@ impl Mover {
                 self.driver.write(|world| world.set_time(moment));
                 return match self.driver.read(|world| world.is_clock_held() && world.now() < moment) {
                     // What it waits for needs time to come about, which is what it stops.
-                    true => Err(Error::stalled(self.driver.read(report::stall))),
+                    true => Err(self.stalled()),
                     false => Ok(()),
                 };
             }
@@ -82,11 +83,19 @@ impl Mover {
                 output = &mut future => return Ok(output),
                 changed = self.driver.changed_within_grace() => {
                     if !changed && self.driver.is_quiet() {
-                        return Err(Error::stalled(self.driver.read(report::stall)));
+                        return Err(self.stalled());
                     }
                 }
             }
         }
+    }
+
+    /// Nothing can move any more: who waits for what.
+    fn stalled(&self) -> Error {
+        let report = self.driver.read(report::stall);
+        self.driver
+            .write(|world| world.mark(Party::Test, Mark::Cause, "STALL nothing can move any more"));
+        Error::stalled(report)
     }
 
     /// Waits until the world is quiet. A hold never ends by itself, so it is an error at once.

@@ -85,6 +85,9 @@ impl Worker {
             if !process.connection.is_cut() {
                 process.connection.cut();
                 self.shared.note("is killed");
+                self.shared
+                    .driver
+                    .write(|world| world.worker_was_killed(&self.shared.identity));
             }
             process.end(Stop::Crash);
         }
@@ -116,7 +119,10 @@ impl Worker {
         process.connection.cut_before(Box::new(move |method| {
             let trips = method == rpc;
             if trips {
-                driver.write(|world| world.note(Party::Worker, format!("{identity} is killed before {rpc}")));
+                driver.write(|world| {
+                    world.note(Party::Worker, format!("{identity} is killed before {rpc}"));
+                    world.worker_was_killed(&identity);
+                });
             }
             trips
         }));

@@ -51,8 +51,12 @@ impl World {
         self.note(Party::Worker, format!("{identity} is killed"));
         let crashed = Happening::new(MomentKind::WorkerCrashed, identity.clone(), "");
         self.journal.happened(self.now, crashed);
-        if let Some(after) = restart_after {
-            self.later.set(self.now + after.get(), Later::StartWorker { identity });
+        let restarts_at = restart_after.map(|after| self.now + after.get());
+        if !identity.is_empty() {
+            self.killed.insert(identity.clone(), restarts_at);
+        }
+        if let Some(at) = restarts_at {
+            self.later.set(at, Later::StartWorker { identity });
         }
     }
 

@@ -6,17 +6,18 @@
 //!
 //! - `calls.rs`, `tasks.rs`, `requests.rs`, `webhooks.rs`: the boundaries at which fault rules strike, one a file
 //! - `moments.rs`: what has happened, and the rules whose moment that is; `events.rs`: faults that happen at a moment
-//! - `later.rs`: what is on its way for a while
+//! - `later.rs`: what is on its way for a while; `struck.rs`: who waits for all that, in plain words
 
 mod calls;
 mod events;
 mod later;
 mod moments;
 mod requests;
+mod struck;
 mod tasks;
 mod webhooks;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use crate::clock::{HoldId, Holds, TimerQueue, Timestamp};
 use crate::entropy::Entropy;
 use crate::fault::Rules;
 use crate::human::{self, AttemptId, DeliveryOutcome, Human};
-use crate::journal::{Journal, Party};
+use crate::journal::{Journal, Mark, Party};
 use crate::moment::{Happening, MomentKind};
 use crate::temporal::{
     Answer, Call, CallbackId, CallbackOutcome, DynamicConfigError, Engine, HandOut, SearchAttributeType, Skipping,
@@ -172,6 +173,8 @@ pub struct World {
     requests: Requests,
     webhooks: Webhooks,
     moments: Moments,
+    /// Workers that were killed and don't run, and when each is started again.
+    killed: BTreeMap<String, Option<Timestamp>>,
     /// How far the clocks of Temporal and of awaithumans are ahead of the world's.
     ahead: Ahead,
 }
@@ -206,6 +209,7 @@ impl World {
             requests: Requests::default(),
             webhooks: Webhooks::default(),
             moments: Moments::default(),
+            killed: BTreeMap::new(),
             ahead: Ahead::default(),
             temporal: Engine::new(Entropy::stream(seed, TEMPORAL_STREAM), hand_out),
             human: Human::new(config, Entropy::stream(seed, HUMAN_STREAM)),
@@ -451,10 +455,22 @@ impl World {
 
     /// The worker of this identity polls.
     pub(crate) fn worker_has_started(&mut self, identity: &str) {
+        self.killed.remove(identity);
         let started = Happening::new(MomentKind::WorkerStarted, identity, "");
         self.journal.set_ahead(Duration::ZERO);
         self.journal.happened(self.now, started);
         self.take_notes();
+    }
+
+    /// The worker of this identity was killed by the test.
+    pub(crate) fn worker_was_killed(&mut self, identity: &str) {
+        self.killed.insert(identity.to_owned(), None);
+    }
+
+    /// Writes a line of the timeline that stands out.
+    pub(crate) fn mark(&mut self, party: Party, mark: Mark, what: impl Into<String>) {
+        self.journal.set_ahead(Duration::ZERO);
+        self.journal.marked(self.now, party, mark, what);
     }
 
     /// Writes a line of the timeline.

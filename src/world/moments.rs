@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::World;
 use super::later::Later;
 use crate::fault::{ActiveRule, Fault, Rule, RuleId, Rules, Waiting, time_of};
+use crate::journal::Mark;
 use crate::moment::{Happening, MomentKind};
 use crate::temporal::EngineFaults;
 
@@ -120,7 +121,7 @@ impl World {
             return;
         };
         let (name, party) = (active.rule.fault.name(), active.rule.fault.party());
-        self.note(party, format!("FAULT {what}"));
+        self.mark(party, Mark::Fault, format!("FAULT {what}"));
         self.journal
             .happened(self.now, Happening::new(MomentKind::FaultFired, name, ""));
     }

@@ -7,7 +7,7 @@ use http::{HeaderValue, Uri};
 use super::later::Later;
 use super::{Output, World};
 use crate::clock::TimerKey;
-use crate::fault::{Fault, RuleId, Span, Waiting, When};
+use crate::fault::{Fault, Moment, RuleId, Span, Waiting, When};
 use crate::human::{AttemptId, DELIVERY_TIMEOUT, DeliveryOutcome};
 
 /// Webhooks that a fault has struck.
@@ -28,6 +28,20 @@ pub(super) struct Shipment {
     receiver_crashes: bool,
     /// When the sender gives up, if it does.
     gives_up: Option<TimerKey>,
+}
+
+impl Shipment {
+    pub(super) fn task_id(&self) -> &str {
+        &self.task_id
+    }
+}
+
+impl Webhooks {
+    /// Those that wait for a moment: the task of each, and the moment.
+    pub(super) fn held(&self) -> impl Iterator<Item = (&str, &Moment)> {
+        let held = self.held.iter();
+        held.map(|waiting| (waiting.what.0.task_id(), waiting.moment()))
+    }
 }
 
 /// A key that no server has.

@@ -10,6 +10,7 @@ mod inbox;
 mod network;
 mod outcomes;
 mod replay;
+mod reports;
 mod rpc_table;
 mod scenarios;
 mod serve;

@@ -426,6 +426,14 @@ async fn requests_fail_as_those_of_a_real_server_under_load_do() {
         "idempotency_key": "k",
     });
     let request = json!({"method": "POST", "path": "/api/tasks"});
+    set(
+        &ready,
+        &json!({"fault": {"fail_database": {"how": "locked", "request": {"method": "GET"}}}}),
+    )
+    .await;
+    let (status, _) = human(&ready, "GET", "/api/health", &Value::Null).await;
+    assert_eq!(status, 200, "it needs no database");
+    control(&ready, "DELETE", "/faults", "").await;
     for (how, seconds) in [("pool_exhausted", 30), ("locked", 5)] {
         let id = set(
             &ready,

@@ -1,41 +1,14 @@
-//! What the testkit says to people: timelines, and who waits for what.
+//! Who waits for what, when nothing can move.
 
 use std::fmt::Write as _;
 
-use crate::journal::Journal;
 use crate::world::World;
 
-/// The headlines, each with its time since the start, its party and its words.
-pub(super) fn timeline(journal: &Journal) -> String {
-    let mut text = String::new();
-    let mut entries = journal.entries().iter().filter(|entry| entry.headline).peekable();
-    let Some(start) = entries.peek().map(|entry| entry.at) else {
-        return text;
-    };
-    for entry in entries {
-        let elapsed = elapsed(entry.at.since(start));
-        let _ = writeln!(text, "{elapsed:>14}  {:<11}  {}", entry.party.name(), entry.what);
-    }
-    text
-}
-
-/// A duration as `2d 03:04:05.006`, days and milliseconds only where there are any.
-fn elapsed(duration: std::time::Duration) -> String {
-    let seconds = duration.as_secs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    let mut text = match days {
-        0 => String::new(),
-        days => format!("{days}d "),
-    };
-    let _ = write!(text, "{hours:02}:{minutes:02}:{:02}", seconds % 60);
-    if duration.subsec_millis() > 0 {
-        let _ = write!(text, ".{:03}", duration.subsec_millis());
-    }
-    text
-}
+/// How many of the last headlines a report shows.
+const LAST_HEADLINES: usize = 8;
 
 /// Time is held by the test itself.
-pub(super) fn held(world: &World) -> Option<String> {
+pub(in crate::testkit) fn held(world: &World) -> Option<String> {
     let reasons: Vec<String> = world.held_by().collect();
     (!reasons.is_empty()).then(|| {
         format!(
@@ -46,12 +19,12 @@ pub(super) fn held(world: &World) -> Option<String> {
 }
 
 /// A workflow task that keeps failing: waiting for it makes no sense.
-pub(super) fn failing_workflow(world: &World) -> Option<String> {
+pub(in crate::testkit) fn failing_workflow(world: &World) -> Option<String> {
     world.temporal().failing_workflow()
 }
 
 /// Schedules have fired so often during a wait, nothing else is due, and nobody was helped: who waits for what.
-pub(super) fn endless_schedules(world: &World, fired: u64) -> Option<String> {
+pub(in crate::testkit) fn endless_schedules(world: &World, fired: u64) -> Option<String> {
     world.is_endless(fired).then(|| {
         let headline =
             format!("schedules have fired {fired} times, nothing else can happen, and somebody still waits:\n");
@@ -60,11 +33,29 @@ pub(super) fn endless_schedules(world: &World, fired: u64) -> Option<String> {
 }
 
 /// Nothing can ever move again: who waits for what.
-pub(super) fn stall(world: &World) -> String {
+pub(in crate::testkit) fn stall(world: &World) -> String {
     waiting(
         world,
         "nothing can move any more, and somebody still waits:\n".to_owned(),
     )
+}
+
+/// Somebody has lost patience with the test: who is at work, and who waits for what.
+#[cfg(unix)]
+pub(super) fn interrupted(world: &World) -> String {
+    let mut text = format!("it is {} in virtual time\n", world.now());
+    for line in world.busy_with() {
+        let _ = writeln!(text, "  - time doesn't move because of {line}");
+    }
+    match world.poll_timeout() {
+        Some(due) => drop(writeln!(
+            text,
+            "  - the next thing is due at {due}, if anybody lets time go on"
+        )),
+        None => text.push_str("  - nothing is due, however long anybody waits\n"),
+    }
+    text.push_str("who waits for what:\n");
+    waiting(world, text)
 }
 
 fn waiting(world: &World, mut text: String) -> String {
@@ -84,6 +75,9 @@ fn waiting(world: &World, mut text: String) -> String {
     if !found {
         text.push_str("  - the test itself: no workflow and no task is open\n");
     }
+    for line in world.struck() {
+        let _ = writeln!(text, "  - {line}");
+    }
     if !world.human().is_running() {
         text.push_str("  - the awaithumans server is down\n");
     }
@@ -94,7 +88,7 @@ fn waiting(world: &World, mut text: String) -> String {
         .iter()
         .filter(|entry| entry.headline)
         .collect();
-    for entry in headlines.iter().rev().take(8).rev() {
+    for entry in headlines.iter().rev().take(LAST_HEADLINES).rev() {
         let _ = writeln!(text, "  {entry}");
     }
     text

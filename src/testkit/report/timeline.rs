@@ -1,0 +1,16 @@
+//! The headlines, a line each.
+
+use std::fmt::Write as _;
+
+use super::rows::rows;
+use crate::journal::Journal;
+
+/// The headlines, each with its time since the start, its party and its words.
+pub(in crate::testkit) fn timeline(journal: &Journal) -> String {
+    let mut text = String::new();
+    for row in rows(journal) {
+        let (elapsed, party) = (row.elapsed(), row.entry.party.name());
+        let _ = writeln!(text, "{elapsed:>14}  {party:<11}  {}", row.entry.what);
+    }
+    text
+}
