@@ -186,6 +186,8 @@ mod tests {
         (text(), text()).prop_map(|(email, user_id)| Assignment { email, user_id })
     }
 
+    type Filter<'a> = &'a dyn Fn(Status, &Assignment) -> bool;
+
     #[derive(Clone, Debug)]
     enum Step {
         Add(Status, Assignment),
@@ -234,11 +236,11 @@ mod tests {
                     Step::Update(..) | Step::Remove(_) => {}
                 }
             }
-            let ids = |wanted: &dyn Fn(Status, &Assignment) -> bool| -> Vec<String> {
+            let ids = |wanted: Filter<'_>| -> Vec<String> {
                 let rows = model.iter().rev().filter(|(_, status, to)| wanted(*status, to));
                 rows.skip(offset).map(|(sequence, ..)| format!("task {sequence}")).collect()
             };
-            let filters: [&dyn Fn(Status, &Assignment) -> bool; 4] = [
+            let filters: [Filter<'_>; 4] = [
                 &|_, _| true,
                 &|status, _| status == wanted_status,
                 &|_, to| *to == wanted_assignment,
