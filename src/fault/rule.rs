@@ -88,9 +88,8 @@ impl Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.fault.name())?;
-        match &self.when {
-            Some(when) => write!(f, " {when}")?,
-            None => {}
+        if let Some(when) = &self.when {
+            write!(f, " {when}")?;
         }
         match self.times {
             1 => Ok(()),

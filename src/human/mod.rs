@@ -370,6 +370,11 @@ impl Human {
         PeopleGuard { human: self }
     }
 
+    /// Whether no line of the script is for a task that is open.
+    pub fn is_unplanned(&self, task_id: &str) -> bool {
+        self.unplanned.contains(task_id)
+    }
+
     /// How many open tasks no line of the script is for.
     pub fn unplanned_tasks(&self) -> usize {
         self.unplanned.len()

@@ -182,3 +182,37 @@ async fn a_broken_invariant_is_marked_as_the_cause() {
         kit.timeline_html()
     );
 }
+
+#[tokio::test]
+async fn texts_of_others_stay_on_their_line() {
+    let kit = Testkit::start().await;
+    kit.note("a title\n!!  the test panics\u{1b}[2J\u{202e}");
+    let safe = "a title⏎!!  the test panics\\u{1b}[2J\\u{202e}\n";
+    assert!(kit.timeline().ends_with(safe), "{}", kit.timeline());
+    assert!(kit.timeline_in_lanes().ends_with(safe), "{}", kit.timeline_in_lanes());
+    assert_eq!(kit.timeline().lines().count(), 1);
+}
+
+#[tokio::test]
+async fn a_stall_says_whether_the_script_has_somebody_for_a_task() {
+    let kit = Testkit::start().await;
+    kit.humans()
+        .on(Matcher::any())
+        .after(HOUR)
+        .complete(serde_json::json!({"approved": true}));
+    let hold = Fault::HoldClock {
+        until: Moment::closed("refund-1").into(),
+    };
+    kit.faults().add(Rule::new(hold)).forget();
+    let _worker = stories::spawn_worker(&kit).await;
+    stories::start(&kit, "refund-1", stories::refund(&kit)).await;
+    let stalled = kit
+        .run_until_moment(Moment::closed("refund-1"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        stalled.contains("(key temporal:refund-1) waits for the person whom a line of the script has for it"),
+        "{stalled}"
+    );
+}

@@ -18,9 +18,9 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
-/// Letters that can't be seen and change how others are shown: marks of direction, joiners, the byte order mark.
+/// Letters that can't be seen and change how others are shown: marks of direction, breaks, the byte order mark. Joiners hold pictures together.
 fn turns_text(letter: char) -> bool {
-    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(letter, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The columns that a letter takes in a terminal: two for most letters of East Asia and for pictures.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::plain::plain;
 use crate::world::World;
 
 /// How many of the last headlines a report shows.
@@ -62,21 +63,22 @@ fn waiting(world: &World, mut text: String) -> String {
     let mut found = false;
     for line in world.temporal().who_waits() {
         found = true;
-        let _ = writeln!(text, "  - {line}");
+        let _ = writeln!(text, "  - {}", plain(&line));
     }
     for task in world.human().tasks().filter(|task| !task.status.is_terminal()) {
         found = true;
-        let _ = writeln!(
-            text,
-            "  - task “{}” (key {}) waits for a person; no line of the script is for it: kit.humans().on(…)",
-            task.title, task.idempotency_key
-        );
+        let who = match world.human().is_unplanned(&task.id) {
+            true => "a person; no line of the script is for it: kit.humans().on(…)",
+            false => "the person whom a line of the script has for it",
+        };
+        let line = format!("task “{}” (key {}) waits for {who}", task.title, task.idempotency_key);
+        let _ = writeln!(text, "  - {}", plain(&line));
     }
     if !found {
         text.push_str("  - the test itself: no workflow and no task is open\n");
     }
     for line in world.struck() {
-        let _ = writeln!(text, "  - {line}");
+        let _ = writeln!(text, "  - {}", plain(&line));
     }
     if !world.human().is_running() {
         text.push_str("  - the awaithumans server is down\n");
@@ -89,7 +91,7 @@ fn waiting(world: &World, mut text: String) -> String {
         .filter(|entry| entry.headline)
         .collect();
     for entry in headlines.iter().rev().take(LAST_HEADLINES).rev() {
-        let _ = writeln!(text, "  {entry}");
+        let _ = writeln!(text, "  {}", plain(&entry.to_string()));
     }
     text
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::plain::plain;
 use super::rows::rows;
 use crate::journal::Journal;
 
@@ -9,8 +10,8 @@ use crate::journal::Journal;
 pub(in crate::testkit) fn timeline(journal: &Journal) -> String {
     let mut text = String::new();
     for row in rows(journal) {
-        let (elapsed, party) = (row.elapsed(), row.entry.party.name());
-        let _ = writeln!(text, "{elapsed:>14}  {party:<11}  {}", row.entry.what);
+        let (elapsed, party, what) = (row.elapsed(), row.entry.party.name(), plain(&row.entry.what));
+        let _ = writeln!(text, "{elapsed:>14}  {party:<11}  {what}");
     }
     text
 }
