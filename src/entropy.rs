@@ -43,6 +43,12 @@ impl Entropy {
         ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
     }
 
+    /// A draw from a distribution.
+    pub(crate) fn sample<T>(&mut self, distribution: &impl rand_distr::Distribution<T>) -> T {
+        self.draws = self.draws.wrapping_add(1);
+        distribution.sample(&mut self.generator)
+    }
+
     /// Sixteen random bytes.
     pub fn bytes16(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];

@@ -25,6 +25,9 @@ const MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 pub struct Span(Duration);
 
 impl Span {
+    /// The longest: a hundred years.
+    pub const MAX: Self = Self(MAX);
+
     /// So many seconds.
     pub const fn from_seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))

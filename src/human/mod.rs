@@ -12,7 +12,7 @@
 //! - `task.rs`: a task's life, transition table on top; `store.rs`: all tasks and their audit trail; `register.rs`: what lists go by
 //! - `api/`: the HTTP routes, one file for each family; `reject.rs`: every refusal
 //! - `schedule.rs`: what time does: timeouts, ticks, long polls, people; `outbox.rs`, `send.rs`: callbacks
-//! - `people.rs`, `verifier/`: the scripts; `judging.rs`: answers on their way through the verifier
+//! - `people/`, `verifier/`: the scripts; `judging.rs`: answers on their way through the verifier
 //! - `profile.rs`: which awaithumans this is; `config.rs`: what it is made with
 //! - `access.rs`: who may do what, by `session.rs` or by `embed/`; `users.rs`: the directory; `rate_limit.rs`
 //! - `router.rs`: whom a task goes to; `notify.rs`: who is told, into the `inbox.rs`; `links.rs`, `pages.rs`: what they can click
@@ -59,7 +59,8 @@ pub use outbox::{
     AttemptId, BATCH_SIZE, DELIVERY_TIMEOUT, Delivery, DeliveryOutcome, DeliveryStatus, RETRY_BACKOFF_SECONDS,
     RETRY_MAX_AGE,
 };
-pub use people::{Matcher, On, People, SOMEBODY};
+pub(crate) use people::{Act, ScriptLine};
+pub use people::{Day, Latency, Matcher, OfficeHours, On, People, SOMEBODY};
 pub use profile::{Profile, Timing};
 pub(crate) use send::request as callback_request;
 pub use state::{RestoreError, Snapshot};
@@ -84,7 +85,6 @@ use identities::Identities;
 use judging::Waiting;
 use keys::Keys;
 use outbox::Outbox;
-use people::Act;
 use rate_limit::RateLimits;
 use reject::Reject;
 use schedule::{ParkedPoll, Ticks, Timer};
@@ -174,6 +174,7 @@ impl Human {
     pub fn new(config: Config, mut entropy: Entropy) -> Self {
         let seed = entropy.next_u64();
         let mut secrets = Entropy::stream(seed, 1);
+        let latencies = Entropy::stream(seed, 2).next_u64();
         let has_slack = config.slack_bot_token.as_deref().is_some_and(|token| !token.is_empty());
         Self {
             request_ids: Entropy::new(seed),
@@ -193,7 +194,7 @@ impl Human {
             config,
             entropy,
             store: Store::default(),
-            people: People::default(),
+            people: People::seeded(latencies),
             verifier: Verifier::default(),
             timers: TimerQueue::default(),
             expiries: BTreeMap::new(),

@@ -5,10 +5,11 @@ use std::time::Duration;
 #[cfg(test)]
 use super::Profile;
 use super::api;
-use super::{Act, Human, Output, Verdict, short};
+use super::people::Turn;
+use super::{Human, Output};
 use crate::clock::{TimerKey, Timestamp};
 use crate::human::task::Event;
-use crate::journal::{Journal, Party};
+use crate::journal::Journal;
 
 /// Something that is due at a known time.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(crate) enum Timer {
     /// The verifier has made up its mind.
     Verdict { number: u64 },
     /// A person does what the script says.
-    Person { task_id: String, behaviour: usize },
+    Person(Turn),
 }
 
 /// A long poll that waits for its task.
@@ -53,7 +54,7 @@ impl Human {
             }
             Timer::Poll { ticket } => self.end_poll(now, ticket),
             Timer::Verdict { number } => self.end_judging(now, journal, number),
-            Timer::Person { task_id, behaviour } => self.act(now, journal, task_id, behaviour),
+            Timer::Person(turn) => self.act(now, journal, turn),
         }
     }
 
@@ -202,101 +203,5 @@ impl Human {
         let answer = api::poll_answer(self, &poll.task_id);
         let response = poll.reply.respond(now, answer);
         self.outputs.push_back(Output::Reply { ticket, response });
-    }
-}
-
-/// People.
-impl Human {
-    /// Finds a behaviour for each open task that has none.
-    pub(super) fn plan_people(&mut self) {
-        for id in std::mem::take(&mut self.unplanned) {
-            self.plan_person(id);
-        }
-    }
-
-    /// Finds a behaviour for a task; without one, it waits for a script that has.
-    pub(super) fn plan_person(&mut self, id: String) {
-        self.plan_person_unless_done(id, Timestamp::default());
-    }
-
-    /// As [`Human::plan_person`]; who was to act before `done` has.
-    pub(super) fn plan_person_unless_done(&mut self, id: String, done: Timestamp) {
-        let Some(task) = self.store.get(&id) else {
-            return;
-        };
-        match self.people.plan(task) {
-            Some(place) => {
-                let after = self
-                    .people
-                    .behaviour(place)
-                    .map_or(Duration::ZERO, |behaviour| behaviour.after);
-                if task.created_at + after >= done {
-                    self.set_person(task.created_at, id, place);
-                }
-            }
-            None => drop(self.unplanned.insert(id)),
-        }
-    }
-
-    fn set_person(&mut self, from: Timestamp, task_id: String, place: usize) {
-        let behaviour = self
-            .people
-            .behaviour(place)
-            .filter(|behaviour| behaviour.act != Act::Never);
-        if let Some(behaviour) = behaviour {
-            let person = Timer::Person {
-                task_id,
-                behaviour: place,
-            };
-            self.timers.set(from + behaviour.after, person);
-        }
-    }
-
-    fn act(&mut self, now: Timestamp, journal: &mut Journal, task_id: String, place: usize) {
-        let (Some(task), Some(behaviour)) = (self.store.get(&task_id), self.people.behaviour(place)) else {
-            return;
-        };
-        let (email, id) = (behaviour.email_for(task), short(&task_id));
-        if task.status.is_terminal() {
-            let line = format!("{email} comes too late for task {id}: it is {}", task.status.as_str());
-            journal.headline(now, Party::Person, line);
-            return;
-        }
-        let channel = behaviour.channel.clone();
-        let outcome = match behaviour.act.clone() {
-            Act::Never => Ok(()),
-            Act::Cancel => {
-                journal.headline(now, Party::Person, format!("{email} cancels task {id}"));
-                self.apply(now, journal, &task_id, Event::Cancel)
-            }
-            Act::Complete(response) => {
-                journal.headline(now, Party::Person, format!("{email} answers task {id}: {response}"));
-                let submission = self.submission(now, response, email.clone(), channel);
-                self.submit(now, journal, &task_id, submission, None).map(|_| ())
-            }
-            Act::RejectUntilExhausted if !task.is_verified() => {
-                let why = "is to be rejected until exhausted, but the task has no verifier: nobody answers";
-                journal.headline(now, Party::Person, format!("{email} {why} (task {id})"));
-                Ok(())
-            }
-            Act::RejectUntilExhausted => {
-                let response = awaithumans_temporal::wire::json::Object::new().into();
-                journal.headline(now, Party::Person, format!("{email} answers task {id}: {{}}"));
-                let submission = self.submission(now, response, email.clone(), channel);
-                let verdict = Verdict::Reject("rejected by the script".to_owned());
-                let outcome = self.submit(now, journal, &task_id, submission, Some(verdict));
-                let open = self.store.get(&task_id).is_some_and(|task| !task.status.is_terminal());
-                if outcome.is_ok() && open {
-                    self.set_person(now, task_id.clone(), place);
-                }
-                outcome.map(|_| ())
-            }
-        };
-        if let Err(reject) = outcome {
-            let body = reject.body().unwrap_or_default();
-            let line = format!("{email} is refused with HTTP {}: {body}", reject.status());
-            journal.headline(now, Party::Person, line);
-        }
-        self.send_next(now, journal);
     }
 }

@@ -1,4 +1,5 @@
 mod judging;
+mod people;
 mod replay;
 mod requests;
 mod snapshot;

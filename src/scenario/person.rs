@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Span;
-use crate::human::{Human, Matcher};
+use crate::human::{Human, Latency, Matcher, OfficeHours};
 
-/// One line of a script: what a person does with the tasks that match. Of several lines the first that matches a task counts.
+/// One line of a script: what a person does with the tasks that match. Of several lines the first that matches a task counts, and all
+/// that act besides.
 ///
 /// ```
 /// use awaithumans_testkit::scenario::Person;
@@ -27,13 +28,30 @@ pub struct Person {
     pub does: Does,
     /// How long after the task was created; at once if it isn't said.
     #[serde(default)]
-    pub after: Span,
+    pub after: Latency,
+    /// When they are at work; always if it isn't said. Who would act outside of these hours acts when they begin again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<OfficeHours>,
+    /// The same once more so long after, as by a double click, whatever has become of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_after: Option<Span>,
+    /// Acts on a task that is over, too, as from a page that was opened before: the server refuses that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub insists: bool,
+    /// Acts besides the first line that matches: two people have the same task.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub besides: bool,
     /// Which tasks; all if it isn't said.
     #[serde(default, skip_serializing_if = "TaskFilter::is_any")]
     pub task: TaskFilter,
     /// Who it is, by e-mail address; the assignee if it isn't said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub who: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What a person does with a task.
@@ -49,6 +67,13 @@ pub enum Does {
     Never,
     /// Answers, and the verifier rejects it, until no attempt is left.
     RejectUntilExhausted,
+    /// Answers with this object; the verifier rejects it so often, and then accepts it.
+    CompleteAfterRejections {
+        /// The answer.
+        answer: serde_json::Value,
+        /// How often it is rejected.
+        rejections: u32,
+    },
 }
 
 /// Which tasks. What isn't said isn't asked for.
@@ -117,10 +142,14 @@ impl std::fmt::Display for TaskFilter {
 
 impl Person {
     /// Somebody who does this with every task, so long after it was created.
-    pub fn new(does: Does, after: impl Into<Span>) -> Self {
+    pub fn new(does: Does, after: impl Into<Latency>) -> Self {
         Self {
             does,
             after: after.into(),
+            hours: None,
+            again_after: None,
+            insists: false,
+            besides: false,
             task: TaskFilter::default(),
             who: None,
         }
@@ -129,15 +158,30 @@ impl Person {
     /// Puts the line into the script.
     pub(crate) fn join(&self, human: &mut Human) {
         let mut people = human.people();
-        let mut on = people.on(self.task.matcher()).after(self.after.get());
+        let mut on = people.on(self.task.matcher()).after(self.after);
         if let Some(who) = &self.who {
             on = on.by(who);
+        }
+        if let Some(hours) = &self.hours {
+            on = on.at_work(hours.clone());
+        }
+        if let Some(delay) = self.again_after {
+            on = on.clicks_again_after(delay.get());
+        }
+        if self.insists {
+            on = on.insists();
+        }
+        if self.besides {
+            on = on.besides();
         }
         match &self.does {
             Does::Complete(response) => on.complete(response.clone()),
             Does::Cancel => on.cancel(),
             Does::Never => on.never(),
             Does::RejectUntilExhausted => on.reject_until_exhausted(),
+            Does::CompleteAfterRejections { answer, rejections } => {
+                on.complete_after_rejections(answer.clone(), *rejections);
+            }
         }
     }
 }
@@ -150,7 +194,21 @@ impl std::fmt::Display for Person {
             Does::Cancel => "cancels",
             Does::Never => "never answers",
             Does::RejectUntilExhausted => "is rejected until exhausted over",
+            Does::CompleteAfterRejections { .. } => "is rejected at first, and then completes",
         };
-        write!(f, "after {} {who} {does} {}", self.after, self.task)
+        write!(f, "after {} {who} {does} {}", self.after, self.task)?;
+        if let Some(hours) = &self.hours {
+            write!(f, ", from {hours}")?;
+        }
+        if let Some(delay) = self.again_after {
+            write!(f, ", again {delay} later")?;
+        }
+        if self.insists {
+            f.write_str(", from an old page")?;
+        }
+        if self.besides {
+            f.write_str(", besides others")?;
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use awaithumans_temporal::wire::json::Json;
 
 use crate::clock::Timestamp;
-use crate::human::{Delivery, Human, Matcher, Notification, RestoreError, Snapshot, Task, User, Verdict};
+use crate::human::{
+    Act, Delivery, Human, Latency, Matcher, Notification, OfficeHours, RestoreError, ScriptLine, Snapshot, Task, User,
+    Verdict,
+};
 use crate::io::Driver;
 use crate::journal::Journal;
 
@@ -36,9 +39,7 @@ impl Humans {
     pub fn on(&self, matcher: Matcher) -> Behaviour {
         Behaviour {
             driver: self.driver.clone(),
-            matcher,
-            after: Duration::ZERO,
-            by: None,
+            line: ScriptLine::new(matcher),
         }
     }
 
@@ -145,58 +146,79 @@ impl Humans {
 }
 
 /// A line of the script, until it says what is done.
-#[must_use = "the line counts once it says what is done: complete, cancel, never or reject_until_exhausted"]
+#[must_use = "the line counts once it says what is done: complete, cancel, never, reject_until_exhausted or complete_after_rejections"]
 #[derive(Debug)]
 pub struct Behaviour {
     driver: Driver,
-    matcher: Matcher,
-    after: Duration,
-    by: Option<String>,
+    line: ScriptLine,
 }
 
 impl Behaviour {
-    /// How long the person takes, from when the task is on the server.
-    pub fn after(mut self, duration: Duration) -> Self {
-        self.after = duration;
+    /// How long the person takes, from when the task is on the server: a duration, or a [`Latency`] that is drawn for each task.
+    pub fn after(mut self, latency: impl Into<Latency>) -> Self {
+        self.line.after = latency.into();
+        self
+    }
+
+    /// When the person is at work: who would act outside of these hours acts when they begin again.
+    pub fn at_work(mut self, hours: OfficeHours) -> Self {
+        self.line.hours = Some(hours);
         self
     }
 
     /// Who it is, by e-mail address; the assignee by default.
     pub fn by(mut self, email: impl Into<String>) -> Self {
-        self.by = Some(email.into());
+        self.line.email = Some(email.into());
+        self
+    }
+
+    /// The person does the same once more so long after, as by a double click, whatever has become of the task.
+    pub fn clicks_again_after(mut self, delay: Duration) -> Self {
+        self.line.again_after = Some(delay);
+        self
+    }
+
+    /// The person acts on a task that is over, too, as from a page that was opened before: the server refuses that. Otherwise they see
+    /// that it is over.
+    pub fn insists(mut self) -> Self {
+        self.line.insists = true;
+        self
+    }
+
+    /// The person acts besides the first line that matches: two people have the same task, and the first answer counts.
+    pub fn besides(mut self) -> Self {
+        self.line.besides = true;
         self
     }
 
     /// The person answers.
     pub fn complete(self, response: impl Into<Json>) {
-        let response = response.into();
-        self.script(|on| on.complete(response));
+        self.script(Act::Complete(response.into()));
     }
 
     /// The person cancels.
     pub fn cancel(self) {
-        self.script(|on| on.cancel());
+        self.script(Act::Cancel);
     }
 
     /// Nobody does anything.
     pub fn never(self) {
-        self.script(|on| on.never());
+        self.script(Act::Never);
     }
 
     /// The person answers, and the verifier rejects it, until no attempt is left.
     pub fn reject_until_exhausted(self) {
-        self.script(|on| on.reject_until_exhausted());
+        self.script(Act::RejectUntilExhausted);
     }
 
-    fn script(self, finish: impl FnOnce(crate::human::On<'_>)) {
-        self.driver.write(|world| {
-            let (human, _, _) = world.human_mut();
-            let mut people = human.people();
-            let mut on = people.on(self.matcher).after(self.after);
-            if let Some(email) = &self.by {
-                on = on.by(email);
-            }
-            finish(on);
-        });
+    /// The person answers; the verifier rejects it so often, and then accepts it.
+    pub fn complete_after_rejections(self, response: impl Into<Json>, rejections: u32) {
+        self.script(Act::CompleteAfterRejections(response.into(), rejections));
+    }
+
+    fn script(self, act: Act) {
+        let Self { driver, mut line } = self;
+        line.act = act;
+        driver.write(|world| world.human_mut().0.people().add(line));
     }
 }
