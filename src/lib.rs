@@ -96,7 +96,8 @@
 //! - `proptest`: `strategies` for keys, webhook bodies, signatures and tampering.
 //! - `insta`: `history_json`, histories as JSON for snapshots, and `redact`, redactions that check a value's shape before they
 //!   hide it.
-//! - `serve`: the executable `awaithumans-testkit`, and `serve`, which is the same as a library: both fakes over TCP.
+//! - `serve`: the executable `awaithumans-testkit`, and what it does as a library: `serve`, both fakes over TCP, and `player`, which plays
+//!   scenario files.
 //! - `wiremock`: `matchers` for a wiremock server that stands in for the receiver.
 //!
 //! # Environment variables
@@ -124,6 +125,8 @@ mod webhooks;
 pub mod history_json;
 #[cfg(feature = "wiremock")]
 pub mod matchers;
+#[cfg(feature = "serve")]
+pub mod player;
 #[cfg(feature = "insta")]
 pub mod redact;
 #[cfg(feature = "serve")]

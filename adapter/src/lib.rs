@@ -87,6 +87,9 @@ mod client;
 mod dispatch;
 pub mod wire;
 
+/// The crate whose `JsonSchema` payloads and answers implement, in the release that is meant.
+pub use schemars;
+
 // The public interface is:
 #[cfg(feature = "reqwest")]
 pub use client::ReqwestTransport;

@@ -59,6 +59,11 @@ impl Coverage {
         self.seen.get(what).copied().unwrap_or_default()
     }
 
+    /// Everything that was seen, by name, and how often.
+    pub fn all(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.seen.iter().map(|(what, times)| (what.as_str(), *times))
+    }
+
     /// Adds what other runs have seen.
     pub fn add(&mut self, other: &Self) {
         self.runs += other.runs;

@@ -263,6 +263,10 @@ impl Server {
         &self.ready
     }
 
+    pub(crate) fn driver(&self) -> Driver {
+        self.driver.clone()
+    }
+
     /// Serves, until it is dropped.
     ///
     /// # Errors

@@ -48,6 +48,12 @@ impl Error {
         self
     }
 
+    /// The report alone, without the line that runs the test again.
+    #[cfg(feature = "serve")]
+    pub(crate) fn report(&self) -> &str {
+        &self.report
+    }
+
     /// Whether nothing could ever move again; the text says who waits for what.
     pub fn is_stalled(&self) -> bool {
         self.kind == Kind::Stalled

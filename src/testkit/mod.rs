@@ -25,6 +25,8 @@ pub use error::Error;
 pub use faults::{Effects, FaultGuard, Faults};
 pub use humans::Humans;
 pub use play::play;
+#[cfg(feature = "serve")]
+pub(crate) use report::timeline;
 pub use worker::Worker;
 
 use crate::clock::{HoldId, Timestamp};
@@ -277,6 +279,12 @@ impl Testkit {
     }
 
     // Looking.
+
+    /// Looks at the world.
+    #[cfg(feature = "serve")]
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        self.driver.read(look)
+    }
 
     /// The seed of this world.
     pub fn seed(&self) -> u64 {

@@ -12,6 +12,7 @@ mod outcomes;
 mod replay;
 mod reports;
 mod rpc_table;
+mod scenario_files;
 mod scenarios;
 mod serve;
 mod signatures;

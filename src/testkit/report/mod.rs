@@ -20,4 +20,4 @@ pub(super) use lanes::in_lanes;
 pub(super) use on_term::{Watched, watch};
 pub(super) use page::write_page;
 pub(super) use stall::{endless_schedules, failing_workflow, held, stall};
-pub(super) use timeline::timeline;
+pub(crate) use timeline::timeline;

@@ -7,7 +7,7 @@ use super::rows::rows;
 use crate::journal::Journal;
 
 /// The headlines, each with its time since the start, its party and its words.
-pub(in crate::testkit) fn timeline(journal: &Journal) -> String {
+pub(crate) fn timeline(journal: &Journal) -> String {
     let mut text = String::new();
     for row in rows(journal) {
         let (elapsed, party, what) = (row.elapsed(), row.entry.party.name(), plain(&row.entry.what));

@@ -6,6 +6,7 @@ mod control_docs;
 mod faults;
 mod grpc;
 mod long_poll;
+mod outside;
 mod raw_http;
 mod state;
 mod test_service;
