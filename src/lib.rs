@@ -76,6 +76,7 @@
 //! - [`Testkit::client`] is an ordinary client of the in-memory Temporal. [`Testkit::spawn_worker`] starts a worker of the real
 //!   SDK; [`Worker`] can be crashed, at once or before a call that you name, and started again.
 //! - [`Faults`] says what goes wrong: [`fault::Rule`]s strike calls, tasks, requests and webhooks, or happen at a [`Moment`].
+//! - [`scenario::Scenario`] is all of that as plain data, read from TOML or JSON; `player::play` plays it.
 //! - [`Humans`] scripts the people ([`human::Matcher`]), the verifier ([`human::Verdict`]) and the awaithumans server's own
 //!   stops and restarts. [`human::Profile`] says which release of awaithumans it is.
 //! - [`ReceiverHandle`] takes the callback receiver off the air or gives it another key; [`Webhooks`] sends it

@@ -20,22 +20,22 @@ pub(super) fn of(world: &World, workflow_ids: &[String], lasted: Duration, timel
         .iter()
         .map(|id| world.temporal().history(NAMESPACE, id))
         .collect();
-    let mut seen = Seen::default();
-    seen.workflows = histories.iter().map(|history| ending(history.as_ref())).collect();
-    seen.tasks = world.human().tasks().map(|task| task.status).collect();
-    seen.effects = world.effects().to_vec();
-    seen.lasted = lasted;
-    seen.timeline = timeline;
-    seen.fired = world.faults().iter().map(|active| active.fired).collect();
     let mut moments: BTreeMap<MomentKind, Vec<String>> = BTreeMap::new();
     for (_, happening) in world.journal().happenings() {
         moments.entry(happening.kind).or_default().push(happening.of.clone());
     }
-    let count = |kind| moments.get(&kind).map_or(0, |of: &Vec<String>| of.len() as u64);
-    seen.signals = count(MomentKind::SignalRecorded);
-    seen.webhooks = count(MomentKind::WebhookSent);
-    seen.moments = moments;
-    seen
+    let count = |kind| moments.get(&kind).map_or(0, |of| of.len() as u64);
+    Seen {
+        workflows: histories.iter().map(|history| ending(history.as_ref())).collect(),
+        tasks: world.human().tasks().map(|task| task.status).collect(),
+        effects: world.effects().to_vec(),
+        signals: count(MomentKind::SignalRecorded),
+        webhooks: count(MomentKind::WebhookSent),
+        lasted,
+        timeline,
+        fired: world.faults().iter().map(|active| active.fired).collect(),
+        moments,
+    }
 }
 
 /// How a run ended, by the last event of its history.
