@@ -302,6 +302,33 @@ fn json_has_lines_too() {
     assert!(cut.starts_with("bad.json:1: EOF"), "{cut}");
 }
 
+#[test]
+fn a_part_of_a_file_is_a_scenario_or_an_error_that_names_the_file() {
+    let check = |name: &str, text: &str| {
+        if let Err(error) = ScenarioFile::parse(name, text) {
+            assert!(!error.problems().is_empty(), "{text}");
+            assert!(error.to_string().starts_with(name), "{error}\n{text}");
+        }
+    };
+    for path in gallery() {
+        let toml = std::fs::read_to_string(&path).unwrap();
+        let json = read(&path).scenario().to_json();
+        for (name, text) in [("x.toml", &toml), ("x.json", &json)] {
+            for end in (0..text.len()).step_by(5).filter(|end| text.is_char_boundary(*end)) {
+                check(name, &text[..end]);
+            }
+            for left_out in 0..text.lines().count() {
+                let rest: Vec<&str> = text
+                    .lines()
+                    .enumerate()
+                    .filter_map(|(number, line)| (number != left_out).then_some(line))
+                    .collect();
+                check(name, &rest.join("\n"));
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_never_fired_and_what_wasnt_met_is_named_with_its_line() {
     let text = "name = \"x\"\n\n[[people]]\nafter = \"1h\"\ndoes = { complete = { approved = true } }\n\n\
