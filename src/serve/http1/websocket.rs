@@ -1,10 +1,11 @@
 //! Requests for a WebSocket. awaithumans has none; uvicorn gives such requests to the package `websockets`, which checks them first.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use super::answer;
+use super::bytes::{count, is_token};
 use super::head::Head;
 
 /// More headers than these make the package refuse a request (`MAX_NUM_HEADERS`); uvicorn never sends what it says then.
@@ -24,8 +25,14 @@ pub(super) fn answer(head: &Head, date: &str) -> Option<Bytes> {
         let text = failed(&format!("unsupported HTTP method: {}", head.method));
         return say(StatusCode::METHOD_NOT_ALLOWED, "Allow: GET\r\n", &text);
     }
-    if let Some(upgrade) = several_upgrades(&head.headers) {
-        let text = failed(&format!("invalid Upgrade header: {upgrade}"));
+    let upgrades = elements_of(&head.headers, &CONNECTION, "Connection", "token")
+        .and_then(|_| elements_of(&head.headers, &UPGRADE, "Upgrade", "protocol"));
+    let upgrades = match upgrades {
+        Ok(upgrades) => upgrades,
+        Err(why) => return say(StatusCode::BAD_REQUEST, "", &failed(&why)),
+    };
+    if upgrades.len() != 1 {
+        let text = failed(&format!("invalid Upgrade header: {}", upgrades.join(", ")));
         let text = format!(
             "{text}\nYou cannot access a WebSocket server directly with a browser. You need a WebSocket client.\n"
         );
@@ -48,14 +55,53 @@ fn is_readable(headers: &HeaderMap) -> bool {
         && headers.get_all(CONTENT_LENGTH).iter().all(is_empty)
 }
 
-/// What the headers `Upgrade` say, if it is more than one thing.
-fn several_upgrades(headers: &HeaderMap) -> Option<String> {
-    let all: Vec<String> = headers
-        .get_all(UPGRADE)
-        .iter()
-        .map(|value| text(value.as_bytes()))
-        .collect();
-    (all.len() > 1).then(|| all.join(", "))
+/// The elements of all headers of a name, or what is wrong with them.
+fn elements_of(headers: &HeaderMap, name: &HeaderName, spelled: &str, kind: &str) -> Result<Vec<String>, String> {
+    let mut all = Vec::new();
+    for value in headers.get_all(name) {
+        let value = value.as_bytes().trim_ascii();
+        add_elements(value, kind, &mut all).map_err(|(expected, at)| {
+            format!(
+                "invalid {spelled} header: expected {expected} at {at} in {}",
+                text(value)
+            )
+        })?;
+    }
+    Ok(all)
+}
+
+/// A list with commas, of which there may be too many; or what isn't there, and where.
+fn add_elements<'a>(list: &[u8], kind: &'a str, all: &mut Vec<String>) -> Result<(), (&'a str, usize)> {
+    let rest = |at: usize| list.get(at..).unwrap_or_default();
+    let after_spaces = |at: usize| at + count(rest(at), |byte| matches!(byte, b' ' | b'\t'));
+    let after_commas = |mut at: usize| {
+        while rest(at).first() == Some(&b',') {
+            at = after_spaces(at + 1);
+        }
+        at
+    };
+    let mut at = after_commas(0);
+    loop {
+        let mut length = count(rest(at), is_token);
+        if length == 0 {
+            return Err((kind, at));
+        }
+        // A protocol may have a version.
+        if kind == "protocol" && rest(at + length).first() == Some(&b'/') {
+            let version = count(rest(at + length + 1), is_token);
+            length += if version == 0 { 0 } else { version + 1 };
+        }
+        all.push(text(rest(at).get(..length).unwrap_or_default()));
+        at = after_spaces(at + length);
+        match rest(at).first() {
+            Some(b',') => at = after_commas(at),
+            Some(_) => return Err(("comma", at)),
+            None => return Ok(()),
+        }
+        if at == list.len() {
+            return Ok(());
+        }
+    }
 }
 
 fn check_key(headers: &HeaderMap) -> Result<(), String> {
@@ -129,6 +175,21 @@ fn decoded_bytes(key: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_are_read_as_the_package_reads_them() {
+        let read = |list: &[u8], kind: &'static str| {
+            let mut all = Vec::new();
+            add_elements(list, kind, &mut all).map(|()| all.join("|"))
+        };
+        assert_eq!(read(b",, a ,\t,b,", "token"), Ok("a|b".to_owned()));
+        assert_eq!(read(b"a/1, b", "protocol"), Ok("a/1|b".to_owned()));
+        assert_eq!(read(b"", "token"), Err(("token", 0)));
+        assert_eq!(read(b"a, (", "token"), Err(("token", 3)));
+        assert_eq!(read(b"a b", "token"), Err(("comma", 2)));
+        assert_eq!(read(b"a/, b", "protocol"), Err(("comma", 1)));
+        assert_eq!(read(b"keep-alihttp://h/ve, upgrade", "token"), Err(("comma", 12)));
+    }
 
     #[test]
     fn base64_is_read_as_python_reads_it() {
