@@ -124,6 +124,8 @@ mod webhooks;
 
 #[cfg(feature = "insta")]
 pub mod history_json;
+#[cfg(feature = "proptest")]
+pub mod explore;
 #[cfg(feature = "wiremock")]
 pub mod matchers;
 #[cfg(feature = "serve")]

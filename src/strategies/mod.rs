@@ -1,4 +1,4 @@
-//! Strategies for proptest: keys, webhook bodies, signatures. Feature `proptest`.
+//! Strategies for proptest: keys, webhook bodies, signatures, plans. Feature `proptest`.
 //!
 //! ```
 //! use awaithumans_testkit::strategies::{payload_key, webhook_body};
@@ -12,10 +12,12 @@
 //! ```
 
 mod json;
+pub(crate) mod plan;
 mod tampering;
 mod webhook;
 
 pub use json::{json, object, text};
+pub use plan::{PlanOptions, plan};
 pub use tampering::{Tampered, Tampering, signature_tampering};
 pub use webhook::{idempotency_key, task_id, webhook, webhook_body, webhook_with};
 

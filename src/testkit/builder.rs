@@ -191,6 +191,13 @@ impl Builder {
     /// Outside a Tokio runtime, if `AWAITHUMANS_TESTKIT_SEED` is set and isn't a number, if there are more search
     /// attributes of a type than Temporal has room for, or if a setting can't be set.
     pub async fn start(&self) -> Testkit {
+        let seed = seed_from_environment().unwrap_or(self.seed);
+        Testkit::build(self.clone().seed(seed)).await
+    }
+
+    /// As [`Self::start`], whatever the environment says of the seed.
+    #[cfg(feature = "proptest")]
+    pub(crate) async fn start_exactly(&self) -> Testkit {
         Testkit::build(self.clone()).await
     }
 }
@@ -206,7 +213,7 @@ pub(super) struct Parts {
 }
 
 pub(super) async fn build(builder: Builder) -> Testkit {
-    let seed = seed_from_environment().unwrap_or(builder.seed);
+    let seed = builder.seed;
     let key = builder.payload_key.webhook_key();
     let mut config = human::Config::with_key(builder.payload_key.clone());
     config.profile = builder.profile;

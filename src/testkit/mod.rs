@@ -218,6 +218,23 @@ impl Testkit {
         self.driver.add_invariants(|invariants| invariants.add(invariant));
     }
 
+    /// From so much later on nothing goes wrong any more.
+    #[cfg(feature = "proptest")]
+    pub(crate) fn end_faults_after(&self, after: Duration) {
+        self.driver.write(|world| world.disarm_faults_after(after));
+    }
+
+    /// The first invariant that was broken, and why.
+    pub(crate) fn broken_invariant(&self) -> Option<String> {
+        self.driver.broken_invariant()
+    }
+
+    /// Every open workflow, and what it waits for.
+    #[cfg(feature = "proptest")]
+    pub(crate) fn who_waits(&self) -> Vec<String> {
+        self.driver.read(|world| world.temporal().who_waits())
+    }
+
     /// What has been seen of the domain so far.
     pub fn coverage(&self) -> Coverage {
         self.driver.read(Coverage::of)
@@ -383,6 +400,10 @@ impl Drop for Testkit {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
+        }
+        #[cfg(feature = "proptest")]
+        if crate::explore::is_quiet() {
+            return;
         }
         if std::thread::panicking() {
             eprintln!("{}", self.failure());

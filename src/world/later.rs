@@ -42,6 +42,8 @@ pub(super) enum Later {
     StartWorker { identity: String },
     /// The awaithumans server starts again.
     StartServer,
+    /// Nothing goes wrong any more.
+    EndFaults,
 }
 
 impl World {
@@ -88,6 +90,7 @@ impl World {
             Later::Webhook(shipment) => self.ship(shipment),
             Later::Outcome(attempt, outcome) => self.take_outcome(attempt, outcome),
             Later::StartWorker { identity } => self.start_worker(identity),
+            Later::EndFaults => self.disarm_faults(),
             Later::StartServer => {
                 let (human, now, journal) = self.human_mut();
                 human.start(now, journal);

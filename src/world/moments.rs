@@ -69,6 +69,11 @@ impl World {
         self.tell_engine();
     }
 
+    /// [`Self::disarm_faults`], so much later.
+    pub fn disarm_faults_after(&mut self, after: Duration) {
+        self.later.set(self.now + after, Later::EndFaults);
+    }
+
     /// Whether a fault holds the clock.
     pub fn is_clock_held(&self) -> bool {
         self.moments.held_clock.is_some()

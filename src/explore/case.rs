@@ -1,0 +1,100 @@
+//! One run: a world, a plan, a body, and what became of it.
+
+use std::fmt::Debug;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use super::fingerprint::Fingerprint;
+use super::quiet;
+use crate::scenario::{Coverage, Plan};
+use crate::testkit::{Builder, Testkit};
+
+/// When faults end, counted from the start.
+const SAFETY: Duration = Duration::from_secs(30 * 86_400);
+
+/// Within which time everything must have come to its end after that.
+const LIVENESS: Duration = Duration::from_secs(40 * 86_400);
+
+/// What a body may give: nothing, or a result whose error is a failure.
+pub trait Outcome {
+    /// Why the run has failed, if it has.
+    fn failure(self) -> Option<String>;
+}
+
+impl Outcome for () {
+    fn failure(self) -> Option<String> {
+        None
+    }
+}
+
+impl<T, E: Debug> Outcome for Result<T, E> {
+    fn failure(self) -> Option<String> {
+        self.err().map(|error| format!("the body gave an error: {error:?}"))
+    }
+}
+
+/// How a run failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    /// In which way: the same for the same mistake.
+    pub(crate) fingerprint: Fingerprint,
+    /// What was said.
+    pub(crate) message: String,
+    pub(crate) journal: String,
+    pub(crate) timeline: String,
+}
+
+/// A run before it is played.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) builder: Builder,
+    pub(super) plan: Plan,
+}
+
+impl Case {
+    /// Plays on a runtime of its own. Gives what was seen, and how it failed, if it did.
+    pub(super) fn play<O: Outcome>(self, body: &impl AsyncFn(&Testkit) -> O) -> (Coverage, Option<Failure>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => panic!("an exploration needs a runtime: {error}"),
+        };
+        let played = runtime.block_on(self.play_here(body));
+        runtime.shutdown_background();
+        played
+    }
+
+    async fn play_here<O: Outcome>(&self, body: &impl AsyncFn(&Testkit) -> O) -> (Coverage, Option<Failure>) {
+        let kit = self.builder.start_exactly().await;
+        kit.watch_invariants();
+        if let Err(why) = kit.apply(&self.plan) {
+            panic!("a plan makes no sense: {why}\n{}", self.plan);
+        }
+        kit.end_faults_after(SAFETY);
+        let said = match quiet::catch(AssertUnwindSafe(run(&kit, body))).await {
+            Ok(said) => said,
+            Err(panic) => Some(panic),
+        };
+        // What was broken first is the cause, whatever the body makes of it.
+        let message = kit.broken_invariant().or(said);
+        let failure = message.map(|message| Failure {
+            fingerprint: Fingerprint::of(&message),
+            message,
+            journal: kit.journal().to_string(),
+            timeline: kit.timeline(),
+        });
+        (kit.coverage(), failure)
+    }
+}
+
+async fn run<O: Outcome>(kit: &Testkit, body: &impl AsyncFn(&Testkit) -> O) -> Option<String> {
+    let start = kit.now();
+    if let Some(failure) = body(kit).await.failure() {
+        return Some(failure);
+    }
+    if let Err(error) = kit.advance_to(start + SAFETY + LIVENESS).await {
+        return Some(format!("after the faults had ended: {error}"));
+    }
+    let open = kit.who_waits();
+    (!open.is_empty()).then(|| format!("forty days after the last fault somebody still waits: {}", open.join("; ")))
+}
