@@ -122,10 +122,10 @@ mod world;
 
 mod webhooks;
 
-#[cfg(feature = "insta")]
-pub mod history_json;
 #[cfg(feature = "proptest")]
 pub mod explore;
+#[cfg(feature = "insta")]
+pub mod history_json;
 #[cfg(feature = "wiremock")]
 pub mod matchers;
 #[cfg(feature = "serve")]

@@ -53,7 +53,13 @@ impl Capsule {
         let name: String = self
             .name
             .chars()
-            .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '_' })
+            .map(|character| {
+                if character.is_ascii_alphanumeric() {
+                    character.to_ascii_lowercase()
+                } else {
+                    '_'
+                }
+            })
             .collect();
         let plan = serde_json::to_string_pretty(&self.plan).unwrap_or_default();
         let plan = plan.replace('\n', "\n        ");
@@ -84,7 +90,9 @@ impl Capsule {
         };
         let mut paths: Vec<PathBuf> = files.flatten().map(|file| file.path()).collect();
         paths.sort();
-        let json = paths.into_iter().filter(|path| path.extension().is_some_and(|it| it == "json"));
+        let json = paths
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|it| it == "json"));
         json.filter_map(|path| {
             let text = fs::read_to_string(&path).map_err(|error| error.to_string());
             let capsule = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
@@ -103,13 +111,25 @@ impl Capsule {
 
 fn folder_name(name: &str) -> String {
     name.chars()
-        .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '-' })
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
         .collect()
 }
 
 impl fmt::Display for Capsule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "“{}” fails with seed {}, {} steps:", self.name, self.seed, self.plan.steps())?;
+        writeln!(
+            f,
+            "“{}” fails with seed {}, {} steps:",
+            self.name,
+            self.seed,
+            self.plan.steps()
+        )?;
         writeln!(f, "{}", self.plan)?;
         writeln!(f, "{}\n", self.message)?;
         writeln!(f, "{}", self.timeline)?;

@@ -15,6 +15,9 @@ const SAFETY: Duration = Duration::from_secs(30 * 86_400);
 /// Within which time everything must have come to its end after that.
 const LIVENESS: Duration = Duration::from_secs(40 * 86_400);
 
+/// How long, in real time, a run in which nothing can move waits for somebody outside it. There is nobody.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// What a body may give: nothing, or a result whose error is a failure.
 pub trait Outcome {
     /// Why the run has failed, if it has.
@@ -71,6 +74,7 @@ impl Case {
             panic!("a plan makes no sense: {why}\n{}", self.plan);
         }
         kit.end_faults_after(SAFETY);
+        kit.set_patience(PATIENCE);
         let said = match quiet::catch(AssertUnwindSafe(run(&kit, body))).await {
             Ok(said) => said,
             Err(panic) => Some(panic),
@@ -83,7 +87,11 @@ impl Case {
             journal: kit.journal().to_string(),
             timeline: kit.timeline(),
         });
-        (kit.coverage(), failure)
+        let mut coverage = kit.coverage();
+        if !kit.unreproducible().is_empty() {
+            coverage.count("run:not reproducible".to_owned());
+        }
+        (coverage, failure)
     }
 }
 
@@ -96,5 +104,10 @@ async fn run<O: Outcome>(kit: &Testkit, body: &impl AsyncFn(&Testkit) -> O) -> O
         return Some(format!("after the faults had ended: {error}"));
     }
     let open = kit.who_waits();
-    (!open.is_empty()).then(|| format!("forty days after the last fault somebody still waits: {}", open.join("; ")))
+    (!open.is_empty()).then(|| {
+        format!(
+            "forty days after the last fault somebody still waits: {}",
+            open.join("; ")
+        )
+    })
 }

@@ -175,7 +175,8 @@ impl Explore {
             }
             let mut found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             found.0.add(&coverage);
-            let is_lower = |(seed, ..): &(u64, Plan, Failure)| found.1.as_ref().is_none_or(|(lowest, ..)| seed < lowest);
+            let is_lower =
+                |(seed, ..): &(u64, Plan, Failure)| found.1.as_ref().is_none_or(|(lowest, ..)| seed < lowest);
             if first.as_ref().is_some_and(is_lower) {
                 found.1 = first;
             }

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 #[cfg(unix)]
 use std::sync::TryLockError;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -103,6 +103,8 @@ struct Shared {
     due_sooner: Notify,
     deliveries: mpsc::UnboundedSender<Delivery>,
     grace: Grace,
+    /// How long, in real time, to wait for somebody outside before nothing can move any more; milliseconds.
+    patience_milliseconds: AtomicU64,
 }
 
 struct State {
@@ -160,6 +162,7 @@ impl Driver {
             due_sooner: Notify::new(),
             deliveries,
             grace,
+            patience_milliseconds: AtomicU64::new(u64::try_from(grace.0.as_millis()).unwrap_or(u64::MAX)),
         };
         let driver = Self {
             shared: Arc::new(shared),
@@ -334,6 +337,20 @@ impl Driver {
         tokio::time::timeout(self.shared.grace.0, changed).await.is_ok()
     }
 
+    /// Nobody outside this process acts on the world, so that it needs no patience before nothing can move any more.
+    #[cfg(feature = "proptest")]
+    pub(crate) fn set_patience(&self, patience: Duration) {
+        let milliseconds = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        self.shared.patience_milliseconds.store(milliseconds, Ordering::SeqCst);
+    }
+
+    /// Waits until the world changes; `false` if nobody outside does anything for so long that nobody will.
+    pub(crate) async fn changed_within_patience(&self) -> bool {
+        let changed = self.shared.changed.notified();
+        let patience = Duration::from_millis(self.shared.patience_milliseconds.load(Ordering::SeqCst));
+        tokio::time::timeout(patience, changed).await.is_ok()
+    }
+
     /// Whether nothing moves by itself.
     pub(crate) fn is_quiet(&self) -> bool {
         self.lock().is_quiet()
@@ -352,9 +369,14 @@ impl Driver {
         add(&mut self.lock().invariants);
     }
 
-    /// The first invariant that was broken, and why.
+    /// The first invariant that was broken, and why. From now on the test knows.
     pub(crate) fn broken_invariant(&self) -> Option<String> {
-        self.lock().invariants.broken().map(str::to_owned)
+        self.lock().invariants.tell_broken()
+    }
+
+    /// As [`Self::broken_invariant`], unless the test knows already.
+    pub(crate) fn unreported_invariant(&self) -> Option<String> {
+        self.lock().invariants.tell_news()
     }
 
     /// Workers that had to be left behind.

@@ -78,7 +78,7 @@ impl Coverage {
         all.into_iter().filter(|what| self.seen(what) == 0).collect()
     }
 
-    fn count(&mut self, what: String) {
+    pub(crate) fn count(&mut self, what: String) {
         *self.seen.entry(what).or_default() += 1;
     }
 }

@@ -30,7 +30,10 @@ pub struct PlanOptions {
 impl Default for PlanOptions {
     fn default() -> Self {
         Self {
-            answers: vec![serde_json::json!({"approved": true}), serde_json::json!({"approved": false})],
+            answers: vec![
+                serde_json::json!({"approved": true}),
+                serde_json::json!({"approved": false}),
+            ],
             workflows: Vec::new(),
             faults: PLANNED.to_vec(),
             max_people: 2,
@@ -90,10 +93,7 @@ impl PlanOptions {
 
     /// The same, with some of the faults only.
     pub(crate) fn with_faults(&self, faults: Vec<&'static str>) -> Self {
-        Self {
-            faults,
-            ..self.clone()
-        }
+        Self { faults, ..self.clone() }
     }
 }
 
@@ -137,7 +137,9 @@ pub fn plan(options: &PlanOptions) -> BoxedStrategy<Plan> {
         true => Just(Vec::new()).boxed(),
         false => prop::collection::vec(rule(kinds), 0..=options.max_faults).boxed(),
     };
-    (people, faults).prop_map(|(people, faults)| Plan { people, faults }).boxed()
+    (people, faults)
+        .prop_map(|(people, faults)| Plan { people, faults })
+        .boxed()
 }
 
 fn person(options: &PlanOptions) -> impl Strategy<Value = Person> + use<> {
@@ -170,11 +172,7 @@ fn rule(kinds: Vec<BoxedStrategy<Fault>>) -> impl Strategy<Value = Rule> {
         3 => moment().prop_map(|moment| Some(When::from(moment))),
     ];
     (fault, when, prop_oneof![4 => Just(1_u32), 1 => 2..4_u32]).prop_map(|(fault, when, times)| {
-        let mut rule = Rule {
-            fault,
-            when,
-            times,
-        };
+        let mut rule = Rule { fault, when, times };
         if rule.fault.is_an_event() {
             rule.times = 1;
             // A crash before there is anything to crash is none.
@@ -246,9 +244,15 @@ fn code() -> impl Strategy<Value = Code> {
 fn fault(name: &str, options: &PlanOptions) -> Option<BoxedStrategy<Fault>> {
     let restart_after = || span().prop_map(Some);
     Some(match name {
-        "fail_call" => (call(), code()).prop_map(|(call, code)| Fault::FailCall { call, code }).boxed(),
-        "lose_reply" => (call(), code()).prop_map(|(call, code)| Fault::LoseReply { call, code }).boxed(),
-        "delay_call" => (call(), delay()).prop_map(|(call, by)| Fault::DelayCall { call, by }).boxed(),
+        "fail_call" => (call(), code())
+            .prop_map(|(call, code)| Fault::FailCall { call, code })
+            .boxed(),
+        "lose_reply" => (call(), code())
+            .prop_map(|(call, code)| Fault::LoseReply { call, code })
+            .boxed(),
+        "delay_call" => (call(), delay())
+            .prop_map(|(call, by)| Fault::DelayCall { call, by })
+            .boxed(),
         "drop_task" => (select(vec![TaskKind::Activity, TaskKind::Workflow]), nth())
             .prop_map(|(kind, nth)| Fault::DropTask {
                 task: TaskMatch {
@@ -296,7 +300,9 @@ fn fault(name: &str, options: &PlanOptions) -> Option<BoxedStrategy<Fault>> {
 fn webhook_fault(name: &str, options: &PlanOptions) -> Option<BoxedStrategy<Fault>> {
     Some(match name {
         "lose_webhook" => webhook().prop_map(|webhook| Fault::LoseWebhook { webhook }).boxed(),
-        "lose_webhook_answer" => webhook().prop_map(|webhook| Fault::LoseWebhookAnswer { webhook }).boxed(),
+        "lose_webhook_answer" => webhook()
+            .prop_map(|webhook| Fault::LoseWebhookAnswer { webhook })
+            .boxed(),
         "delay_webhook" => (webhook(), delay())
             .prop_map(|(webhook, by)| Fault::DelayWebhook { webhook, by })
             .boxed(),

@@ -225,8 +225,15 @@ impl Testkit {
     }
 
     /// The first invariant that was broken, and why.
+    #[cfg(feature = "proptest")]
     pub(crate) fn broken_invariant(&self) -> Option<String> {
         self.driver.broken_invariant()
+    }
+
+    /// Nobody outside this process acts on the world.
+    #[cfg(feature = "proptest")]
+    pub(crate) fn set_patience(&self, patience: Duration) {
+        self.driver.set_patience(patience);
     }
 
     /// Every open workflow, and what it waits for.
@@ -405,7 +412,11 @@ impl Drop for Testkit {
         if crate::explore::is_quiet() {
             return;
         }
-        if std::thread::panicking() {
+        let is_panicking = std::thread::panicking();
+        if let Some(broken) = self.driver.unreported_invariant().filter(|_| !is_panicking) {
+            panic!("{}\n{}", self.misuse(&broken), self.timeline());
+        }
+        if is_panicking {
             eprintln!("{}", self.failure());
         }
     }
@@ -451,6 +462,28 @@ impl ReceiverHandle<'_> {
     pub fn start(&self) {
         self.kit.note("the callback receiver is back");
         self.kit.receiver.set_down(false);
+    }
+
+    /// From now on webhooks go to a receiver of the test's own: a request in, an HTTP status out. It runs while time stands still.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use awaithumans_testkit::{Canned, Testkit};
+    ///
+    /// let kit = Testkit::start().await;
+    /// kit.receiver().answer_with(|request| async move { if request.body().is_empty() { 400 } else { 204 } });
+    /// let answer = Canned::completed("temporal:refund-1", serde_json::json!({"approved": true}));
+    /// assert_eq!(kit.webhooks().send(answer).await, Ok(204));
+    /// # }
+    /// ```
+    pub fn answer_with<F: Future<Output = u16> + Send + 'static>(
+        &self,
+        handler: impl Fn(http::Request<Bytes>) -> F + Send + Sync + 'static,
+    ) {
+        let handler = std::sync::Arc::new(move |request| -> futures_util::future::BoxFuture<'static, u16> {
+            Box::pin(handler(request))
+        });
+        self.kit.receiver.set_handler(handler);
     }
 
     /// Verifies webhooks with another key from now on: what happens when the PAYLOAD_KEYs of server and receiver differ.

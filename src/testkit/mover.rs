@@ -81,7 +81,7 @@ impl Mover {
             tokio::select! {
                 biased;
                 output = &mut future => return Ok(output),
-                changed = self.driver.changed_within_grace() => {
+                changed = self.driver.changed_within_patience() => {
                     if !changed && self.driver.is_quiet() {
                         return Err(self.stalled());
                     }
@@ -137,7 +137,10 @@ impl Drop for Caller {
 pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
     loop {
         driver
-            .wait_for(|world| (world.temporal().has_parked_client() && !mover.has_caller()).then_some(()))
+            .wait_for(|world| {
+                let waits = world.temporal().has_parked_client() || world.has_delayed_client();
+                (waits && !mover.has_caller()).then_some(())
+            })
             .await;
         driver.settle().await;
         tokio::task::yield_now().await;
@@ -145,7 +148,10 @@ pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
             driver.changed_within_grace().await;
             continue;
         }
-        if !driver.read(|world| world.temporal().has_waiting_client() || world.temporal().has_sleeper()) {
+        let needs_time = driver.read(|world| {
+            world.temporal().has_waiting_client() || world.temporal().has_sleeper() || world.has_delayed_client()
+        });
+        if !needs_time {
             if driver.read(|world| world.temporal().has_parked_client()) {
                 // A query that no worker answers, or a client that follows a history: time is not for us to move.
                 driver.changed_within_grace().await;
@@ -160,7 +166,7 @@ pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
         if hopeless.is_none() && driver.fire_next(Timestamp::MAX) == Pace::Moved {
             continue;
         }
-        let changed = driver.changed_within_grace().await;
+        let changed = driver.changed_within_patience().await;
         if !changed && driver.is_quiet() && !mover.has_caller() {
             let report = hopeless.unwrap_or_else(|| driver.read(report::stall));
             driver.write(|world| world.refuse_waiting(&report));

@@ -17,6 +17,8 @@ pub(super) struct Calls {
     lost: BTreeMap<Ticket, (Reject, u64, String)>,
     /// Calls after which their worker is killed, and when it is started again.
     deadly: BTreeMap<Ticket, (u64, Option<Span>)>,
+    /// Delayed calls of clients, which are no workers.
+    delayed_clients: u32,
     /// Callers that try again by themselves, in real time: time waits for them.
     retries: BTreeSet<(u64, String)>,
     /// Polls on their way, and the connection: when nobody waits for one any more, it must not take a task.
@@ -26,6 +28,10 @@ pub(super) struct Calls {
 impl Calls {
     pub(super) fn is_busy(&self) -> bool {
         !self.retries.is_empty()
+    }
+
+    pub(super) fn has_delayed_client(&self) -> bool {
+        self.delayed_clients > 0
     }
 
     pub(super) fn busy_with(&self) -> impl Iterator<Item = String> {
@@ -153,7 +159,21 @@ impl World {
             self.calls.delayed_polls.insert(call.ticket, call.connection);
         }
         // Whoever has called waits for time to pass, and isn't at work.
-        self.temporal.begin_wait(self.temporal_now(), call.connection);
+        if self.temporal.identity_of(call.connection).is_some() {
+            self.temporal.begin_wait(self.temporal_now(), call.connection);
+        } else {
+            self.calls.delayed_clients += 1;
+            self.receivers_wait();
+        }
+    }
+
+    /// A delayed call has come: whoever waited for it goes on.
+    pub(super) fn end_delay(&mut self, connection: u64) {
+        self.temporal.end_wait(connection);
+        if self.temporal.identity_of(connection).is_none() {
+            self.calls.delayed_clients = self.calls.delayed_clients.saturating_sub(1);
+            self.receivers_go_on();
+        }
     }
 
     pub(super) fn carry_call_out(&mut self, call: Call<'_>, request: &[u8]) {

@@ -67,7 +67,7 @@ impl World {
                     service: &service,
                     method: &method,
                 };
-                self.temporal.end_wait(connection);
+                self.end_delay(connection);
                 self.carry_call_out(call, &request);
             }
             Later::Request {

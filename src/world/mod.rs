@@ -275,6 +275,11 @@ impl World {
         deliveries.chain(self.temporal.busy_with()).chain(faults)
     }
 
+    /// Whether a client waits for a call that a fault delays.
+    pub fn has_delayed_client(&self) -> bool {
+        self.calls.has_delayed_client()
+    }
+
     /// Whether a webhook or a completion callback is on its way.
     pub fn is_delivering(&self) -> bool {
         !self.deliveries.is_empty() || self.temporal.is_calling_back()
@@ -323,11 +328,7 @@ impl World {
             Input::Http { ticket, request } => self.take_request(ticket, request),
             Input::HttpAbandoned { ticket } => self.human.handle_abandoned(ticket),
             Input::CalledBack { id, outcome } => self.temporal.handle_called_back(temporal_now, id, outcome),
-            Input::Delivered { attempt, outcome } => {
-                if self.deliveries.remove(&attempt) {
-                    self.take_outcome(attempt, outcome);
-                }
-            }
+            Input::Delivered { attempt, outcome } => self.take_delivered(attempt, outcome),
         }
         self.repeat_tasks_at_once();
         self.take_notes();

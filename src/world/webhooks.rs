@@ -1,5 +1,7 @@
 //! The boundary of webhooks on their way to a receiver.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use awaithumans_temporal::{PayloadKey, SIGNATURE_HEADER};
 use bytes::Bytes;
 use http::{HeaderValue, Uri};
@@ -17,6 +19,10 @@ pub(super) struct Webhooks {
     held: Vec<Waiting<(Shipment, Span)>>,
     /// How many attempts nobody asked for.
     copies: u64,
+    /// Those whose receiver waits for time to pass: they don't hold it up.
+    waiting: BTreeSet<AttemptId>,
+    /// When the senders of such webhooks give up.
+    patience: BTreeMap<AttemptId, TimerKey>,
 }
 
 /// A webhook on its way.
@@ -54,6 +60,34 @@ impl World {
             let (human, now, journal) = self.human_mut();
             human.handle_delivered(now, journal, attempt, outcome);
         }
+    }
+
+    /// A receiver has answered. Its sender may have given up meanwhile.
+    pub(super) fn take_delivered(&mut self, attempt: AttemptId, outcome: DeliveryOutcome) {
+        if !self.deliveries.remove(&attempt) && !self.webhooks.waiting.remove(&attempt) {
+            return;
+        }
+        let patience = self.webhooks.patience.remove(&attempt);
+        if patience.is_none_or(|timer| self.later.cancel(timer).is_some()) {
+            self.take_outcome(attempt, outcome);
+        }
+    }
+
+    /// A call of a receiver's is delayed: what it is at work on waits for time to pass, and its sender gives up after its time.
+    pub(super) fn receivers_wait(&mut self) {
+        for attempt in std::mem::take(&mut self.deliveries) {
+            self.webhooks.waiting.insert(attempt);
+            if !self.is_copy(attempt) && !self.webhooks.patience.contains_key(&attempt) {
+                let gives_up = Later::Outcome(attempt, DeliveryOutcome::Failed("ReadTimeout: ".to_owned()));
+                let timer = self.later.set(self.now + DELIVERY_TIMEOUT, gives_up);
+                self.webhooks.patience.insert(attempt, timer);
+            }
+        }
+    }
+
+    /// The call has come: receivers are at work again.
+    pub(super) fn receivers_go_on(&mut self) {
+        self.deliveries.append(&mut self.webhooks.waiting);
     }
 
     /// A webhook leaves, unless a rule strikes it.

@@ -294,3 +294,24 @@ fn the_list_of_names_is_all_of_them() {
         assert!(!error.contains("unknown variant"), "{name}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_receiver_whose_signal_is_slow_outlasts_its_senders_patience() {
+    let delayed = Fault::DelayCall {
+        call: CallMatch::rpc("SignalWorkflowExecution"),
+        by: span(600),
+    };
+    let run = play(Rule::new(delayed)).await;
+    assert_eq!(run.ending, approved(), "{}", run.timeline);
+    assert!(run.timeline.contains("ReadTimeout"), "{}", run.timeline);
+}
+
+#[tokio::test]
+async fn a_client_whose_start_is_slow_gets_its_time() {
+    let delayed = Fault::DelayCall {
+        call: CallMatch::rpc("StartWorkflowExecution"),
+        by: span(60),
+    };
+    let run = play(Rule::new(delayed)).await;
+    assert_eq!(run.ending, approved(), "{}", run.timeline);
+}

@@ -3,6 +3,7 @@
 // The SDK's macros make marker types without Debug.
 #![allow(missing_debug_implementations)]
 
+mod bugs;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod faults;

@@ -1,5 +1,6 @@
 //! Where webhooks go: the testkit's own callback route, or a real one over the network.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use awaithumans_temporal::{
     DispatchError, ReqwestTransport, SIGNATURE_HEADER, Transport, VerifiedWebhook, WebhookKey, signal_name,
 };
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 #[cfg(feature = "serve")]
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::Request;
@@ -37,15 +39,30 @@ pub(crate) struct Receiver {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug)]
+/// What a test gives the receiver to do in the place of the testkit's own: a webhook in, an HTTP status out.
+pub(crate) type Handler = Arc<dyn Fn(Request<Bytes>) -> BoxFuture<'static, u16> + Send + Sync>;
+
 struct State {
     key: WebhookKey,
     down: bool,
+    handler: Option<Handler>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("down", &self.down)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Receiver {
     pub(crate) fn new(driver: Driver, client: Client, key: WebhookKey) -> Self {
-        let state = State { key, down: false };
+        let state = State {
+            key,
+            down: false,
+            handler: None,
+        };
         Self {
             driver,
             client,
@@ -62,6 +79,11 @@ impl Receiver {
     /// Verifies with another key from now on.
     pub(crate) fn set_key(&self, key: WebhookKey) {
         self.lock().key = key;
+    }
+
+    /// From now on this is asked in the place of the testkit's own route.
+    pub(crate) fn set_handler(&self, handler: Handler) {
+        self.lock().handler = Some(handler);
     }
 
     /// Sends webhooks until the testkit is gone.
@@ -82,12 +104,17 @@ impl Receiver {
 
     /// One webhook comes in.
     pub(crate) async fn receive(&self, request: &Request<Bytes>) -> DeliveryOutcome {
-        let (down, key) = {
+        let (down, key, handler) = {
             let state = self.lock();
-            (state.down, state.key.clone())
+            (state.down, state.key.clone(), state.handler.clone())
         };
         if down {
             return DeliveryOutcome::Failed("ConnectError: All connection attempts failed".to_owned());
+        }
+        if let Some(handler) = handler {
+            let status = handler(request.clone()).await;
+            self.note(format!("{status}: the test's own receiver"));
+            return DeliveryOutcome::Answered(status);
         }
         let Some(workflow_id) = workflow_id(request) else {
             self.note("400: the callback URL has no ?wf=".to_owned());

@@ -32,6 +32,8 @@ pub trait Invariant: Send {
 pub(crate) struct Invariants {
     all: Vec<Box<dyn Invariant>>,
     broken: Option<String>,
+    /// Whether the test knows.
+    is_told: bool,
 }
 
 impl fmt::Debug for Invariants {
@@ -75,9 +77,18 @@ impl Invariants {
         None
     }
 
-    /// The first that was broken, and why.
-    pub(crate) fn broken(&self) -> Option<&str> {
-        self.broken.as_deref()
+    /// The first that was broken, and why. From now on the test knows.
+    pub(crate) fn tell_broken(&mut self) -> Option<String> {
+        self.is_told = self.broken.is_some();
+        self.broken.clone()
+    }
+
+    /// As [`Self::tell_broken`], unless the test knows already.
+    pub(crate) fn tell_news(&mut self) -> Option<String> {
+        match self.is_told {
+            true => None,
+            false => self.tell_broken(),
+        }
     }
 }
 

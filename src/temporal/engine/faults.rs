@@ -5,7 +5,7 @@ use temporalio_protos::temporal::api::enums::v1::EventType;
 use super::{Engine, Hand, HandKey};
 use crate::clock::Timestamp;
 use crate::moment::{Happening, MomentKind};
-use crate::temporal::run::RunRef;
+use crate::temporal::run::{Run, RunRef};
 
 /// What the rules in force ask of the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,9 +116,9 @@ impl Engine {
     /// Workers have lost a workflow from their caches: its next task goes to any of them. Gives how many runs it was.
     pub(crate) fn evict(&mut self, now: Timestamp, workflow_id: Option<&str>) -> usize {
         let is_meant = |id: &str| workflow_id.is_none_or(|wanted| wanted == id);
-        let open = self
-            .runs()
-            .filter(|run| run.is_running() && is_meant(&run.start.workflow_id));
+        // A task that waits on a worker's own queue stays there, as after ResetStickyTaskQueue: such a run is another time's.
+        let rests = |run: &&Run| run.is_running() && !run.machines.workflow_task.is_pending();
+        let open = self.runs().filter(rests).filter(|run| is_meant(&run.start.workflow_id));
         let evicted: Vec<RunRef> = open.map(|run| run.run).collect();
         for run in &evicted {
             self.with_run(now, *run, |run, _| run.reset_sticky());

@@ -62,7 +62,7 @@ impl Engine {
         let unserved = self
             .matching
             .backlog()
-            .filter(|(_, _, served)| !served)
+            .filter(|(_, task, served)| !served && self.is_wanted(task))
             .map(|(key, task, _)| {
                 let kind = match task {
                     Task::Workflow { .. } => "a workflow task",

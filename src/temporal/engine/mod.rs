@@ -364,7 +364,14 @@ impl Engine {
 
     /// Whether a task waits on a queue that no worker polls. What a killed worker left on its own queue, and others have done since, doesn't.
     pub fn has_unserved_task(&self) -> bool {
-        let is_wanted = |task: &Task| match task {
+        self.matching
+            .backlog()
+            .any(|(_, task, served)| !served && self.is_wanted(task))
+    }
+
+    /// Whether anybody still waits for a task.
+    fn is_wanted(&self, task: &Task) -> bool {
+        match task {
             Task::Workflow {
                 run,
                 queue,
@@ -375,10 +382,7 @@ impl Engine {
                 .get(*run)
                 .is_some_and(|run| run.awaits_worker(queue, *scheduled_event_id)),
             _ => true,
-        };
-        self.matching
-            .backlog()
-            .any(|(_, task, served)| !served && is_wanted(task))
+        }
     }
 
     /// Whether an RPC waits for something that hasn't come.

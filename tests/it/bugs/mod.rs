@@ -1,0 +1,99 @@
+//! Ten real-world bugs, each seeded into a small workflow or receiver. `explore` finds each, with a plan of a few steps; the same body with the
+//! bug fixed survives.
+//!
+//! `BUG_GALLERY_SEEDS=20000 cargo test --release --test it bugs::` plays the fixed ones under as many seeds as the issue asks for; without it
+//! they play a few.
+
+#![allow(unreachable_pub, reason = "the SDK's macros want what they expand to to be public")]
+
+mod asking;
+mod paying;
+mod receiving;
+mod shop;
+
+use std::ops::Range;
+
+use awaithumans_testkit::Testkit;
+use awaithumans_testkit::explore::Explore;
+use awaithumans_testkit::strategies::PlanOptions;
+
+/// Within so many seeds each bug must be found.
+const SEEDS: Range<u64> = 0..2_000;
+
+/// The most steps that a shrunk plan may have.
+const MAX_STEPS: usize = 5;
+
+fn explore(name: &str) -> Explore {
+    let plans = PlanOptions::default().workflows(["order-1", "order-2"]);
+    Explore::new(name).plans(plans).regressions(None)
+}
+
+/// The bug is found, its plan is small, and it fails again, to the byte.
+fn finds(name: &str, words: &str, body: impl AsyncFn(&Testkit) + Sync) {
+    let report = explore(name).seeds(SEEDS).run(&body);
+    let found = report
+        .failure
+        .unwrap_or_else(|| panic!("{name}: not found\n{}", report.coverage));
+    assert!(
+        found.message.contains(words),
+        "{name}: something else was found\n{found}"
+    );
+    println!(
+        "{name}: seed {}, {} steps: {}",
+        found.seed,
+        found.plan.steps(),
+        found.message.lines().next().unwrap_or_default()
+    );
+    assert!(found.plan.steps() <= MAX_STEPS, "{found}");
+    let again = explore(name).seeds(found.seed..found.seed + 1).run(&body);
+    let again = again
+        .failure
+        .unwrap_or_else(|| panic!("{name}: not found again\n{found}"));
+    assert_eq!(found.plan, again.plan, "{name}");
+    assert_eq!(found.journal, again.journal, "{name}: the same seed, another journal");
+}
+
+/// The fixed body survives.
+fn survives(name: &str, body: impl AsyncFn(&Testkit) + Sync) {
+    let seeds = std::env::var("BUG_GALLERY_SEEDS")
+        .ok()
+        .and_then(|seeds| seeds.parse().ok());
+    let report = explore(name).seeds(0..seeds.unwrap_or(40)).run(body);
+    if let Some(failure) = report.failure {
+        panic!("{failure}");
+    }
+    println!("{name}: {} runs", report.coverage.runs());
+}
+
+macro_rules! gallery {
+    ($($name:ident => $body:path, $words:literal;)+) => {
+        $(
+            mod $name {
+                use awaithumans_testkit::Testkit;
+
+                #[test]
+                fn is_found() {
+                    super::finds(stringify!($name), $words, async |kit: &Testkit| $body(kit, false).await);
+                }
+
+                #[test]
+                fn is_gone_when_fixed() {
+                    super::survives(stringify!($name), async |kit: &Testkit| $body(kit, true).await);
+                }
+            }
+        )+
+    };
+}
+
+gallery! {
+    no_dedupe_on_replay => super::receiving::no_dedupe_on_replay, "happened 2 times";
+    key_from_a_timestamp => super::asking::key_from_a_timestamp, "2 tasks for one order";
+    signal_handler_too_late => super::asking::signal_handler_too_late, "somebody still waits";
+    signals_before_verifying => super::receiving::signals_before_verifying, "doesn't verify has signalled";
+    trusts_the_workflow_in_the_url => super::receiving::trusts_the_workflow_in_the_url, "nobody has answered its task";
+    pays_before_the_approval => super::paying::pays_before_the_approval, "nobody has approved it";
+    timeout_shorter_than_the_servers => super::asking::timeout_shorter_than_the_servers, "a person may still answer";
+    retries_a_payment_that_isnt_idempotent => super::paying::retries_a_payment_that_isnt_idempotent, "times";
+    ignores_verification_exhausted => super::paying::ignores_verification_exhausted, "nobody has approved it";
+    two_awaits_with_one_key => super::asking::two_awaits_with_one_key, "two reviews were taken from 1 task";
+}
