@@ -104,6 +104,7 @@
 //! # Environment variables
 //!
 //! - `AWAITHUMANS_TESTKIT_SEED`: a number from 0 to 2^64 - 1 that overrides every testkit's seed. Failures print it.
+//! - `AWAITHUMANS_TESTKIT_TRACE_RUNS`: if set, and not `0`, an exploration tells every run that it begins and ends.
 //! - `AWAITHUMANS_TESTKIT_CHECK_DETERMINISM`: if set, and not `0`, [`play`] runs every scenario twice and compares.
 
 mod clock;

@@ -1,6 +1,6 @@
 //! One run: a world, a plan, a body, and what became of it.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -8,6 +8,9 @@ use super::fingerprint::Fingerprint;
 use super::quiet;
 use crate::scenario::{Coverage, Plan};
 use crate::testkit::{Builder, Testkit};
+
+/// The environment variable that makes explorations tell every run.
+const TRACE_VARIABLE: &str = "AWAITHUMANS_TESTKIT_TRACE_RUNS";
 
 /// When faults end, counted from the start.
 const SAFETY: Duration = Duration::from_secs(30 * 86_400);
@@ -62,8 +65,15 @@ impl Case {
             Ok(runtime) => runtime,
             Err(error) => panic!("an exploration needs a runtime: {error}"),
         };
+        if is_traced() {
+            eprintln!("begins: {self}");
+        }
         let played = runtime.block_on(self.play_here(body));
         runtime.shutdown_background();
+        if is_traced() {
+            let failure = played.1.as_ref().map(|failure| failure.fingerprint.to_string());
+            eprintln!("ends ({}): {self}", failure.as_deref().unwrap_or("well"));
+        }
         played
     }
 
@@ -92,6 +102,18 @@ impl Case {
             coverage.count("run:not reproducible".to_owned());
         }
         (coverage, failure)
+    }
+}
+
+/// Whether every run is told, with its plan: to see at what an exploration is when it takes long.
+fn is_traced() -> bool {
+    std::env::var_os(TRACE_VARIABLE).is_some_and(|value| value != "0")
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = serde_json::to_string(&self.plan).unwrap_or_default();
+        write!(f, "seed {}, {plan}", self.builder.chosen_seed())
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) type RpcAnswer = Result<Vec<u8>, Reject>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grace(pub(crate) Duration);
 
+/// After so many graces in a row in which nothing has changed, nothing will.
+const MAX_GRACES: u32 = 4;
+
 /// What moving time came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
@@ -300,20 +303,29 @@ impl Driver {
     /// Lets the workers do what there is to do, one task at a time, until nothing moves by itself.
     ///
     /// Whoever takes longer than the grace is left behind, and the journal says so.
-    pub(crate) async fn settle(&self) {
+    ///
+    /// # Errors
+    /// Who is at work, if somebody still is who can't be left behind, after several graces.
+    pub(crate) async fn settle(&self) -> Result<(), Vec<String>> {
+        let mut graces = 0;
         loop {
             let changed = self.shared.changed.notified();
             tokio::pin!(changed);
             // Registered before the look, so that no change falls between the two.
             changed.as_mut().enable();
             if !self.lock().is_busy() {
+                graces = 0;
                 if self.write(World::hand_out_next) {
                     continue;
                 }
-                return;
+                return Ok(());
             }
             if tokio::time::timeout(self.shared.grace.0, changed).await.is_err() {
                 self.leave_behind();
+                graces += 1;
+                if graces >= MAX_GRACES && self.lock().is_busy() {
+                    return Err(self.read(|world| world.at_work().collect()));
+                }
             }
         }
     }

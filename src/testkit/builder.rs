@@ -195,6 +195,12 @@ impl Builder {
         Testkit::build(self.clone().seed(seed)).await
     }
 
+    /// The seed that it has been given.
+    #[cfg(feature = "proptest")]
+    pub(crate) fn chosen_seed(&self) -> u64 {
+        self.seed
+    }
+
     /// As [`Self::start`], whatever the environment says of the seed.
     #[cfg(feature = "proptest")]
     pub(crate) async fn start_exactly(&self) -> Testkit {

@@ -103,7 +103,15 @@ impl Mover {
         if let Some(report) = self.driver.read(report::held) {
             return Err(Error::stalled(report));
         }
-        self.driver.settle().await;
+        if let Err(at_work) = self.driver.settle().await {
+            let who = match at_work.is_empty() {
+                true => "a worker that doesn't start".to_owned(),
+                false => at_work.join(", "),
+            };
+            return Err(Error::stalled(format!(
+                "time stands still: somebody is at work and never ends: {who}"
+            )));
+        }
         match self.driver.broken_invariant() {
             Some(broken) => Err(Error::broken_invariant(broken)),
             None => Ok(()),
@@ -142,7 +150,8 @@ pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
                 (waits && !mover.has_caller()).then_some(())
             })
             .await;
-        driver.settle().await;
+        // Who never ends is told to whoever waits, below.
+        let _ = driver.settle().await;
         tokio::task::yield_now().await;
         if mover.has_caller() || !driver.is_quiet() {
             driver.changed_within_grace().await;

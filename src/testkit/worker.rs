@@ -233,6 +233,8 @@ impl Shared {
             .wait_for(|world| world.temporal().is_polled(id, &task_queue, wanted).then_some(()));
         tokio::select! {
             () = polls => {}
+            // A fault kills it before it polls.
+            () = connection.until_cut() => {}
             Ok(error) = &mut failed => panic!("the SDK refuses the worker {}: {error}", self.identity),
         }
         self.note(match starts {

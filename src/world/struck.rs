@@ -42,8 +42,8 @@ impl World {
                 format!("a webhook that was struck (key {}) arrives", key.unwrap_or(task))
             }
             Later::Outcome(..) => "the sender of a webhook gives up".to_owned(),
-            // It is among those that were killed.
-            Later::StartWorker { .. } => return None,
+            // The first is among those that were killed, the second of no interest.
+            Later::StartWorker { .. } | Later::EndFaults => return None,
             Later::StartServer => "the awaithumans server, which a fault has stopped, starts again".to_owned(),
         })
     }
