@@ -8,6 +8,7 @@ use super::later::Later;
 use super::tasks::polled;
 use super::{Output, World};
 use crate::fault::{CallInfo, Fault, RuleId, Span};
+use crate::human::AttemptId;
 use crate::temporal::{Answer, Call, HandOut, Reject, Ticket};
 
 /// Calls that a fault has struck.
@@ -147,32 +148,36 @@ impl World {
     }
 
     fn delay_call(&mut self, call: Call<'_>, request: &[u8], by: Span) {
+        // Whoever has called waits for time to pass, and isn't at work.
+        let receiving = if self.temporal.identity_of(call.connection).is_some() {
+            self.temporal.begin_wait(self.temporal_now(), call.connection);
+            None
+        } else {
+            self.calls.delayed_clients += 1;
+            Some(self.receivers_wait())
+        };
         let later = Later::Call {
             ticket: call.ticket,
             connection: call.connection,
             service: call.service.to_owned(),
             method: call.method.to_owned(),
             request: request.to_vec(),
+            receiving,
         };
         self.later.set(self.now + by.get(), later);
         if polled(call.method).is_some() {
             self.calls.delayed_polls.insert(call.ticket, call.connection);
         }
-        // Whoever has called waits for time to pass, and isn't at work.
-        if self.temporal.identity_of(call.connection).is_some() {
-            self.temporal.begin_wait(self.temporal_now(), call.connection);
-        } else {
-            self.calls.delayed_clients += 1;
-            self.receivers_wait();
-        }
     }
 
-    /// A delayed call has come: whoever waited for it goes on.
-    pub(super) fn end_delay(&mut self, connection: u64) {
-        self.temporal.end_wait(connection);
-        if self.temporal.identity_of(connection).is_none() {
-            self.calls.delayed_clients = self.calls.delayed_clients.saturating_sub(1);
-            self.receivers_go_on();
+    /// A delayed call has come: whoever waited for it goes on. `receiving`: the webhooks that a client was at work on.
+    pub(super) fn end_delay(&mut self, connection: u64, receiving: Option<Vec<AttemptId>>) {
+        match receiving {
+            None => self.temporal.end_wait(connection),
+            Some(attempts) => {
+                self.calls.delayed_clients = self.calls.delayed_clients.saturating_sub(1);
+                self.receivers_go_on(attempts);
+            }
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) enum Later {
         service: String,
         method: String,
         request: Vec<u8>,
+        /// The webhooks that its client is at work on, if it is no worker.
+        receiving: Option<Vec<AttemptId>>,
     },
     /// A request to awaithumans arrives.
     Request {
@@ -56,7 +58,9 @@ impl World {
                 service,
                 method,
                 request,
+                receiving,
             } => {
+                self.end_delay(connection, receiving);
                 if !self.calls.arrives(ticket, &method) {
                     return;
                 }
@@ -67,7 +71,6 @@ impl World {
                     service: &service,
                     method: &method,
                 };
-                self.end_delay(connection);
                 self.carry_call_out(call, &request);
             }
             Later::Request {

@@ -74,8 +74,9 @@ impl World {
     }
 
     /// A call of a receiver's is delayed: what it is at work on waits for time to pass, and its sender gives up after its time.
-    pub(super) fn receivers_wait(&mut self) {
-        for attempt in std::mem::take(&mut self.deliveries) {
+    pub(super) fn receivers_wait(&mut self) -> Vec<AttemptId> {
+        let waiting: Vec<AttemptId> = std::mem::take(&mut self.deliveries).into_iter().collect();
+        for attempt in waiting.iter().copied() {
             self.webhooks.waiting.insert(attempt);
             if !self.is_copy(attempt) && !self.webhooks.patience.contains_key(&attempt) {
                 let gives_up = Later::Outcome(attempt, DeliveryOutcome::Failed("ReadTimeout: ".to_owned()));
@@ -83,11 +84,14 @@ impl World {
                 self.webhooks.patience.insert(attempt, timer);
             }
         }
+        waiting
     }
 
     /// The call has come: receivers are at work again.
-    pub(super) fn receivers_go_on(&mut self) {
-        self.deliveries.append(&mut self.webhooks.waiting);
+    pub(super) fn receivers_go_on(&mut self, attempts: Vec<AttemptId>) {
+        let waiting = &mut self.webhooks.waiting;
+        self.deliveries
+            .extend(attempts.into_iter().filter(|attempt| waiting.remove(attempt)));
     }
 
     /// A webhook leaves, unless a rule strikes it.

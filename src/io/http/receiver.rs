@@ -9,7 +9,6 @@ use awaithumans_temporal::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-#[cfg(feature = "serve")]
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::Request;
 use temporalio_client::Client;
@@ -88,17 +87,30 @@ impl Receiver {
 
     /// Sends webhooks until the testkit is gone.
     pub(crate) async fn run(self, mut outgoing: mpsc::UnboundedReceiver<Delivery>) {
-        while let Some(delivery) = outgoing.recv().await {
-            match delivery.from {
-                Sender::Human(attempt) if delivery.request.uri().host() == Some(HOST) => {
-                    let outcome = match delivery.receiver_crashes {
-                        true => self.receive_and_crash(&delivery.request),
-                        false => self.receive(&delivery.request).await,
-                    };
-                    self.driver.delivered(attempt, outcome);
-                }
-                _ => self.network.deliver(&self.driver, delivery).await,
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                biased;
+                delivery = outgoing.recv() => match delivery {
+                    Some(delivery) => under_way.push(self.deliver(delivery)),
+                    None => return,
+                },
+                Some(()) = under_way.next() => {}
             }
+        }
+    }
+
+    /// One request, beside the others: a receiver that waits for something doesn't keep the next one waiting.
+    async fn deliver(&self, delivery: Delivery) {
+        match delivery.from {
+            Sender::Human(attempt) if delivery.request.uri().host() == Some(HOST) => {
+                let outcome = match delivery.receiver_crashes {
+                    true => self.receive_and_crash(&delivery.request),
+                    false => self.receive(&delivery.request).await,
+                };
+                self.driver.delivered(attempt, outcome);
+            }
+            _ => self.network.deliver(&self.driver, delivery).await,
         }
     }
 

@@ -1,5 +1,7 @@
 //! What fault rules need of the server: what happens by name, and ways to strike a worker or a task.
 
+use std::collections::BTreeSet;
+
 use temporalio_protos::temporal::api::enums::v1::EventType;
 
 use super::{Engine, Hand, HandKey};
@@ -18,6 +20,8 @@ pub(crate) struct EngineFaults {
     pub(crate) reorders: Vec<Option<String>>,
     /// The queues of which it did.
     pub(crate) reordered: Vec<String>,
+    /// The runs whose workflow task's answer is delayed, and the connection of its worker.
+    pub(crate) slow_runs: BTreeSet<(u64, RunRef)>,
 }
 
 impl EngineFaults {
@@ -38,7 +42,8 @@ impl EngineFaults {
 impl Engine {
     /// What the rules in force ask of the server from now on.
     pub(crate) fn set_faults(&mut self, faults: EngineFaults) {
-        self.faults = faults;
+        let slow_runs = std::mem::take(&mut self.faults.slow_runs);
+        self.faults = EngineFaults { slow_runs, ..faults };
     }
 
     /// The queues whose tasks went out in another order since the last call.
@@ -72,8 +77,13 @@ impl Engine {
 
     /// Something that the worker of this connection has asked for is delayed: it waits for time to pass, with all that it holds.
     pub(crate) fn begin_wait(&mut self, now: Timestamp, connection: u64) {
-        for hand in self.hands.values_mut().filter(|hand| hand.connection == connection) {
-            hand.waits += 1;
+        for (key, hand) in &mut self.hands {
+            if hand.connection == connection {
+                hand.waits += 1;
+                if let HandKey::Workflow(run) = key {
+                    self.faults.slow_runs.insert((connection, *run));
+                }
+            }
         }
         self.ignore_expected_polls = true;
         self.settle(now);
@@ -83,6 +93,15 @@ impl Engine {
     pub(crate) fn end_wait(&mut self, connection: u64) {
         for hand in self.hands.values_mut().filter(|hand| hand.connection == connection) {
             hand.waits = hand.waits.saturating_sub(1);
+        }
+        self.faults.slow_runs.retain(|(slow, _)| *slow != connection);
+    }
+
+    /// How much a task waits for that a worker gets now: the SDK puts a workflow task aside whose run it is still at.
+    pub(super) fn waits_of(&self, key: &HandKey, connection: u64) -> u32 {
+        match key {
+            HandKey::Workflow(run) => u32::from(self.faults.slow_runs.contains(&(connection, *run))),
+            _ => 0,
         }
     }
 

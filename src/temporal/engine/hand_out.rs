@@ -387,7 +387,7 @@ impl Engine {
         self.tell_hand(&key, &hand, activity_type);
         let hand = Hand {
             released: false,
-            waits: 0,
+            waits: self.waits_of(&key, hand.connection),
             ..hand
         };
         self.hands.insert(key, hand);
