@@ -149,13 +149,10 @@ impl Explore {
     }
 
     /// The failure of the lowest seed, and what all runs have seen.
-    fn search<O: Outcome>(
-        &self,
-        body: &(impl AsyncFn(&Testkit) -> O + Sync),
-    ) -> (Coverage, Option<(u64, Plan, Failure)>) {
+    fn search<O: Outcome>(&self, body: &(impl AsyncFn(&Testkit) -> O + Sync)) -> (Coverage, Option<Found>) {
         let next = AtomicU64::new(self.seeds.start);
         let failed = AtomicBool::new(false);
-        let found: Mutex<(Coverage, Option<(u64, Plan, Failure)>)> = Mutex::default();
+        let found: Mutex<(Coverage, Option<Found>)> = Mutex::default();
         let shard = || {
             let mut coverage = Coverage::default();
             let mut first = None;
@@ -181,10 +178,7 @@ impl Explore {
                 found.1 = first;
             }
         };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "each shard has worlds of its own; what is found doesn't depend on which shard finds it"
-        )]
+        // Each shard has worlds of its own: what is found doesn't depend on which of them finds it.
         std::thread::scope(|scope| {
             for _ in 0..self.threads {
                 scope.spawn(shard);
@@ -200,6 +194,9 @@ impl Explore {
         }
     }
 }
+
+/// A seed, its plan, and how it fails.
+type Found = (u64, Plan, Failure);
 
 /// What an exploration came to.
 #[derive(Clone, Debug)]
