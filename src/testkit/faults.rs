@@ -14,6 +14,7 @@ use crate::io::Driver;
 /// let create_fails = kit.faults().add(Rule::new(Fault::FailRequest { request: RequestMatch::create(), status: 503 }));
 /// // … a workflow asks a person, and its activity is tried again …
 /// # create_fails.forget();
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Faults {

@@ -174,6 +174,8 @@ async fn a_broken_invariant_is_marked_as_the_cause() {
     kit.watch_invariants();
     kit.effects().record("pay:1");
     kit.effects().record("pay:1");
+    let broken = kit.advance(std::time::Duration::from_secs(1)).await.unwrap_err();
+    assert!(broken.is_broken_invariant(), "{broken}");
     let lanes = kit.timeline_in_lanes();
     assert!(lanes.lines().last().unwrap().starts_with("!! "), "{lanes}");
     assert!(
@@ -181,6 +183,15 @@ async fn a_broken_invariant_is_marked_as_the_cause() {
         "{}",
         kit.timeline_html()
     );
+}
+
+#[tokio::test]
+#[should_panic(expected = "pay:1 happened 2 times")]
+async fn a_broken_invariant_that_nobody_has_been_told_of_fails_the_test() {
+    let kit = Testkit::start().await;
+    kit.watch_invariants();
+    kit.effects().record("pay:1");
+    kit.effects().record("pay:1");
 }
 
 #[tokio::test]

@@ -65,27 +65,36 @@ fn living() -> MutexGuard<'static, Living> {
     LIVING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits in a thread of its own, since the test's own runtime may be what hangs. Without it SIGTERM does what it always does.
+/// Waits in a thread of its own, since the test's own runtime may be what hangs. Without it SIGTERM does what it always does. When this returns,
+/// the signal is watched for.
 fn wait_for_term() {
+    let (is_watched, watched) = std::sync::mpsc::sync_channel::<()>(1);
     #[expect(
         clippy::disallowed_methods,
         reason = "it reads worlds when the process is about to end, and changes none"
     )]
     let started = std::thread::Builder::new()
         .name("testkit-on-term".to_owned())
-        .spawn(|| {
+        .spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
             let Ok(runtime) = runtime else {
                 return;
             };
-            let came = runtime.block_on(async { signal(SignalKind::terminate()).ok()?.recv().await });
+            let came = runtime.block_on(async {
+                let mut terminate = signal(SignalKind::terminate()).ok()?;
+                drop(is_watched);
+                terminate.recv().await
+            });
             if came.is_some() {
                 // Not by a macro: what those print in a test is kept back, and lost with the process.
                 let _ = std::io::stderr().lock().write_all(report().as_bytes());
                 std::process::exit(EXIT_CODE);
             }
         });
-    drop(started);
+    if started.is_ok() {
+        // The other end is dropped when the signal is watched for, or can't be.
+        let _ = watched.recv();
+    }
 }
 
 fn report() -> String {
