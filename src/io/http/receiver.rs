@@ -132,11 +132,7 @@ impl Receiver {
             self.note("400: the callback URL has no ?wf=".to_owned());
             return DeliveryOutcome::Answered(400);
         };
-        let signature = request
-            .headers()
-            .get(SIGNATURE_HEADER)
-            .and_then(|value| value.to_str().ok());
-        let verified = match VerifiedWebhook::parse(&key, request.body(), signature) {
+        let verified = match verify(&key, request) {
             Ok(verified) => verified,
             Err(error) => return self.refuse(&error, &workflow_id),
         };
@@ -153,10 +149,7 @@ impl Receiver {
     /// One webhook comes in, and the receiver dies between verifying it and signalling the workflow.
     fn receive_and_crash(&self, request: &Request<Bytes>) -> DeliveryOutcome {
         let key = self.lock().key.clone();
-        let headers = request.headers();
-        let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
-        let verified = VerifiedWebhook::parse(&key, request.body(), signature);
-        match (verified, workflow_id(request)) {
+        match (verify(&key, request), workflow_id(request)) {
             (Ok(_), Some(workflow_id)) => {
                 self.note(format!(
                     "signature verified; dies before it signals workflow {workflow_id}"
@@ -191,6 +184,13 @@ fn refusal(error: &DispatchError, workflow_id: &str) -> String {
         ),
         _ => format!("{status}: {error}; workflow {workflow_id} is not signalled"),
     }
+}
+
+/// A webhook whose signature is right.
+fn verify(key: &WebhookKey, request: &Request<Bytes>) -> Result<VerifiedWebhook, DispatchError> {
+    let signature = request.headers().get(SIGNATURE_HEADER);
+    let signature = signature.and_then(|value| value.to_str().ok());
+    VerifiedWebhook::parse(key, request.body(), signature)
 }
 
 /// The workflow that the callback URL names.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use awaithumans_temporal::{Handlers, HumanContext, HumanSignal, HumanWorkflow, VerifiedWebhook};
+use awaithumans_temporal::{Handlers, HumanContext, HumanSignal, HumanWorkflow};
 use awaithumans_testkit::Testkit;
 use awaithumans_testkit::human::Status;
 use temporalio_client::WorkflowSignalOptions;
@@ -82,11 +82,7 @@ pub async fn signal_handler_too_late(kit: &Testkit, fixed: bool) {
     kit.receiver().answer_with(move |request| {
         let (client, key) = (client.clone(), key.clone());
         async move {
-            let signature = request
-                .headers()
-                .get("x-awaithumans-signature")
-                .and_then(|value| value.to_str().ok());
-            if VerifiedWebhook::parse(&key, request.body(), signature).is_err() {
+            if shop::verified(&key, &request).is_none() {
                 return 401;
             }
             let handle = client.get_workflow_handle::<awaithumans_temporal::HumanRun<ListensLate>>("order-1");

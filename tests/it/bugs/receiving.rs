@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use awaithumans_temporal::{Handlers, HumanContext, HumanSignal, HumanWorkflow, VerifiedWebhook, WebhookKey};
+use awaithumans_temporal::{Handlers, HumanContext, HumanSignal, HumanWorkflow};
 use awaithumans_testkit::{Moment, NAMESPACE, Testkit};
 use bytes::Bytes;
 use http::Request;
@@ -50,14 +50,6 @@ async fn signal(client: &Client, workflow_id: &str) -> u16 {
     }
 }
 
-fn verified(key: &WebhookKey, request: &Request<Bytes>) -> Option<VerifiedWebhook> {
-    let signature = request
-        .headers()
-        .get("x-awaithumans-signature")
-        .and_then(|value| value.to_str().ok());
-    VerifiedWebhook::parse(key, request.body(), signature).ok()
-}
-
 fn named_workflow(request: &Request<Bytes>) -> String {
     let query = request.uri().query().unwrap_or_default();
     let mut pairs = form_urlencoded::parse(query.as_bytes());
@@ -74,7 +66,7 @@ pub async fn no_dedupe_on_replay(kit: &Testkit, fixed: bool) {
     kit.receiver().answer_with(move |request| {
         let (client, key, effects, paid) = (client.clone(), key.clone(), effects.clone(), Arc::clone(&paid));
         async move {
-            let Some(webhook) = verified(&key, &request) else {
+            let Some(webhook) = shop::verified(&key, &request) else {
                 return 401;
             };
             let is_new = paid.lock().unwrap().insert(webhook.idempotency_key().to_owned());
@@ -101,7 +93,7 @@ pub async fn signals_before_verifying(kit: &Testkit, fixed: bool) {
     kit.receiver().answer_with(move |request| {
         let (client, key, believed) = (client.clone(), key.clone(), Arc::clone(&believed));
         async move {
-            let is_verified = verified(&key, &request).is_some();
+            let is_verified = shop::verified(&key, &request).is_some();
             if fixed && !is_verified {
                 return 401;
             }
@@ -122,7 +114,7 @@ pub async fn trusts_the_workflow_in_the_url(kit: &Testkit, fixed: bool) {
     kit.receiver().answer_with(move |request| {
         let (client, key) = (client.clone(), key.clone());
         async move {
-            let Some(webhook) = verified(&key, &request) else {
+            let Some(webhook) = shop::verified(&key, &request) else {
                 return 401;
             };
             let workflow = named_workflow(&request);

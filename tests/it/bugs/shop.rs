@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use awaithumans_temporal::{Human, HumanTask, HumanWorkflow, RegisterAwaitHuman, Transport};
+use awaithumans_temporal::{
+    Human, HumanTask, HumanWorkflow, RegisterAwaitHuman, Transport, VerifiedWebhook, WebhookKey,
+};
 use awaithumans_testkit::{Effects, Moment, Testkit, Worker};
 use bytes::Bytes;
+use http::Request;
 use serde::{Deserialize, Serialize};
 use temporalio_client::WorkflowStartOptions;
 use temporalio_macros::activities;
@@ -155,4 +158,13 @@ pub async fn play<W: HumanWorkflow<Input = Order, Output = String>>(kit: &Testki
     let _worker = worker::<W>(kit).await;
     start::<W>(kit, "order-1", fixed).await;
     kit.run_until_moment(Moment::closed("order-1")).await.unwrap();
+}
+
+/// A webhook whose signature is right.
+pub fn verified(key: &WebhookKey, request: &Request<Bytes>) -> Option<VerifiedWebhook> {
+    let signature = request
+        .headers()
+        .get("x-awaithumans-signature")
+        .and_then(|value| value.to_str().ok());
+    VerifiedWebhook::parse(key, request.body(), signature).ok()
 }
