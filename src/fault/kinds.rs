@@ -1,6 +1,6 @@
 //! What each fault is called, whose lane of the timeline it is in, and what makes no sense.
 
-use super::matching::TaskKind;
+use super::matching::{TaskKind, WebhookMatch};
 use super::rule::{Fault, When};
 use crate::journal::Party;
 
@@ -129,11 +129,31 @@ impl Fault {
         )
     }
 
+    /// Which webhooks it is for, if it strikes webhooks.
+    pub(crate) fn webhook(&self) -> Option<&WebhookMatch> {
+        match self {
+            Self::LoseWebhook { webhook }
+            | Self::LoseWebhookAnswer { webhook }
+            | Self::DelayWebhook { webhook, .. }
+            | Self::HoldWebhook { webhook, .. }
+            | Self::RepeatWebhook { webhook, .. }
+            | Self::FlipWebhookBit { webhook, .. }
+            | Self::MissignWebhook { webhook }
+            | Self::MisdirectWebhook { webhook, .. }
+            | Self::ReceiverAnswers { webhook, .. }
+            | Self::ReceiverHangs { webhook }
+            | Self::ReceiverCloses { webhook }
+            | Self::ReceiverCrashes { webhook } => Some(webhook),
+            _ => None,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         let zeroth = |nth: Option<u32>| match nth {
             Some(0) => Err("`nth` counts from 1".to_owned()),
             _ => Ok(()),
         };
+        zeroth(self.webhook().and_then(|webhook| webhook.nth))?;
         match self {
             Self::FailCall { call, .. }
             | Self::LoseReply { call, .. }
@@ -148,24 +168,8 @@ impl Fault {
                     .to_owned(),
             ),
             Self::DropTask { task } | Self::DuplicateTask { task } => zeroth(task.nth),
-            Self::LoseWebhook { webhook }
-            | Self::LoseWebhookAnswer { webhook }
-            | Self::DelayWebhook { webhook, .. }
-            | Self::RepeatWebhook { webhook, .. }
-            | Self::FlipWebhookBit { webhook, .. }
-            | Self::MissignWebhook { webhook }
-            | Self::MisdirectWebhook { webhook, .. }
-            | Self::ReceiverHangs { webhook }
-            | Self::ReceiverCloses { webhook }
-            | Self::ReceiverCrashes { webhook } => zeroth(webhook.nth),
-            Self::HoldWebhook { webhook, until } => {
-                zeroth(webhook.nth)?;
-                until.check()
-            }
-            Self::ReceiverAnswers { webhook, status } => {
-                zeroth(webhook.nth)?;
-                known_status(*status)
-            }
+            Self::HoldWebhook { until, .. } => until.check(),
+            Self::ReceiverAnswers { status, .. } => known_status(*status),
             Self::FailRequest { request, status } => {
                 zeroth(request.nth)?;
                 known_status(*status)
@@ -174,7 +178,17 @@ impl Fault {
             | Self::LoseResponse { request }
             | Self::DelayRequest { request, .. } => zeroth(request.nth),
             Self::HoldClock { until } => held_until(until),
-            Self::ReorderTasks { .. }
+            Self::LoseWebhook { .. }
+            | Self::LoseWebhookAnswer { .. }
+            | Self::DelayWebhook { .. }
+            | Self::RepeatWebhook { .. }
+            | Self::FlipWebhookBit { .. }
+            | Self::MissignWebhook { .. }
+            | Self::MisdirectWebhook { .. }
+            | Self::ReceiverHangs { .. }
+            | Self::ReceiverCloses { .. }
+            | Self::ReceiverCrashes { .. }
+            | Self::ReorderTasks { .. }
             | Self::CrashWorker { .. }
             | Self::SlowWorker { .. }
             | Self::EvictWorkflow { .. }

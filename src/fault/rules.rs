@@ -1,6 +1,6 @@
 //! The rules in force: which are armed, which strikes what comes by, and how often each has fired.
 
-use super::matching::{CallMatch, RequestMatch, TaskKind, TaskMatch, WebhookMatch, fits, fits_path};
+use super::matching::{CallMatch, RequestMatch, TaskKind, TaskMatch, fits, fits_path};
 use super::rule::{Fault, Rule};
 use crate::clock::Timestamp;
 use crate::moment::{Happening, Moment, MomentKind};
@@ -220,7 +220,7 @@ impl Rules {
 
     pub(crate) fn on_webhook(&mut self, key: &str) -> Option<(RuleId, Fault)> {
         self.first_strike(|fault| {
-            let wanted = webhook_of(fault)?;
+            let wanted = fault.webhook()?;
             fits(wanted.key.as_ref(), key).then_some(wanted.nth)
         })
     }
@@ -254,24 +254,6 @@ impl Rules {
 /// Whether a real server looks into its database for a request there. Source: the routes that have no session among their dependencies.
 fn needs_database(path: &str) -> bool {
     !matches!(path, "/api/health" | "/api/version")
-}
-
-fn webhook_of(fault: &Fault) -> Option<&WebhookMatch> {
-    match fault {
-        Fault::LoseWebhook { webhook }
-        | Fault::LoseWebhookAnswer { webhook }
-        | Fault::DelayWebhook { webhook, .. }
-        | Fault::HoldWebhook { webhook, .. }
-        | Fault::RepeatWebhook { webhook, .. }
-        | Fault::FlipWebhookBit { webhook, .. }
-        | Fault::MissignWebhook { webhook }
-        | Fault::MisdirectWebhook { webhook, .. }
-        | Fault::ReceiverAnswers { webhook, .. }
-        | Fault::ReceiverHangs { webhook }
-        | Fault::ReceiverCloses { webhook }
-        | Fault::ReceiverCrashes { webhook } => Some(webhook),
-        _ => None,
-    }
 }
 
 /// Something that waits for a moment, and counts.

@@ -9,7 +9,7 @@ use super::expect::Seen;
 use super::person::{Does, Person};
 use super::problem::{Problem, nearest};
 use super::source::line_of;
-use crate::fault::{FAULT_NAMES, Fault, Rule, TaskMatch, WebhookMatch, When};
+use crate::fault::{FAULT_NAMES, Fault, Rule, TaskMatch, When};
 use crate::human::Status;
 use crate::moment::MomentKind;
 
@@ -226,7 +226,7 @@ impl Names {
                 problems.extend(self.unknown_in_moment(until, &format!("{path}.fault.hold_clock.until")));
             }
             other => {
-                let key = webhook_of(other).and_then(|webhook| webhook.key.as_ref());
+                let key = other.webhook().and_then(|webhook| webhook.key.as_ref());
                 look("webhook.key", key, &self.keys);
             }
         }
@@ -283,23 +283,6 @@ impl Names {
             problems.push(Problem::new(format!("{path}.detail"), what, fix));
         }
         problems
-    }
-}
-
-fn webhook_of(fault: &Fault) -> Option<&WebhookMatch> {
-    match fault {
-        Fault::LoseWebhook { webhook }
-        | Fault::LoseWebhookAnswer { webhook }
-        | Fault::DelayWebhook { webhook, .. }
-        | Fault::RepeatWebhook { webhook, .. }
-        | Fault::FlipWebhookBit { webhook, .. }
-        | Fault::MissignWebhook { webhook }
-        | Fault::MisdirectWebhook { webhook, .. }
-        | Fault::ReceiverAnswers { webhook, .. }
-        | Fault::ReceiverHangs { webhook }
-        | Fault::ReceiverCloses { webhook }
-        | Fault::ReceiverCrashes { webhook } => Some(webhook),
-        _ => None,
     }
 }
 

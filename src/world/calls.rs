@@ -18,8 +18,6 @@ pub(super) struct Calls {
     lost: BTreeMap<Ticket, (Reject, u64, String)>,
     /// Calls after which their worker is killed, and when it is started again.
     deadly: BTreeMap<Ticket, (u64, Option<Span>)>,
-    /// Delayed calls of clients, which are no workers.
-    delayed_clients: u32,
     /// Callers that try again by themselves, in real time: time waits for them.
     retries: BTreeSet<(u64, String)>,
     /// Polls on their way, and the connection: when nobody waits for one any more, it must not take a task.
@@ -29,10 +27,6 @@ pub(super) struct Calls {
 impl Calls {
     pub(super) fn is_busy(&self) -> bool {
         !self.retries.is_empty()
-    }
-
-    pub(super) fn has_delayed_client(&self) -> bool {
-        self.delayed_clients > 0
     }
 
     pub(super) fn busy_with(&self) -> impl Iterator<Item = String> {
@@ -87,11 +81,7 @@ impl World {
         let struck = match self.faults.is_empty() {
             true => None,
             false => {
-                let worker = self
-                    .temporal
-                    .identity_of(call.connection)
-                    .unwrap_or_default()
-                    .to_owned();
+                let worker = self.worker_of(call.connection);
                 self.faults.on_call(CallInfo {
                     rpc: call.method,
                     worker: &worker,
@@ -153,7 +143,6 @@ impl World {
             self.temporal.begin_wait(self.temporal_now(), call.connection);
             None
         } else {
-            self.calls.delayed_clients += 1;
             Some(self.receivers_wait())
         };
         let later = Later::Call {
@@ -174,10 +163,7 @@ impl World {
     pub(super) fn end_delay(&mut self, connection: u64, receiving: Option<Vec<AttemptId>>) {
         match receiving {
             None => self.temporal.end_wait(connection),
-            Some(attempts) => {
-                self.calls.delayed_clients = self.calls.delayed_clients.saturating_sub(1);
-                self.receivers_go_on(attempts);
-            }
+            Some(attempts) => self.receivers_go_on(attempts),
         }
     }
 

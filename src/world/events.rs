@@ -45,7 +45,7 @@ impl World {
 
     /// A worker's connection breaks, with all that it held.
     pub(super) fn kill(&mut self, connection: u64, restart_after: Option<Span>) {
-        let identity = self.temporal.identity_of(connection).unwrap_or_default().to_owned();
+        let identity = self.worker_of(connection);
         self.disconnect(connection);
         self.outputs.push_back(Output::Cut { connection });
         self.note(Party::Worker, format!("{identity} is killed"));
@@ -58,6 +58,11 @@ impl World {
         if let Some(at) = restarts_at {
             self.later.set(at, Later::StartWorker { identity });
         }
+    }
+
+    /// The identity of the worker whose connection it is; empty if it is a client's.
+    pub(super) fn worker_of(&self, connection: u64) -> String {
+        self.temporal.identity_of(connection).unwrap_or_default().to_owned()
     }
 
     /// A killed worker is to be started. Time stands still until it polls.

@@ -78,15 +78,11 @@ impl World {
                 request,
                 waiting,
             } => {
-                for connection in waiting {
-                    self.temporal.end_wait(connection);
-                }
+                self.callers_go_on(waiting);
                 self.serve_request(ticket, request);
             }
             Later::NoDatabase { ticket, waiting } => {
-                for connection in waiting {
-                    self.temporal.end_wait(connection);
-                }
+                self.callers_go_on(waiting);
                 let response = human::internal_error(self.now + self.ahead.human);
                 self.outputs.push_back(Output::Http { ticket, response });
             }

@@ -277,7 +277,8 @@ impl World {
 
     /// Whether a client waits for a call that a fault delays.
     pub fn has_delayed_client(&self) -> bool {
-        self.calls.has_delayed_client()
+        let is_clients = |later: &Later| matches!(later, Later::Call { receiving: Some(_), .. });
+        self.later.iter().any(|(_, later)| is_clients(later))
     }
 
     /// Whether a webhook or a completion callback is on its way.

@@ -1,6 +1,6 @@
 //! What has happened, and who goes by it: rules, held webhooks, a held clock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::World;
@@ -21,7 +21,7 @@ pub(super) struct Moments {
     /// Events of histories, which the journal doesn't keep.
     events: VecDeque<Happening>,
     /// Workflows that have asked a person, and aren't parked yet.
-    asking: BTreeMap<String, u32>,
+    asking: BTreeSet<String>,
     /// While somebody holds the clock: until when.
     pub(super) held_clock: Option<Waiting<RuleId>>,
 }
@@ -108,12 +108,9 @@ impl World {
             if let Some(event) = self.moments.events.pop_front() {
                 self.on_happening(&event);
             } else if let Some((_, happening)) = self.journal.happenings().get(self.moments.seen) {
-                let is_watched = !self.faults.is_empty() || !matches!(happening.kind, MomentKind::WebhookSent);
-                let happening = is_watched.then(|| happening.clone());
+                let happening = happening.clone();
                 self.moments.seen += 1;
-                if let Some(happening) = happening {
-                    self.on_happening(&happening);
-                }
+                self.on_happening(&happening);
             } else {
                 return;
             }
@@ -168,13 +165,13 @@ impl World {
     fn look_for_parked(&mut self, happening: &Happening) {
         match happening.kind {
             MomentKind::TaskCreated if !happening.detail.is_empty() => {
-                *self.moments.asking.entry(happening.detail.clone()).or_default() += 1;
+                self.moments.asking.insert(happening.detail.clone());
             }
             MomentKind::WorkflowTaskCompleted if !self.moments.asking.is_empty() => {
                 // The adapter's child workflow waits in its parent's name: both must be at rest.
                 let child = happening.of.clone();
                 let parent = child.split_once("/awaithumans:").map(|(parent, _)| parent.to_owned());
-                let asks = |id: &str| self.moments.asking.contains_key(id);
+                let asks = |id: &str| self.moments.asking.contains(id);
                 let is_parked = |id: &str| self.temporal.is_parked_workflow(NAMESPACE, id);
                 let parent_is_parked = parent.as_deref().is_none_or(is_parked);
                 if asks(&child) && is_parked(&child) && parent_is_parked {
@@ -183,27 +180,26 @@ impl World {
                     self.journal.happened(self.now, parked);
                 }
             }
-            MomentKind::WorkflowClosed => drop(self.moments.asking.remove(&happening.of)),
+            MomentKind::WorkflowClosed => {
+                self.moments.asking.remove(&happening.of);
+            }
             _ => {}
         }
     }
 
     fn tell_engine(&mut self) {
-        let armed: Vec<&ActiveRule> = self
-            .faults
-            .iter()
-            .filter(|active| active.is_armed && !active.is_spent())
-            .collect();
         let strikes_tasks =
-            |active: &&ActiveRule| matches!(active.rule.fault, Fault::DropTask { .. } | Fault::DuplicateTask { .. });
-        let reorders = armed.iter().filter_map(|active| match &active.rule.fault {
+            |active: &ActiveRule| matches!(active.rule.fault, Fault::DropTask { .. } | Fault::DuplicateTask { .. });
+        let armed = self.faults.iter();
+        let armed = armed.filter(|active| active.is_armed && !active.is_spent());
+        let reorders = armed.filter_map(|active| match &active.rule.fault {
             Fault::ReorderTasks { task_queue } => Some(task_queue.clone()),
             _ => None,
         });
         let faults = EngineFaults {
             tells_events: self.faults.watches_history(),
             // Also while the rule waits for its moment: an activity that is asked for just before must be seen.
-            forbids_eager: self.faults.iter().any(|active| strikes_tasks(&active)),
+            forbids_eager: self.faults.iter().any(strikes_tasks),
             reorders: reorders.collect(),
             ..EngineFaults::default()
         };

@@ -92,6 +92,13 @@ impl World {
         }
         connections
     }
+
+    /// What they waited for has come.
+    pub(super) fn callers_go_on(&mut self, connections: Vec<u64>) {
+        for connection in connections {
+            self.temporal.end_wait(connection);
+        }
+    }
 }
 
 /// As Starlette answers when a handler fails.

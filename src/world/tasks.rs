@@ -133,11 +133,7 @@ impl World {
             self.outputs.push_back(Output::Rpc((ticket, answer)));
             return;
         }
-        let worker = self
-            .temporal
-            .identity_of(poll.connection)
-            .unwrap_or_default()
-            .to_owned();
+        let worker = self.worker_of(poll.connection);
         let struck = self.faults.on_task(TaskInfo {
             kind: poll.kind,
             worker: &worker,

@@ -152,8 +152,12 @@ impl Engine {
         let Some(run) = self.runs.get_mut(run) else {
             return;
         };
+        let fresh = run.log.take_fresh();
+        if fresh.is_empty() {
+            return;
+        }
         let workflow_id = run.start.workflow_id.clone();
-        for fresh in run.log.take_fresh() {
+        for fresh in fresh {
             if self.faults.tells_events {
                 let name = event_name(fresh.event_type);
                 self.happenings
