@@ -40,6 +40,9 @@ pub const FAULT_NAMES: [&str; 32] = [
     "hold_clock",
 ];
 
+/// Why a rule for the nth of something can't be for `nth = 0`.
+pub(super) const NO_ZEROTH: &str = "`nth` counts from 1; write 1 for the first, or leave it out";
+
 impl Fault {
     /// The name in scenario files, such as `crash_worker`.
     pub fn name(&self) -> &'static str {
@@ -148,37 +151,47 @@ impl Fault {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
-        let zeroth = |nth: Option<u32>| match nth {
-            Some(0) => Err("`nth` counts from 1".to_owned()),
-            _ => Ok(()),
-        };
-        zeroth(self.webhook().and_then(|webhook| webhook.nth))?;
+    /// The how manieth of what it is for it strikes, if it says so.
+    fn nth(&self) -> Option<u32> {
         match self {
             Self::FailCall { call, .. }
             | Self::LoseReply { call, .. }
             | Self::DelayCall { call, .. }
             | Self::CrashWorkerBefore { call, .. }
-            | Self::CrashWorkerAfter { call, .. } => {
-                zeroth(call.nth)?;
-                known_rpc(call.rpc.as_deref())
-            }
+            | Self::CrashWorkerAfter { call, .. } => call.nth,
+            Self::DropTask { task } | Self::DuplicateTask { task } => task.nth,
+            Self::FailRequest { request, .. }
+            | Self::FailDatabase { request, .. }
+            | Self::LoseResponse { request }
+            | Self::DelayRequest { request, .. } => request.nth,
+            other => other.webhook().and_then(|webhook| webhook.nth),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.nth() == Some(0) {
+            return Err(NO_ZEROTH.to_owned());
+        }
+        match self {
+            Self::FailCall { call, .. }
+            | Self::LoseReply { call, .. }
+            | Self::DelayCall { call, .. }
+            | Self::CrashWorkerBefore { call, .. }
+            | Self::CrashWorkerAfter { call, .. } => known_rpc(call.rpc.as_deref()),
             Self::DuplicateTask { task } if task.kind != Some(TaskKind::Activity) && task.activity.is_none() => Err(
                 "Temporal never gives a workflow task out twice; say `kind = \"activity\"` or name the activity"
                     .to_owned(),
             ),
-            Self::DropTask { task } | Self::DuplicateTask { task } => zeroth(task.nth),
             Self::HoldWebhook { until, .. } => until.check(),
             Self::ReceiverAnswers { status, .. } => known_status(*status),
-            Self::FailRequest { request, status } => {
-                zeroth(request.nth)?;
-                known_status(*status)
-            }
-            Self::FailDatabase { request, .. }
-            | Self::LoseResponse { request }
-            | Self::DelayRequest { request, .. } => zeroth(request.nth),
+            Self::FailRequest { status, .. } => known_status(*status),
             Self::HoldClock { until } => held_until(until),
-            Self::LoseWebhook { .. }
+            Self::DropTask { .. }
+            | Self::DuplicateTask { .. }
+            | Self::FailDatabase { .. }
+            | Self::LoseResponse { .. }
+            | Self::DelayRequest { .. }
+            | Self::LoseWebhook { .. }
             | Self::LoseWebhookAnswer { .. }
             | Self::DelayWebhook { .. }
             | Self::RepeatWebhook { .. }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::kinds::NO_ZEROTH;
 use super::matching::{CallMatch, RequestMatch, TaskMatch, WebhookMatch};
 use super::span::Span;
 use crate::moment::{Moment, MomentKind};
@@ -159,7 +160,7 @@ impl When {
             (Some(_), None) if self.of.is_some() || self.detail.is_some() || self.nth.is_some() => {
                 Err("`of`, `detail` and `nth` belong to a moment (`on`), not to a time (`at`)".to_owned())
             }
-            _ if self.nth == Some(0) => Err("`nth` counts from 1".to_owned()),
+            _ if self.nth == Some(0) => Err(NO_ZEROTH.to_owned()),
             _ => Ok(()),
         }
     }

@@ -258,6 +258,75 @@ async fn rules_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn no_rule_is_for_the_zeroth_of_anything() {
+    let refused = |json: &str| {
+        let rule: Rule = serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"));
+        let why = rule.check().unwrap_err();
+        assert!(why.starts_with("`nth` counts from 1"), "{json}: {why}");
+    };
+    let faults = [
+        (
+            "call",
+            "",
+            &["fail_call", "lose_reply", "crash_worker_before", "crash_worker_after"][..],
+        ),
+        ("call", r#", "by": "1s""#, &["delay_call"]),
+        // Without a kind, too, which a duplicate can't do without.
+        ("task", "", &["drop_task", "duplicate_task"]),
+        (
+            "webhook",
+            "",
+            &[
+                "lose_webhook",
+                "lose_webhook_answer",
+                "repeat_webhook",
+                "flip_webhook_bit",
+                "missign_webhook",
+                "receiver_hangs",
+                "receiver_closes",
+                "receiver_crashes",
+            ],
+        ),
+        ("webhook", r#", "by": "1s""#, &["delay_webhook"]),
+        ("webhook", r#", "until": {"on": "parked"}"#, &["hold_webhook"]),
+        ("webhook", r#", "workflow": "refund-2""#, &["misdirect_webhook"]),
+        ("webhook", r#", "status": 500"#, &["receiver_answers"]),
+        ("request", "", &["fail_request", "lose_response"]),
+        ("request", r#", "how": "locked""#, &["fail_database"]),
+        ("request", r#", "by": "1s""#, &["delay_request"]),
+    ];
+    let mut names = Vec::new();
+    for (what, rest, all) in faults {
+        for name in all {
+            refused(&format!(
+                r#"{{"fault": {{"{name}": {{"{what}": {{"nth": 0}}{rest}}}}}}}"#
+            ));
+            names.push(*name);
+        }
+    }
+    // Those that are left strike nothing that could be counted.
+    let uncounted: Vec<&str> = FAULT_NAMES.into_iter().filter(|name| !names.contains(name)).collect();
+    let wanted = [
+        "reorder_tasks",
+        "crash_worker",
+        "slow_worker",
+        "evict_workflow",
+        "restart_server",
+        "stop_server",
+        "jump_clock",
+        "skew_clock",
+        "hold_clock",
+    ];
+    assert_eq!(uncounted, wanted);
+    for kind in MomentKind::ALL {
+        let moment = format!(r#"{{"on": "{}", "nth": 0}}"#, kind.name());
+        refused(&format!(r#"{{"fault": "restart_server", "when": {moment}}}"#));
+        refused(&format!(r#"{{"fault": {{"hold_webhook": {{"until": {moment}}}}}}}"#));
+        refused(&format!(r#"{{"fault": {{"hold_clock": {{"until": {moment}}}}}}}"#));
+    }
+}
+
+#[test]
 fn unknown_fields_are_refused_by_name() {
     let error = |json: &str| serde_json::from_str::<Rule>(json).unwrap_err().to_string();
     let field = error(r#"{"fault": {"crash_worker": {"restart_afer": "1h"}}}"#);

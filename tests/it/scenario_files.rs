@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use awaithumans_testkit::fault::FAULT_NAMES;
 use awaithumans_testkit::human::Status;
 use awaithumans_testkit::player::{self, Played};
 use awaithumans_testkit::scenario::{Does, Ending, Expect, Person, Scenario, ScenarioFile, WorkflowSettings};
@@ -70,6 +71,17 @@ async fn every_scenario_comes_to_what_it_says_twice() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert!(gallery().len() >= 30);
+}
+
+#[test]
+fn the_gallery_has_every_fault() {
+    let files: Vec<ScenarioFile> = gallery().iter().map(|path| read(path)).collect();
+    let is_tried = |name: &str| {
+        let mut rules = files.iter().flat_map(|file| &file.scenario().faults);
+        rules.any(|rule| rule.fault.name() == name)
+    };
+    let untried: Vec<&str> = FAULT_NAMES.into_iter().filter(|name| !is_tried(name)).collect();
+    assert!(untried.is_empty(), "no file of the gallery has {}", untried.join(", "));
 }
 
 #[test]
@@ -247,6 +259,11 @@ fn rules_that_can_never_match_are_named_with_their_line() {
         times.contains("never fires") && times.contains("leave `times` out"),
         "{times}"
     );
+    let zeroth = fault("fault = { duplicate_task = { task = { nth = 0 } } }");
+    insta::assert_snapshot!(zeroth, @r"
+    bad.toml:3: faults[0]: duplicate_task: `nth` counts from 1
+      fix: write 1 for the first, or leave it out
+    ");
 }
 
 #[test]
