@@ -104,7 +104,7 @@ impl TaskFilter {
         *self == Self::default()
     }
 
-    fn matcher(&self) -> Matcher {
+    pub(crate) fn matcher(&self) -> Matcher {
         let wanted = self.clone();
         Matcher::custom(&self.to_string(), move |task| {
             let is = |wanted: &Option<String>, there: &str| wanted.as_ref().is_none_or(|wanted| wanted == there);

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use awaithumans_temporal::wire::json::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
+use super::person::{Answer, Person, Value};
 use super::problem::Problem;
 use super::seconds::Seconds;
 use super::{Control, answer, body};
 use crate::clock::Timestamp;
-use crate::human::{Human, Matcher, SOMEBODY, Verdict, Verifier};
+use crate::human::{Human, SOMEBODY, Verdict, Verifier};
 use crate::journal::Journal;
 
 const HUMANS_FIX: &str = "send one of person, verifier, verifier_lacks, now, server and forget, each as docs/control-api.md has it: \
@@ -30,38 +29,6 @@ enum Instruction {
     Now(Now),
     Server(Server),
     Forget(Forget),
-}
-
-/// A line of the script: see `Humans::on`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Person {
-    matches: Matches,
-    #[serde(default)]
-    after_seconds: Seconds,
-    by: Option<String>,
-    via: Option<String>,
-    times: Option<u32>,
-    does: Does,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Matches {
-    Any,
-    Title(String),
-    TitleContains(String),
-    Key(String),
-    Assignee(String),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Does {
-    Complete(Answer),
-    Cancel,
-    Never,
-    RejectUntilExhausted,
 }
 
 /// What the verifier says: see `Verifier`.
@@ -152,30 +119,6 @@ enum Forget {
     People,
 }
 
-/// A person's answer: an object, as Python reads it, so with big integers and in the order of its keys.
-#[derive(Debug)]
-struct Answer(Json);
-
-impl<'de> Deserialize<'de> for Answer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value(answer) if answer.is_object() => Ok(Self(answer)),
-            Value(_) => Err(D::Error::custom("an answer is an object")),
-        }
-    }
-}
-
-/// Any value, as Python reads it.
-#[derive(Debug)]
-struct Value(Json);
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Json::parse(raw.get().as_bytes()).map(Self).map_err(D::Error::custom)
-    }
-}
-
 /// The name of a provider that awaithumans knows.
 #[derive(Debug)]
 struct Provider(String);
@@ -221,7 +164,7 @@ fn carry_out(
     match instruction {
         Instruction::Person(person) => {
             let before = human.unplanned_tasks();
-            person.join(human);
+            person.join(human)?;
             return Ok(Some(before.saturating_sub(human.unplanned_tasks())));
         }
         Instruction::Verifier(line) => line.instruct(human.verifier()),
@@ -233,35 +176,6 @@ fn carry_out(
         Instruction::Forget(Forget::People) => human.people().clear(),
     }
     Ok(None)
-}
-
-impl Person {
-    fn join(self, human: &mut Human) {
-        let matcher = match self.matches {
-            Matches::Any => Matcher::any(),
-            Matches::Title(title) => Matcher::title(&title),
-            Matches::TitleContains(part) => Matcher::title_contains(&part),
-            Matches::Key(key) => Matcher::key(&key),
-            Matches::Assignee(email) => Matcher::assignee(&email),
-        };
-        let mut people = human.people();
-        let mut on = people.on(matcher).after(self.after_seconds.0);
-        if let Some(email) = &self.by {
-            on = on.by(email);
-        }
-        if let Some(channel) = &self.via {
-            on = on.via(channel);
-        }
-        if let Some(times) = self.times {
-            on = on.times(times);
-        }
-        match self.does {
-            Does::Complete(Answer(answer)) => on.complete(answer),
-            Does::Cancel => on.cancel(),
-            Does::Never => on.never(),
-            Does::RejectUntilExhausted => on.reject_until_exhausted(),
-        }
-    }
 }
 
 impl VerifierLine {

@@ -3,7 +3,7 @@
 //! docs/control-api.md has every route, with a request and its answer; tests/it/serve/control_docs.rs keeps them true.
 //!
 //! - `clock.rs`: what time it is, and moving it; `hold.rs`: stopping it
-//! - `humans.rs`: scripted people, verdicts, and what happens to the server at once
+//! - `humans.rs`: scripted people, verdicts, and what happens to the server at once; `person.rs`: a line of the script
 //! - `faults.rs`: what goes wrong
 //! - `inbox.rs`: what people were told; `journal.rs`: what has happened
 //! - `body.rs`, `seconds.rs`: requests are parsed here; `problem.rs`: every refusal; `guard.rs`: who may ask at all
@@ -16,6 +16,7 @@ mod hold;
 mod humans;
 mod inbox;
 mod journal;
+mod person;
 mod problem;
 mod seconds;
 

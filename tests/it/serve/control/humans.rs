@@ -1,6 +1,6 @@
 //! Scripted people and verdicts.
 
-use awaithumans_testkit::serve::Time;
+use awaithumans_testkit::serve::{Ready, Time};
 use serde_json::{Value, json};
 
 use super::{advance, ask_awaithumans, control, create, human};
@@ -116,4 +116,75 @@ async fn an_answer_is_kept_as_python_reads_it() {
         text.contains(r#""response":{"z":123456789012345678901234567890,"a":1.0}"#),
         "{text}"
     );
+}
+
+/// What became of a task: its status, who ended it, when.
+async fn end(ready: &Ready, id: &str) -> (Value, Value, Value) {
+    let (_, task) = human(ready, "GET", &format!("/api/tasks/{id}"), &Value::Null).await;
+    let part = |name: &str| task[name].clone();
+    (part("status"), part("completed_by_email"), part("completed_at"))
+}
+
+#[tokio::test]
+async fn a_line_may_be_in_the_words_of_scenario_files() {
+    let ready = served(Time::Manual).await;
+    let script = async |person: Value| {
+        let (status, done) = control(&ready, "POST", "/humans", &json!({"person": person}).to_string()).await;
+        assert_eq!(status, 200, "{done}");
+    };
+    script(
+        json!({"task": {"key": "office"}, "after": "10h", "who": "dana@example.com",
+        "hours": {"from": "09:00", "to": "17:00", "zone": "Europe/Berlin"}, "does": {"complete": {"ok": true}}}),
+    )
+    .await;
+    script(json!({"task": {"key": "twice"}, "after": "1h", "again_after": "200ms", "does": {"complete": {}}})).await;
+    script(
+        json!({"task": {"key": "twice"}, "after": "2h", "besides": true, "insists": true, "who": "eve@example.com",
+        "does": "cancel"}),
+    )
+    .await;
+    script(json!({"task": {"title_contains": "judged"}, "after": 60,
+        "does": {"complete_after_rejections": {"answer": {"n": 1}, "rejections": 1}}}))
+    .await;
+    script(json!({"after": {"uniform": {"from": "1h", "to": "3h"}}, "does": "cancel"})).await;
+    let week = json!({"timeout_seconds": 604_800});
+    let office = create(&ready, "office", &week).await;
+    let twice = create(&ready, "twice", &week).await;
+    let judged = json!({"verifier_config": {"provider": "claude", "instructions": "x"}, "timeout_seconds": 604_800});
+    let judged = create(&ready, "judged", &judged).await;
+    let drawn = create(&ready, "drawn", &week).await;
+    advance(&ready, 3 * 86_400).await;
+
+    // 2026-01-01 is a Thursday; at ten o'clock UTC it is eleven in Berlin.
+    let text = |text: &str| json!(text);
+    assert_eq!(
+        end(&ready, &office).await,
+        (
+            text("completed"),
+            text("dana@example.com"),
+            text("2026-01-01T10:00:00Z")
+        )
+    );
+    assert_eq!(
+        end(&ready, &twice).await,
+        (
+            text("completed"),
+            text("somebody@example.com"),
+            text("2026-01-01T01:00:00Z")
+        )
+    );
+    assert_eq!(
+        end(&ready, &judged).await,
+        (
+            text("completed"),
+            text("somebody@example.com"),
+            text("2026-01-01T00:02:00Z")
+        )
+    );
+    let (status, _, _) = end(&ready, &drawn).await;
+    assert_eq!(status, "cancelled");
+    // The double click and whoever insists come too late.
+    let (_, journal) = control(&ready, "GET", "/journal", "").await;
+    let journal = journal.to_string();
+    assert_eq!(journal.matches("is refused with HTTP 409").count(), 2, "{journal}");
 }
