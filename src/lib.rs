@@ -148,8 +148,8 @@ pub use temporal::{
     SearchAttributeType, Skipping, Support, Ticket, table,
 };
 pub use testkit::{
-    Builder, Effects, Error, FaultGuard, Faults, Hold, Humans, NAMESPACE, ReceiverHandle, Testkit, Webhooks, Worker,
-    play,
+    Builder, Effects, Error, FaultGuard, Faults, Hold, Humans, NAMESPACE, ReceiverHandle, Replays, Testkit, Webhooks,
+    Worker, play,
 };
 pub use webhooks::{Canned, TaskRef, UnsendableUrl};
 pub use world::{Input, Output, World};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::fingerprint::Fingerprint;
 use super::quiet;
 use crate::scenario::{Coverage, Plan};
-use crate::testkit::{Builder, Testkit};
+use crate::testkit::{Builder, Replays, Testkit};
 
 /// The environment variable that makes explorations tell every run.
 const TRACE_VARIABLE: &str = "AWAITHUMANS_TESTKIT_TRACE_RUNS";
@@ -55,6 +55,8 @@ pub(crate) struct Failure {
 pub(super) struct Case {
     pub(super) builder: Builder,
     pub(super) plan: Plan,
+    /// Whether finished workflows are replayed at the end.
+    pub(super) replays: bool,
 }
 
 impl Case {
@@ -85,12 +87,12 @@ impl Case {
         }
         kit.end_faults_after(SAFETY);
         kit.set_patience(PATIENCE);
-        let said = match quiet::catch(AssertUnwindSafe(run(&kit, body))).await {
-            Ok(said) => said,
-            Err(panic) => Some(panic),
+        let ended = match quiet::catch(AssertUnwindSafe(self.run(&kit, body))).await {
+            Ok(ended) => ended,
+            Err(panic) => Err(panic),
         };
         // What was broken first is the cause, whatever the body makes of it.
-        let message = kit.broken_invariant().or(said);
+        let message = kit.broken_invariant().or_else(|| ended.as_ref().err().cloned());
         let failure = message.map(|message| Failure {
             fingerprint: Fingerprint::of(&message),
             message,
@@ -101,7 +103,32 @@ impl Case {
         if !kit.unreproducible().is_empty() {
             coverage.count("run:not reproducible".to_owned());
         }
+        if ended.is_ok_and(|replays| !replays.left_out.is_empty()) {
+            coverage.count("run:not replayed".to_owned());
+        }
         (coverage, failure)
+    }
+
+    /// Gives what was replayed, or why the run has failed.
+    async fn run<O: Outcome>(&self, kit: &Testkit, body: &impl AsyncFn(&Testkit) -> O) -> Result<Replays, String> {
+        let start = kit.now();
+        if let Some(failure) = body(kit).await.failure() {
+            return Err(failure);
+        }
+        if let Err(error) = kit.advance_to(start + SAFETY + LIVENESS).await {
+            return Err(format!("after the faults had ended: {error}"));
+        }
+        let open = kit.who_waits();
+        if !open.is_empty() {
+            return Err(format!(
+                "forty days after the last fault somebody still waits: {}",
+                open.join("; ")
+            ));
+        }
+        match self.replays {
+            true => kit.check_replays().await.map_err(|error| error.to_string()),
+            false => Ok(Replays::default()),
+        }
     }
 }
 
@@ -115,21 +142,4 @@ impl fmt::Display for Case {
         let plan = serde_json::to_string(&self.plan).unwrap_or_default();
         write!(f, "seed {}, {plan}", self.builder.chosen_seed())
     }
-}
-
-async fn run<O: Outcome>(kit: &Testkit, body: &impl AsyncFn(&Testkit) -> O) -> Option<String> {
-    let start = kit.now();
-    if let Some(failure) = body(kit).await.failure() {
-        return Some(failure);
-    }
-    if let Err(error) = kit.advance_to(start + SAFETY + LIVENESS).await {
-        return Some(format!("after the faults had ended: {error}"));
-    }
-    let open = kit.who_waits();
-    (!open.is_empty()).then(|| {
-        format!(
-            "forty days after the last fault somebody still waits: {}",
-            open.join("; ")
-        )
-    })
 }

@@ -2,8 +2,9 @@
 //!
 //! A seed decides which faults are in its swarm, the plan, and every id and choice in the world. A run has two phases: while its faults
 //! strike, nothing may go wrong for good (safety: the invariants, and what the body asserts); thirty virtual days after the start they
-//! end, and everything must come to its end (liveness). A plan that breaks the body is shrunk, over its steps and over time, for as long as it
-//! breaks it in the same way, and kept in `testkit-regressions/`, where the next run of the test looks first.
+//! end, and everything must come to its end (liveness). Then each finished workflow is replayed. A plan that breaks the body is shrunk, over
+//! its steps and over time, for as long as it breaks it in the same way, and kept in `testkit-regressions/`, where the next run of the test
+//! looks first.
 //!
 //! ```no_run
 //! use awaithumans_testkit::Testkit;
@@ -60,6 +61,7 @@ pub struct Explore {
     regressions: Option<PathBuf>,
     threads: usize,
     max_shrinks: u32,
+    replays: bool,
 }
 
 impl Explore {
@@ -73,6 +75,7 @@ impl Explore {
             regressions: Some(PathBuf::from(REGRESSIONS)),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             max_shrinks: 400,
+            replays: true,
         }
     }
 
@@ -103,6 +106,12 @@ impl Explore {
     /// How many runs at a time; as many as there are cores by default. Which failure is found doesn't depend on it: the one of the lowest seed.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// Whether each workflow that has finished is replayed at the end of a run, see [`Testkit::check_replays`]; it is by default.
+    pub fn replays(mut self, replays: bool) -> Self {
+        self.replays = replays;
         self
     }
 
@@ -191,6 +200,7 @@ impl Explore {
         Case {
             builder: self.builder.clone().seed(seed),
             plan,
+            replays: self.replays,
         }
     }
 }

@@ -386,6 +386,14 @@ impl Driver {
         self.lock().invariants.tell_broken()
     }
 
+    /// An invariant that is checked elsewhere is broken. The test is told of it by whoever has checked.
+    pub(crate) fn mark_broken(&self, broken: &str) {
+        let mut state = self.lock();
+        if state.invariants.note_broken(broken) {
+            state.world.mark(Party::Test, Mark::Cause, broken);
+        }
+    }
+
     /// As [`Self::broken_invariant`], unless the test knows already.
     pub(crate) fn unreported_invariant(&self) -> Option<String> {
         self.lock().invariants.tell_news()

@@ -15,7 +15,7 @@ use crate::testkit::{Error, Testkit, Worker};
 /// The receiver's key where it isn't the server's.
 const OTHER_KEY: [u8; 32] = [7; 32];
 
-/// Plays a scenario with the built-in workflow, with all invariants watched.
+/// Plays a scenario with the built-in workflow, with all invariants watched; at the end each finished workflow is replayed.
 ///
 /// # Errors
 /// If the scenario makes no sense, or is one for another workflow. That something went otherwise than expected is no error here: see
@@ -42,6 +42,7 @@ pub async fn play(file: &ScenarioFile) -> Result<Played, ScenarioError> {
     run.wait_for(&ids).await;
     let lasted = kit.now().since(started_at);
     run.advance(scenario.world.afterwards.get()).await;
+    run.check_replays().await;
     let broken = run.broken;
     let timeline = kit.timeline();
     let played = Played {
@@ -139,6 +140,14 @@ impl Run<'_> {
     async fn advance(&mut self, duration: Duration) {
         if self.broken.is_none()
             && let Err(error) = self.kit.advance(duration).await
+        {
+            self.note(&error);
+        }
+    }
+
+    async fn check_replays(&mut self) {
+        if self.broken.is_none()
+            && let Err(error) = self.kit.check_replays().await
         {
             self.note(&error);
         }

@@ -89,7 +89,7 @@ impl Stage {
             outside,
         } = self;
         let driver = server.driver();
-        let client = connect(&Connection::new(driver.clone()), "scenario").await;
+        let client = connect(Connection::new(driver.clone()).service(), "scenario").await;
         let run = Run {
             driver,
             client,

@@ -39,10 +39,13 @@ mod visibility;
 mod worker;
 
 pub use config::DynamicConfigError;
-pub(crate) use engine::EngineFaults;
 pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
+pub(crate) use engine::{ClosedRun, EngineFaults};
+#[cfg(test)]
+pub(crate) use event::event_type;
 pub use nexus::outbound::{CallbackId, CallbackOutcome};
 pub use reject::Reject;
+pub(crate) use rpc::system_info;
 pub use rpc::{Rpc, Support, table};
 #[cfg(feature = "serve")]
 pub(crate) use schedule::go_duration;

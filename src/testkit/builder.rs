@@ -246,9 +246,9 @@ pub(super) async fn build(builder: Builder) -> Testkit {
         }
     }
     let (driver, outgoing) = Driver::new(world, Grace(builder.grace));
-    let client = connect(&Connection::new(driver.clone()), "test").await;
+    let client = connect(Connection::new(driver.clone()).service(), "test").await;
     // The receiver is a party of its own: its calls come by a connection of its own.
-    let receiver_client = connect(&Connection::new(driver.clone()), "receiver").await;
+    let receiver_client = connect(Connection::new(driver.clone()).service(), "receiver").await;
     let receiver = Receiver::new(driver.clone(), receiver_client, key.clone());
     let mut kit = Testkit::assemble(Parts {
         driver: driver.clone(),

@@ -8,6 +8,7 @@ mod moment;
 mod mover;
 mod play;
 mod receiver;
+mod replay;
 mod report;
 mod worker;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use awaithumans_temporal::{CreateTask, WebhookKey};
 use temporalio_client::Client;
+use temporalio_client::callback_based::CallbackBasedGrpcService;
 use temporalio_protos::temporal::api::history::v1::History;
 use temporalio_sdk::WorkerOptions;
 
@@ -26,12 +28,13 @@ pub use faults::{Effects, FaultGuard, Faults};
 pub use humans::Humans;
 pub use play::play;
 pub use receiver::{ReceiverHandle, Webhooks};
+pub use replay::Replays;
 #[cfg(feature = "serve")]
 pub(crate) use report::timeline;
 pub use worker::Worker;
 
 use crate::clock::{HoldId, Timestamp};
-use crate::io::{Connection, Driver, InProcess, Receiver};
+use crate::io::{Driver, InProcess, Receiver};
 use crate::journal::{Journal, Mark, Party};
 use crate::moment::Moment;
 use crate::scenario::invariant::Custom;
@@ -471,8 +474,8 @@ impl Testkit {
     }
 }
 
-/// Connects an SDK client through a connection that can be cut.
-pub(crate) async fn connect(connection: &Connection, identity: &str) -> Client {
+/// Connects an SDK client to a server in this process.
+pub(crate) async fn connect(server: CallbackBasedGrpcService, identity: &str) -> Client {
     use temporalio_client::{ClientOptions, ConnectionOptions, RetryOptions};
     // A call that a fault has struck is tried again in real time: soon, since nobody else is waiting.
     let retries = RetryOptions::builder()
@@ -482,7 +485,7 @@ pub(crate) async fn connect(connection: &Connection, identity: &str) -> Client {
     let target = url::Url::parse("http://temporal.test:7233").expect("a constant URL");
     let options = ConnectionOptions::new(target)
         .identity(identity)
-        .service_override(connection.service())
+        .service_override(server)
         .dns_load_balancing(None)
         .retry_options(retries)
         .build();

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
+use temporalio_client::Client;
 use temporalio_common::worker::WorkerDeploymentOptions;
 use temporalio_sdk::{Runtime, WorkerOptions, runtime::RuntimeOptions};
 use tokio::sync::{mpsc, oneshot};
@@ -64,10 +65,11 @@ impl Worker {
         if !options.deployment_options.use_worker_versioning {
             options.deployment_options = build_id();
         }
-        let shared = workers.add(|number| Shared {
+        let options = Options(Arc::new(options));
+        let shared = workers.add(options.clone(), |number| Shared {
             driver,
             identity: format!("worker-{number}"),
-            options: Options(Arc::new(options)),
+            options,
             life: Mutex::default(),
         });
         shared.start().await;
@@ -157,20 +159,46 @@ impl Worker {
 
 /// All workers that a testkit has started.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Workers(Arc<Mutex<Vec<Weak<Shared>>>>);
+pub(super) struct Workers(Arc<Mutex<Vec<Known>>>);
+
+/// A worker that was started once.
+#[derive(Debug)]
+struct Known {
+    shared: Weak<Shared>,
+    /// Its code, which outlives it: what it has left in histories is replayed by it.
+    options: Options,
+    /// By which histories know it.
+    identity: String,
+}
 
 impl Workers {
-    fn add(&self, make: impl FnOnce(usize) -> Shared) -> Arc<Shared> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn add(&self, options: Options, make: impl FnOnce(usize) -> Shared) -> Arc<Shared> {
+        let mut all = self.lock();
         let shared = Arc::new(make(all.len() + 1));
-        all.push(Arc::downgrade(&shared));
+        let own_name = options.0.client_identity_override.clone();
+        all.push(Known {
+            shared: Arc::downgrade(&shared),
+            identity: own_name.unwrap_or_else(|| shared.identity.clone()),
+            options,
+        });
         shared
     }
 
     fn find(&self, identity: &str) -> Option<Arc<Shared>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut living = all.iter().filter_map(Weak::upgrade);
+        let all = self.lock();
+        let mut living = all.iter().filter_map(|known| known.shared.upgrade());
         living.find(|shared| shared.identity == identity)
+    }
+
+    /// The options of the worker that histories know by this name, also if it is gone.
+    pub(super) fn options_of(&self, identity: &str) -> Option<Arc<WorkerOptions>> {
+        let all = self.lock();
+        let known = all.iter().rfind(|known| known.identity == identity);
+        known.map(|known| Arc::clone(&known.options.0))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts workers again that faults have killed, until the testkit is gone.
@@ -292,7 +320,7 @@ impl Drop for Starting {
 }
 
 /// How long, in real time, the remains of a killed worker may take to end.
-const REMAINS_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+pub(super) const REMAINS_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A build id that no build changes.
 pub(super) fn build_id() -> WorkerDeploymentOptions {
@@ -339,18 +367,8 @@ fn run(
         }
     };
     runtime.block_on(async {
-        let client = connect(connection, identity).await;
-        let sdk = RuntimeOptions::builder()
-            .heartbeat_interval(None)
-            .build()
-            .map_err(|error| error.to_string())
-            .and_then(|options| Runtime::from_current_tokio(options).map_err(|error| error.to_string()));
-        let worker = sdk.and_then(|sdk| {
-            temporalio_sdk::Worker::new(&sdk, client, (*options.0).clone())
-                .map(|worker| (sdk, worker))
-                .map_err(|error| error.to_string())
-        });
-        match worker {
+        let client = connect(connection.service(), identity).await;
+        match sdk_worker(client, (*options.0).clone()) {
             Ok((sdk, mut worker)) => {
                 work(&mut worker, connection, stopped).await;
                 drop((worker, sdk));
@@ -361,6 +379,19 @@ fn run(
         }
     });
     runtime.shutdown_background();
+}
+
+/// A worker of the SDK, and what it runs on, which must outlive it.
+pub(super) fn sdk_worker(client: Client, options: WorkerOptions) -> Result<(Runtime, temporalio_sdk::Worker), String> {
+    let runtime = RuntimeOptions::builder()
+        .heartbeat_interval(None)
+        .build()
+        .map_err(|error| error.to_string())
+        .and_then(|options| Runtime::from_current_tokio(options).map_err(|error| error.to_string()))?;
+    match temporalio_sdk::Worker::new(&runtime, client, options) {
+        Ok(worker) => Ok((runtime, worker)),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 async fn work(worker: &mut temporalio_sdk::Worker, connection: &Connection, stopped: oneshot::Receiver<Stop>) {

@@ -1,8 +1,21 @@
-//! Histories that the in-memory Temporal writes replay clean in the SDK's own replayer.
+//! Histories that the in-memory Temporal writes replay clean in the SDK's own replayer and by `check_replays`, and code that isn't deterministic is
+//! found by it.
+
+#![allow(unreachable_pub, reason = "the SDK's macros want what they expand to to be public")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use awaithumans_temporal::{Human, register_for_replay};
+use awaithumans_testkit::explore::{Explore, Report};
+use awaithumans_testkit::strategies::PlanOptions;
+use awaithumans_testkit::{Moment, Testkit};
+use temporalio_client::WorkflowStartOptions;
 use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
 use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
+use temporalio_sdk::{WorkflowContext, WorkflowResult};
+use temporalio_workflow::{workflow, workflow_methods};
 
 use crate::scenarios::refund::{ClassicRefund, InlineRefund};
 use crate::scenarios::stories::STORIES;
@@ -24,6 +37,9 @@ async fn every_history_of_every_story_replays_clean() {
     for story in STORIES {
         let kit = (story.builder)().start().await;
         (story.play)(&kit).await;
+        let replays = kit.check_replays().await.unwrap();
+        let quiet = (replays.only_cold.len(), replays.left_out.len());
+        assert_eq!(quiet, (0, 0), "story {}: {replays:?}", story.number);
         for history in kit.histories() {
             let outcome = replayer().replay_workflow(history.into()).await;
             outcome.unwrap_or_else(|error| panic!("story {}: {error}", story.number));
@@ -45,4 +61,91 @@ async fn a_changed_history_does_not() {
         }
     }
     assert!(replayer().replay_workflow(history.into()).await.is_err());
+}
+
+/// A workflow that looks at something outside its history: how many of its kind its process has begun.
+#[workflow]
+#[derive(Default)]
+pub struct Whim {
+    /// The how manieth it is.
+    number: u64,
+}
+
+#[workflow_methods]
+impl Whim {
+    #[run(name = "whim")]
+    pub async fn run(ctx: &mut WorkflowContext<Self>, first_way: Way) -> WorkflowResult<String> {
+        let is_first = ctx.state(|whim| whim.number == 0);
+        if is_first == matches!(first_way, Way::Waits) {
+            ctx.timer(Duration::from_secs(60)).await;
+        }
+        Ok("done".to_owned())
+    }
+}
+
+/// What the first of a process does.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+pub enum Way {
+    /// It waits for a minute, and the others don't.
+    Waits,
+    /// It ends at once, and the others wait.
+    Ends,
+}
+
+/// Runs one whim to its end.
+async fn whim(kit: &Testkit, way: Way) {
+    let begun = Arc::new(AtomicU64::new(0));
+    let options = kit
+        .worker_options("whims")
+        .register_workflow_with_factory::<Whim, _>(move || Whim {
+            number: begun.fetch_add(1, Ordering::SeqCst),
+        })
+        .unwrap()
+        .build();
+    let _worker = kit.spawn_worker(options).await;
+    let options = WorkflowStartOptions::new("whims", "whim-1").build();
+    drop(kit.client().start_workflow(Whim::run, way, options).await.unwrap());
+    kit.run_until_moment(Moment::closed("whim-1")).await.unwrap();
+}
+
+#[tokio::test]
+async fn code_that_isnt_deterministic_breaks_an_invariant() {
+    for way in [Way::Waits, Way::Ends] {
+        let kit = Testkit::start().await;
+        whim(&kit, way).await;
+        let error = kit.check_replays().await.unwrap_err();
+        assert!(error.is_broken_invariant());
+        let error = error.to_string();
+        let wanted = "invariant “each finished workflow replays” is broken: workflow whim-1 (whim), replayed cold: ";
+        assert!(error.starts_with(wanted), "{error}");
+        assert!(error.contains("ondeterminism"), "the SDK's words: {error}");
+        assert!(kit.timeline().contains("replayed cold"), "{}", kit.timeline());
+    }
+}
+
+fn explore() -> Explore {
+    // A crash would let the run itself be a replay.
+    let plans = PlanOptions::default().only_faults(["restart_server", "lose_webhook"]);
+    Explore::new("a whim's way").plans(plans).seeds(0..3).regressions(None)
+}
+
+fn run(explore: Explore) -> Report {
+    explore.run(async |kit: &Testkit| whim(kit, Way::Waits).await)
+}
+
+#[test]
+fn explore_finds_code_that_isnt_deterministic_and_shows_it_like_any_other_failure() {
+    let found = run(explore()).failure.unwrap();
+    assert!(found.message.contains("“each finished workflow replays”"), "{found}");
+    assert_eq!((found.seed, found.plan.steps()), (0, 0), "{found}");
+    assert!(found.timeline.contains("replayed cold"), "{found}");
+    let again = run(explore()).failure.unwrap();
+    assert_eq!((found.plan, found.journal), (again.plan, again.journal));
+}
+
+#[test]
+fn an_exploration_may_leave_replays_out() {
+    let report = run(explore().replays(false));
+    assert!(report.failure.is_none());
+    assert_eq!(report.coverage.runs(), 3);
 }

@@ -77,6 +77,16 @@ impl Invariants {
         None
     }
 
+    /// Another one is broken, and the test knows. Gives whether it is the first.
+    pub(crate) fn note_broken(&mut self, broken: &str) -> bool {
+        let is_first = self.broken.is_none();
+        if is_first {
+            self.broken = Some(broken.to_owned());
+            self.is_told = true;
+        }
+        is_first
+    }
+
     /// The first that was broken, and why. From now on the test knows.
     pub(crate) fn tell_broken(&mut self) -> Option<String> {
         self.is_told = self.broken.is_some();

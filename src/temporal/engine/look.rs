@@ -1,6 +1,6 @@
 //! Looking at the engine from outside: for tests, reports and named moments.
 
-use temporalio_protos::temporal::api::history::v1::History;
+use temporalio_protos::temporal::api::history::v1::{History, HistoryEvent};
 
 use super::Engine;
 use crate::temporal::machine::activity::Activity;
@@ -10,6 +10,16 @@ use crate::temporal::schedule::Schedule;
 
 /// Failed attempts of a workflow task after which waiting for its workflow makes no sense.
 const HOPELESS_ATTEMPTS: i32 = 3;
+
+/// A run that is over, and its history.
+#[derive(Debug)]
+pub(crate) struct ClosedRun {
+    pub(crate) workflow_id: String,
+    pub(crate) run_id: String,
+    pub(crate) workflow_type: String,
+    pub(crate) task_queue: String,
+    pub(crate) events: Vec<HistoryEvent>,
+}
 
 impl Engine {
     /// The history of a workflow's latest run.
@@ -26,6 +36,19 @@ impl Engine {
             events: run.log.events(),
         };
         self.runs().map(history).collect()
+    }
+
+    /// The runs of a namespace that are over, in the order in which they were started.
+    pub(crate) fn closed_runs(&self, namespace: &str) -> Vec<ClosedRun> {
+        let is_over = |run: &&Run| run.start.namespace == namespace && !run.is_running();
+        let closed = |run: &Run| ClosedRun {
+            workflow_id: run.start.workflow_id.clone(),
+            run_id: run.start.run_id.clone(),
+            workflow_type: run.start.workflow_type.clone(),
+            task_queue: run.start.task_queue.clone(),
+            events: run.log.events(),
+        };
+        self.runs().filter(is_over).map(closed).collect()
     }
 
     /// Whether a workflow is open and has nothing to do: no workflow task, no activity that isn't paused.

@@ -37,6 +37,7 @@ pub(crate) use batch::input as batch_input;
 pub use expiry::Patience;
 pub(crate) use faults::EngineFaults;
 pub(crate) use hand_out::{Hand, HandKey};
+pub(crate) use look::ClosedRun;
 pub(crate) use namespaces::{CLUSTER, Namespace, Namespaces};
 pub(crate) use nexus_operations::OperationIdPolicies;
 pub(crate) use parent_end::ParentEnd;

@@ -44,6 +44,7 @@ use prost::Message;
 use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 
 pub(crate) use start::parse as parse_start;
+pub(crate) use system::info as system_info;
 pub use table::{Rpc, Support, table};
 pub(crate) use visibility::{count_of, page};
 

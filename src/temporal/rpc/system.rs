@@ -14,7 +14,12 @@ pub(super) fn system_info(
     _: &Call<'_>,
     _: wire::GetSystemInfoRequest,
 ) -> Result<Answer<wire::GetSystemInfoResponse>, Reject> {
-    Ok(Answer::Now(wire::GetSystemInfoResponse {
+    Ok(Answer::Now(info()))
+}
+
+/// What the server can do.
+pub(crate) fn info() -> wire::GetSystemInfoResponse {
+    wire::GetSystemInfoResponse {
         server_version: SERVER_VERSION.to_owned(),
         capabilities: Some(wire::get_system_info_response::Capabilities {
             signal_and_query_header: true,
@@ -28,7 +33,7 @@ pub(super) fn system_info(
             eager_workflow_start: true,
             ..Default::default()
         }),
-    }))
+    }
 }
 
 pub(super) fn cluster_info(

@@ -27,6 +27,7 @@ mod nexus;
 mod options;
 mod pause;
 mod query;
+mod replays;
 mod retention;
 mod schedule;
 mod signal;
