@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,10 @@ use crate::scenario::Plan;
 /// A failure, shrunk: its seed and plan, what was said, the journal, and a test that fails in the same way.
 ///
 /// The plan is in the words of the domain and not a list of draws, so it still means the same when strategies have changed.
+///
+/// It is kept as four files of one name. `.json` is what the next run plays again: seed, plan, and how it fails. `.journal.txt`, `.timeline.txt`
+/// and `.rs` are for people, each as it is read: in a JSON text a journal would be one line, and every quotation mark in the test a `\\"`. A diff of
+/// them is one of lines of the run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -27,10 +32,10 @@ pub struct Capsule {
     fingerprint: Fingerprint,
     /// What was said.
     pub message: String,
-    /// Everything that happened, a line each.
+    /// Everything that happened, a line each. It is kept in a file of its own.
     #[serde(skip)]
     pub journal: String,
-    /// The headlines of it.
+    /// The headlines of it, likewise.
     #[serde(skip)]
     pub timeline: String,
 }
@@ -73,14 +78,22 @@ impl Capsule {
 
     /// Writes it where the next run looks first. A folder that can't be written is told and doesn't hide the failure.
     pub(super) fn keep(&self, folder: &Path) {
-        let path = self.path(folder);
-        let written = path
-            .parent()
-            .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| fs::write(&path, serde_json::to_string_pretty(self)? + "\n"));
-        if let Err(error) = written {
-            eprintln!("the failure can't be kept in {}: {error}", path.display());
+        let folder = folder.join(folder_name(&self.name));
+        if let Err(error) = fs::create_dir_all(&folder).and_then(|()| self.write(&folder)) {
+            eprintln!("the failure can't be kept in {}: {error}", folder.display());
         }
+    }
+
+    fn write(&self, folder: &Path) -> io::Result<()> {
+        let write = |extension: &str, text: &str| {
+            let file = format!("{}.{extension}", self.fingerprint.short());
+            fs::write(folder.join(file), text.trim_end().to_owned() + "\n")
+        };
+        write("journal.txt", &self.journal)?;
+        write("timeline.txt", &self.timeline)?;
+        write("rs", &self.as_test())?;
+        // Last, since it is what the next run looks for.
+        write("json", &serde_json::to_string_pretty(self)?)
     }
 
     /// Those that were kept for an exploration, in the order of their names. One that can't be read is told.
@@ -101,11 +114,6 @@ impl Capsule {
                 .ok()
         })
         .collect()
-    }
-
-    fn path(&self, folder: &Path) -> PathBuf {
-        let file = format!("{}.json", self.fingerprint.short());
-        folder.join(folder_name(&self.name)).join(file)
     }
 }
 

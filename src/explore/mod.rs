@@ -97,7 +97,8 @@ impl Explore {
         self
     }
 
-    /// Where failures are kept, and looked for first; `testkit-regressions` in the package's root by default, `None` for nowhere.
+    /// Where failures are kept, and looked for first; `testkit-regressions` in the package's root by default, `None` for nowhere. Beside the file
+    /// that is played again are its journal, its timeline and its test.
     pub fn regressions(mut self, folder: Option<PathBuf>) -> Self {
         self.regressions = folder;
         self

@@ -3,12 +3,14 @@
 
 #![allow(unreachable_pub, reason = "the SDK's macros want what they expand to to be public")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use awaithumans_temporal::{Human, register_for_replay};
 use awaithumans_testkit::explore::{Explore, Report};
+use awaithumans_testkit::scenario::Plan;
 use awaithumans_testkit::strategies::PlanOptions;
 use awaithumans_testkit::{Moment, Testkit};
 use temporalio_client::WorkflowStartOptions;
@@ -148,4 +150,40 @@ fn an_exploration_may_leave_replays_out() {
     let report = run(explore().replays(false));
     assert!(report.failure.is_none());
     assert_eq!(report.coverage.runs(), 3);
+}
+
+#[test]
+fn a_failure_is_kept_for_the_machine_and_for_people() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kept-failures");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+    let found = run(explore().regressions(Some(folder.clone()))).failure.unwrap();
+    let mut files: Vec<_> = std::fs::read_dir(folder.join("a-whim-s-way"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    let [journal, timeline] = ["journal", "timeline"].map(|name| format!("{name}.txt"));
+    let text = |ending: &str| {
+        let file = files.iter().find(|file| file.to_string_lossy().ends_with(ending));
+        std::fs::read_to_string(file.unwrap_or_else(|| panic!("no {ending} among {files:?}"))).unwrap()
+    };
+    assert_eq!(files.len(), 4, "{files:?}");
+    assert_eq!(text(&journal).trim_end(), found.journal.trim_end());
+    assert_eq!(text(&timeline).trim_end(), found.timeline.trim_end());
+    assert_eq!(text(".rs"), found.as_test());
+    assert!(found.as_test().contains("async fn a_whim_s_way_seed_0()"));
+
+    // It comes first the next time, before any seed; also one that is kept by the file for the machine alone, as older ones are.
+    for file in files
+        .iter()
+        .filter(|file| file.extension().is_none_or(|it| it != "json"))
+    {
+        std::fs::remove_file(file).unwrap();
+    }
+    let again = run(explore().seeds(7..7).regressions(Some(folder)));
+    let again = again.failure.expect("what was kept is played first");
+    assert_eq!((again.seed, again.message), (found.seed, found.message));
+    assert_eq!(again.plan, Plan::default());
 }
