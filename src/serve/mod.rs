@@ -280,7 +280,7 @@ impl Server {
         let page = axum::serve(self.ui, page::router(&self.ready, control.clone()));
         tokio::select! {
             () = grpc::serve(self.temporal, self.driver.clone()) => Ok(()),
-            () = http1::serve(self.awaithumans, self.driver.clone()) => Ok(()),
+            () = http1::serve(self.awaithumans, self.driver.clone(), http1::KEEP_ALIVE) => Ok(()),
             ended = page.into_future() => ended,
             () = Network::default().run(self.driver.clone(), self.outgoing) => Ok(()),
             () = control.end_holds() => Ok(()),

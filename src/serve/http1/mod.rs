@@ -6,7 +6,8 @@
 //! - it reads on while a request is answered, and knows at once that its client has gone or sends garbage; then nothing is answered any more;
 //! - requests that come together are answered one after the other; it doesn't read further before;
 //! - a body is waited for only where the route reads it; otherwise it is read and dropped after the answer;
-//! - the end of what a client sends is the end of its connection.
+//! - the end of what a client sends is the end of its connection;
+//! - a connection on which nothing comes for five seconds after an answer is closed.
 //!
 //! The files: `parser.rs` with `field.rs`, `target.rs` and `bytes.rs` is the grammar, without sockets; `head.rs` is what it finds;
 //! `answer.rs` writes; `websocket.rs` is what those get who want a WebSocket.
@@ -23,6 +24,7 @@ mod websocket;
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
 use ::bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderValue, VARY};
@@ -37,17 +39,21 @@ use crate::world::World;
 use head::Head;
 use parser::{Event, Parser};
 
+/// How long, in real time, an answered client may take until it sends again (uvicorn's `timeout_keep_alive`). Sockets live in real time,
+/// whatever time it is in the world.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Takes connections until the end.
-pub(super) async fn serve(listener: TcpListener, driver: Driver) {
+/// Takes connections until the end. One that has been answered and is idle for so long is closed.
+pub(super) async fn serve(listener: TcpListener, driver: Driver, keep_alive: Duration) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 // Answers are small and awaited; waiting for more to send with them would only cost time.
                 let _ = stream.set_nodelay(true);
-                spawn(Connection::new(stream, driver.clone()).run());
+                spawn(Connection::new(stream, driver.clone(), keep_alive).run());
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection to the awaithumans port can't be taken");
@@ -137,10 +143,13 @@ struct Connection {
     requests: VecDeque<Request>,
     /// What comes of a body belongs to the last of them, and not to one that has been answered.
     is_receiving: bool,
+    /// Nothing has come since the last answer.
+    is_idle: bool,
+    keep_alive: Duration,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, driver: Driver) -> Self {
+    fn new(stream: TcpStream, driver: Driver, keep_alive: Duration) -> Self {
         Self {
             stream,
             driver,
@@ -148,6 +157,8 @@ impl Connection {
             parser: Parser::default(),
             requests: VecDeque::new(),
             is_receiving: false,
+            is_idle: false,
+            keep_alive,
         }
     }
 
@@ -225,6 +236,7 @@ impl Connection {
             response.status() != StatusCode::INTERNAL_SERVER_ERROR || response.headers().contains_key(VARY);
         let (head, body) = answer::encode(response, keeps_alive);
         self.stream.write_all_buf(&mut head.chain(body)).await?;
+        self.is_idle = self.requests.is_empty();
         match keeps_alive && was_expected {
             true => Ok(()),
             false => Err(Ended),
@@ -232,7 +244,11 @@ impl Connection {
     }
 
     async fn hear(&mut self) -> Result<(), Ended> {
-        read(&mut self.stream, &mut self.read).await?;
+        let read = read(&mut self.stream, &mut self.read);
+        match std::mem::take(&mut self.is_idle) {
+            true => tokio::time::timeout(self.keep_alive, read).await.map_err(|_| Ended)??,
+            false => read.await?,
+        }
         self.take_apart().await
     }
 

@@ -1,7 +1,17 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use bytes::Bytes;
 use proptest::prelude::*;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
+use super::super::accept::spawn;
 use super::parser::{Event, MAX_HEAD_BYTES, Malformed, Parser};
+use crate::human::Config;
+use crate::io::{Driver, Grace};
+use crate::temporal::HandOut;
+use crate::world::World;
 
 /// What a connection's bytes are, in a form that can be compared: heads, bodies, ends, and the refusal.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -105,4 +115,41 @@ proptest! {
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         whole(&bytes);
     }
+}
+
+/// A server of which nothing but a face is wanted, and its address.
+async fn face(keep_alive: Duration) -> SocketAddr {
+    let config = Config::new(Box::new(|_| "sha256=00".to_owned()));
+    let world = World::new(0, HandOut::Parallel, config);
+    let (driver, _) = Driver::new(world, Grace(Duration::from_secs(3)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    spawn(super::serve(listener, driver, keep_alive));
+    address
+}
+
+async fn said_to_the_end(stream: &mut TcpStream) -> String {
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.unwrap();
+    said
+}
+
+#[tokio::test]
+async fn who_was_answered_and_sends_nothing_more_is_left_and_who_has_sent_nothing_yet_is_not() {
+    let address = face(Duration::from_millis(1)).await;
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let mut answered = TcpStream::connect(address).await.unwrap();
+    answered
+        .write_all(b"GET /api/version HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let said = said_to_the_end(&mut answered).await;
+    assert!(
+        said.starts_with("HTTP/1.1 200 OK") && !said.contains("connection: close"),
+        "{said}"
+    );
+
+    let last = b"GET /api/version HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    silent.write_all(last).await.unwrap();
+    assert!(said_to_the_end(&mut silent).await.starts_with("HTTP/1.1 200 OK"));
 }
