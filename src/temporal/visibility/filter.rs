@@ -169,6 +169,26 @@ impl Filter {
         }
     }
 
+    /// The fields that it asks for.
+    pub(crate) fn fields(&self) -> Vec<&Field> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Not(inner) => inner.fields(),
+            Self::And(left, right) | Self::Or(left, right) => {
+                let mut fields = left.fields();
+                fields.extend(right.fields());
+                fields
+            }
+            Self::Compare(field, ..)
+            | Self::In { field, .. }
+            | Self::Between { field, .. }
+            | Self::StartsWith { field, .. }
+            | Self::Has { field, .. }
+            | Self::Mentions { field, .. }
+            | Self::IsNull { field, .. } => vec![field],
+        }
+    }
+
     fn holds(&self, row: &impl Row) -> Option<bool> {
         match self {
             Self::All => Some(true),

@@ -16,6 +16,7 @@ use super::filter::{Cell, Field, Filter, Operand, Row};
 use super::page::{Page, never};
 use super::query::{Column, Query, status_name};
 use super::record::Record;
+use super::tally::Tally;
 use super::value::{self, Value};
 
 /// What lists and counts know, by namespace.
@@ -29,7 +30,7 @@ type Place = (Reverse<i64>, Reverse<i64>, Arc<str>);
 
 /// The records of one namespace.
 #[derive(Clone, Debug, Default)]
-struct Shelf {
+pub(super) struct Shelf {
     /// Boxed: a tree's nodes are half empty, and records are big.
     records: BTreeMap<Place, Box<Record>>,
     /// By run id.
@@ -139,19 +140,31 @@ impl Visibility {
 
     /// How many executions a filter means.
     pub(crate) fn count(&self, namespace: &str, filter: &Filter) -> i64 {
-        let shelf = self.namespaces.get(namespace);
-        let count = shelf.map_or(0, |shelf| shelf.candidates(filter, None).count());
-        i64::try_from(count).unwrap_or(i64::MAX)
+        let Some(shelf) = self.namespaces.get(namespace) else {
+            return 0;
+        };
+        if let Some(tally) = Tally::of(filter, None) {
+            let mut count = 0;
+            tally.count(shelf, |_, more| count += more);
+            return count;
+        }
+        i64::try_from(shelf.candidates(filter, None).count()).unwrap_or(i64::MAX)
     }
 
     /// How many executions a query means, for each value of a column.
     pub(crate) fn groups(&self, namespace: &str, query: &Query, column: &Column) -> Vec<Group> {
         let mut counts: BTreeMap<Option<Grouped>, i64> = BTreeMap::new();
+        let mut add = |value: Option<Cell<'_>>, more| *counts.entry(Grouped::of(value)).or_default() += more;
         if let Some(shelf) = self.namespaces.get(namespace) {
-            for record in shelf.candidates(&query.filter, None) {
-                *counts.entry(Grouped::of(record, &column.field)).or_default() += 1;
+            match Tally::of(&query.filter, Some(&column.field)) {
+                Some(tally) => tally.count(shelf, add),
+                None => {
+                    let candidates = shelf.candidates(&query.filter, None);
+                    candidates.for_each(|record| add(record.cell(&column.field), 1));
+                }
             }
         }
+        counts.retain(|_, count| *count != 0);
         let group = |(value, count)| Group {
             value: Grouped::payload(value, column),
             count,
@@ -168,8 +181,8 @@ enum Grouped {
 }
 
 impl Grouped {
-    fn of(record: &Record, field: &Field) -> Option<Self> {
-        match record.cell(field)? {
+    fn of(value: Option<Cell<'_>>) -> Option<Self> {
+        match value? {
             Cell::Integer(number) => Some(Self::Number(number)),
             Cell::Text(text) => Some(Self::Text(text.to_owned())),
             _ => None,
@@ -191,7 +204,31 @@ impl Grouped {
 }
 
 impl Shelf {
-    fn insert(&mut self, record: Record) {
+    /// How many records there are.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The values of an indexed field, each with how many records have it.
+    pub(super) fn values<'a>(&'a self, field: &'a Field) -> impl Iterator<Item = (&'a str, usize)> {
+        self.index_of(field).map(|(text, places)| (text, places.len()))
+    }
+
+    /// The records that have a value in an indexed field.
+    pub(super) fn records_with<'a>(&'a self, field: &'a Field) -> impl Iterator<Item = &'a Record> {
+        let places = self
+            .index_of(field)
+            .flat_map(|(_, places)| places.range((Bound::Unbounded, Bound::Unbounded)));
+        places.filter_map(|place| self.record(place))
+    }
+
+    fn index_of<'a>(&'a self, field: &'a Field) -> impl Iterator<Item = (&'a str, &'a Places)> {
+        let from = (field.clone(), String::new());
+        let entries = self.index.range(from..).take_while(move |((of, _), _)| of == field);
+        entries.map(|((_, text), places)| (text.as_str(), places))
+    }
+
+    pub(super) fn insert(&mut self, record: Record) {
         let place = place(&record);
         for key in indexed(&record) {
             match self.index.entry(key) {
@@ -315,7 +352,7 @@ fn page(record: &Record) -> Page {
     }
 }
 
-fn is_indexed(field: &Field) -> bool {
+pub(super) fn is_indexed(field: &Field) -> bool {
     match field {
         Field::WorkflowId | Field::RunId | Field::WorkflowType | Field::ExecutionStatus | Field::TaskQueue => true,
         Field::Attribute(name) => is_keyword(name),
