@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::wall::Wall;
-use super::{Driver, RpcAnswer, State, gone};
+use super::{Begun, Driver, RpcAnswer, State, gone};
 use crate::clock::Timestamp;
 use crate::world::{Input, World};
 
@@ -36,7 +36,10 @@ impl Driver {
         request: &[u8],
         remaining: Option<Duration>,
     ) -> RpcAnswer {
-        let (in_flight, mut answer) = self.begin_rpc(connection, service, method, request)?;
+        let (in_flight, mut answer) = match self.begin_rpc(connection, service, method, request)? {
+            Begun::Answered(answer) => return answer,
+            Begun::Waits(in_flight, answer) => (in_flight, answer),
+        };
         let ticket = in_flight.ticket;
         let patience = self.read(|world| world.temporal().patience(ticket));
         let in_time = match patience {
