@@ -40,6 +40,26 @@ pub(crate) struct Model {
     asked: Option<String>,
 }
 
+/// What is looked at of `PollWorkflowTaskQueueResponse`: to read all of it is the worker's cost.
+#[derive(prost::Message)]
+struct WorkflowTask {
+    #[prost(bytes = "vec", tag = "1")]
+    task_token: Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    workflow_execution: Option<WorkflowExecution>,
+    #[prost(int64, tag = "5")]
+    started_event_id: i64,
+}
+
+/// The same of `PollActivityTaskQueueResponse`.
+#[derive(prost::Message)]
+struct ActivityTask {
+    #[prost(bytes = "vec", tag = "1")]
+    task_token: Vec<u8>,
+    #[prost(message, optional, tag = "8")]
+    input: Option<Payloads>,
+}
+
 const WORKFLOW: usize = 0;
 const STICKY: usize = 1;
 const ACTIVITY: usize = 2;
@@ -187,7 +207,7 @@ impl Model {
     }
 
     /// The workflow's code: create the task, wait with a timer as a safety net, and end with the answer.
-    fn work(&mut self, task: &wire::PollWorkflowTaskQueueResponse) {
+    fn work(&mut self, task: &WorkflowTask) {
         let execution = task.workflow_execution.as_ref().expect("whose task it is");
         let commands = match task.started_event_id {
             3 => vec![create_task(&execution.workflow_id)],
@@ -212,7 +232,7 @@ impl Model {
     }
 
     /// The activity: a request to awaithumans.
-    fn create_task(&mut self, task: &wire::PollActivityTaskQueueResponse) {
+    fn create_task(&mut self, task: &ActivityTask) {
         let input = task.input.as_ref().and_then(|input| input.payloads.first());
         let body = input.expect("the question").data.clone();
         let request = http::Request::post("/api/tasks")
