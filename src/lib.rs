@@ -97,8 +97,8 @@
 //! - `proptest`: `strategies` for keys, webhook bodies, signatures and tampering.
 //! - `insta`: `history_json`, histories as JSON for snapshots, and `redact`, redactions that check a value's shape before they
 //!   hide it.
-//! - `serve`: the executable `awaithumans-testkit`, and what it does as a library: `serve`, both fakes over TCP, and `player`, which plays
-//!   scenario files.
+//! - `serve`: the executable `awaithumans-testkit`, and what it does as a library: `serve`, both fakes over TCP, `player`, which plays
+//!   scenario files, and `campaign`, which plays one under many seeds. It brings the feature `proptest`.
 //! - `wiremock`: `matchers` for a wiremock server that stands in for the receiver.
 //!
 //! # Environment variables
@@ -123,6 +123,8 @@ mod world;
 
 mod webhooks;
 
+#[cfg(feature = "serve")]
+pub mod campaign;
 #[cfg(feature = "proptest")]
 pub mod explore;
 #[cfg(feature = "insta")]

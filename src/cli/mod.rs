@@ -5,6 +5,7 @@ use std::path::Path;
 
 use awaithumans_testkit::scenario::ScenarioFile;
 
+pub(crate) mod campaign;
 pub(crate) mod run;
 pub(crate) mod serve;
 

@@ -19,7 +19,7 @@ const SAFETY: Duration = Duration::from_secs(30 * 86_400);
 const LIVENESS: Duration = Duration::from_secs(40 * 86_400);
 
 /// How long, in real time, a run in which nothing can move waits for somebody outside it. There is nobody.
-const PATIENCE: Duration = Duration::from_millis(50);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What a body may give: nothing, or a result whose error is a failure.
 pub trait Outcome {

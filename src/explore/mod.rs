@@ -37,6 +37,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use capsule::Capsule;
 pub use case::Outcome;
+#[cfg(feature = "serve")]
+pub(crate) use case::PATIENCE;
+#[cfg(feature = "serve")]
+pub(crate) use fingerprint::Fingerprint;
+#[cfg(feature = "serve")]
+pub(crate) use quiet::catch;
 pub(crate) use quiet::is_quiet;
 
 use crate::scenario::{Coverage, Plan};

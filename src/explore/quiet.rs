@@ -19,7 +19,7 @@ pub(crate) fn is_quiet() -> bool {
 }
 
 /// Runs to the end, or to a panic: gives what the panic said, and where.
-pub(super) async fn catch<T>(future: AssertUnwindSafe<impl Future<Output = T>>) -> Result<T, String> {
+pub(crate) async fn catch<T>(future: AssertUnwindSafe<impl Future<Output = T>>) -> Result<T, String> {
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| match QUIET.get() {

@@ -8,9 +8,10 @@ use temporalio_sdk::WorkerOptions;
 
 use super::workflow::{Approval, Bank, Request};
 use super::{Played, seen};
+use crate::explore::PATIENCE;
 use crate::moment::Moment;
 use crate::scenario::{Problem, ReceiverKey, Scenario, ScenarioError, ScenarioFile, TASK_QUEUE};
-use crate::testkit::{Error, Testkit, Worker};
+use crate::testkit::{Builder, Error, Testkit, Worker};
 
 /// The receiver's key where it isn't the server's.
 const OTHER_KEY: [u8; 32] = [7; 32];
@@ -21,17 +22,35 @@ const OTHER_KEY: [u8; 32] = [7; 32];
 /// If the scenario makes no sense, or is one for another workflow. That something went otherwise than expected is no error here: see
 /// [`ScenarioFile::judge`] and [`Played::broken`].
 pub async fn play(file: &ScenarioFile) -> Result<Played, ScenarioError> {
+    check(file)?;
+    let scenario = file.scenario();
+    let kit = builder(scenario).start().await;
+    Ok(play_on(&kit, scenario).await)
+}
+
+/// Whether a scenario can be played here.
+pub(crate) fn check(file: &ScenarioFile) -> Result<(), ScenarioError> {
     let scenario = file.scenario();
     scenario.check()?;
-    if let Some(workflow_type) = &scenario.workflow.workflow_type {
-        let what = format!("{workflow_type} is a workflow of your own, which isn't in this process");
-        let fix = "play it with --temporal, --callback and --task-queue, or leave `type` out for the built-in workflow";
-        let problem = Problem::new("workflow.type", what, fix);
-        return Err(file.error(vec![problem]));
-    }
-    let kit = start(scenario).await;
+    let Some(workflow_type) = &scenario.workflow.workflow_type else {
+        return Ok(());
+    };
+    let what = format!("{workflow_type} is a workflow of your own, which isn't in this process");
+    let fix = "play it with --temporal, --callback and --task-queue, or leave `type` out for the built-in workflow";
+    Err(file.error(vec![Problem::new("workflow.type", what, fix)]))
+}
+
+/// As [`play`], for a scenario that has been checked: under its seed, whatever the environment says, and without waiting for anybody outside.
+pub(crate) async fn play_exactly(file: &ScenarioFile) -> Played {
+    let kit = builder(file.scenario()).start_exactly().await;
+    kit.set_patience(PATIENCE);
+    play_on(&kit, file.scenario()).await
+}
+
+async fn play_on(kit: &Testkit, scenario: &Scenario) -> Played {
+    set_up(kit, scenario);
     let mut run = Run {
-        kit: &kit,
+        kit,
         scenario,
         broken: None,
     };
@@ -43,7 +62,8 @@ pub async fn play(file: &ScenarioFile) -> Result<Played, ScenarioError> {
     let lasted = kit.now().since(started_at);
     run.advance(scenario.world.afterwards.get()).await;
     run.check_replays().await;
-    let broken = run.broken;
+    // The last step may have broken one, and nothing was awaited since.
+    let broken = run.broken.or_else(|| kit.broken_invariant());
     let timeline = kit.timeline();
     let played = Played {
         seen: kit.look(|world| seen::of(world, &ids, lasted, timeline)),
@@ -54,24 +74,26 @@ pub async fn play(file: &ScenarioFile) -> Result<Played, ScenarioError> {
         unreproducible: kit.unreproducible(),
     };
     drop(workers);
-    Ok(played)
+    played
 }
 
-async fn start(scenario: &Scenario) -> Testkit {
-    let mut builder = Testkit::builder()
+fn builder(scenario: &Scenario) -> Builder {
+    let builder = Testkit::builder()
         .seed(scenario.seed)
         .profile(scenario.world.release.into())
         .timing(scenario.world.timing.into());
-    if let Some(moment) = scenario.world.start_at {
-        builder = builder.start_at(moment);
+    match scenario.world.start_at {
+        Some(moment) => builder.start_at(moment),
+        None => builder,
     }
-    let kit = builder.start().await;
+}
+
+fn set_up(kit: &Testkit, scenario: &Scenario) {
     kit.watch_invariants();
     if scenario.world.receiver_key == ReceiverKey::Other {
         kit.receiver().use_key(PayloadKey::from_bytes(OTHER_KEY).webhook_key());
     }
     kit.apply(&scenario.plan()).expect("the scenario has been checked");
-    kit
 }
 
 struct Run<'a> {

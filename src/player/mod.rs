@@ -37,6 +37,7 @@ mod seen;
 mod workflow;
 
 pub use inside::play;
+pub(crate) use inside::{check, play_exactly};
 pub use outside::{Outside, Stage};
 
 use crate::journal::Journal;

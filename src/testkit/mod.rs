@@ -29,6 +29,8 @@ pub use humans::Humans;
 pub use play::play;
 pub use receiver::{ReceiverHandle, Webhooks};
 pub use replay::Replays;
+#[cfg(all(unix, feature = "serve"))]
+pub(crate) use report::leave_signals_alone;
 #[cfg(feature = "serve")]
 pub(crate) use report::timeline;
 pub use worker::Worker;

@@ -4,6 +4,7 @@
 #![allow(missing_debug_implementations)]
 
 mod bugs;
+mod campaigns;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod faults;

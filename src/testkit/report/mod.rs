@@ -16,6 +16,8 @@ mod timeline;
 
 pub(super) use html::html;
 pub(super) use lanes::in_lanes;
+#[cfg(all(unix, feature = "serve"))]
+pub(crate) use on_term::leave_signals_alone;
 #[cfg(unix)]
 pub(super) use on_term::{Watched, watch};
 pub(super) use page::write_page;

@@ -61,6 +61,12 @@ pub(in crate::testkit) fn watch(driver: Driver, rerun: String) -> Watched {
     Watched(number)
 }
 
+/// SIGTERM is left alone from now on, unless it is watched for already: the process has a handler of its own.
+#[cfg(feature = "serve")]
+pub(crate) fn leave_signals_alone() {
+    WATCH.call_once(|| {});
+}
+
 fn living() -> MutexGuard<'static, Living> {
     LIVING.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,7 @@
 //! Both fakes over TCP: with real clients and a real worker, and with clients that mean harm.
 
 mod binary;
+mod campaign;
 mod control;
 mod control_docs;
 mod faults;
