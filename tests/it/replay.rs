@@ -22,6 +22,8 @@ use temporalio_workflow::{workflow, workflow_methods};
 use crate::scenarios::refund::{ClassicRefund, InlineRefund};
 use crate::scenarios::stories::STORIES;
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 fn replayer() -> WorkflowReplayer {
     let mut options = WorkflowReplayerOptions::new()
         .register_workflow::<Human<InlineRefund>>()
@@ -69,60 +71,68 @@ async fn a_changed_history_does_not() {
 #[workflow]
 #[derive(Default)]
 pub struct Whim {
-    /// The how manieth it is.
-    number: u64,
+    /// How many were begun before it.
+    before: u64,
 }
 
 #[workflow_methods]
 impl Whim {
+    /// It waits for a minute, and that which comes after `odd` others for one more.
     #[run(name = "whim")]
-    pub async fn run(ctx: &mut WorkflowContext<Self>, first_way: Way) -> WorkflowResult<String> {
-        let is_first = ctx.state(|whim| whim.number == 0);
-        if is_first == matches!(first_way, Way::Waits) {
-            ctx.timer(Duration::from_secs(60)).await;
+    pub async fn run(ctx: &mut WorkflowContext<Self>, odd: u64) -> WorkflowResult<String> {
+        ctx.timer(MINUTE).await;
+        if ctx.state(|whim| whim.before == odd) {
+            ctx.timer(MINUTE).await;
         }
         Ok("done".to_owned())
     }
 }
 
-/// What the first of a process does.
-#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
-pub enum Way {
-    /// It waits for a minute, and the others don't.
-    Waits,
-    /// It ends at once, and the others wait.
-    Ends,
-}
-
 /// Runs one whim to its end.
-async fn whim(kit: &Testkit, way: Way) {
+async fn whim(kit: &Testkit, odd: u64) {
     let begun = Arc::new(AtomicU64::new(0));
     let options = kit
         .worker_options("whims")
         .register_workflow_with_factory::<Whim, _>(move || Whim {
-            number: begun.fetch_add(1, Ordering::SeqCst),
+            before: begun.fetch_add(1, Ordering::SeqCst),
         })
         .unwrap()
         .build();
     let _worker = kit.spawn_worker(options).await;
     let options = WorkflowStartOptions::new("whims", "whim-1").build();
-    drop(kit.client().start_workflow(Whim::run, way, options).await.unwrap());
+    drop(kit.client().start_workflow(Whim::run, odd, options).await.unwrap());
     kit.run_until_moment(Moment::closed("whim-1")).await.unwrap();
 }
 
 #[tokio::test]
-async fn code_that_isnt_deterministic_breaks_an_invariant() {
-    for way in [Way::Waits, Way::Ends] {
+async fn code_that_isnt_deterministic_breaks_an_invariant_and_it_is_said_how() {
+    let by_the_sdk = "Nondeterminism error";
+    let by_us = "in the workflow task of event 8 the code asks for TimerStarted, and its history has WorkflowExecutionCompleted";
+    // The run's own is the first; then it is begun once more for each way, and after an eviction for each workflow task.
+    let cases = [
+        (0, "cold", by_the_sdk),
+        (1, "cold", by_the_sdk),
+        (2, "warm", by_us),
+        (3, "after an eviction", by_us),
+    ];
+    for (odd, way, words) in cases {
         let kit = Testkit::start().await;
-        whim(&kit, way).await;
+        whim(&kit, odd).await;
         let error = kit.check_replays().await.unwrap_err();
         assert!(error.is_broken_invariant());
         let error = error.to_string();
-        let wanted = "invariant “each finished workflow replays” is broken: workflow whim-1 (whim), replayed cold: ";
-        assert!(error.starts_with(wanted), "{error}");
-        assert!(error.contains("ondeterminism"), "the SDK's words: {error}");
-        assert!(kit.timeline().contains("replayed cold"), "{}", kit.timeline());
+        let wanted =
+            format!("invariant “each finished workflow replays” is broken: workflow whim-1 (whim), replayed {way}: ");
+        assert!(error.starts_with(&wanted) && error.contains(words), "{error}");
+        assert!(
+            kit.timeline().contains(&format!("replayed {way}")),
+            "{}",
+            kit.timeline()
+        );
     }
+    let kit = Testkit::start().await;
+    whim(&kit, 4).await;
+    assert_eq!(kit.check_replays().await.unwrap().replayed, 1);
 }
 
 fn explore() -> Explore {
@@ -132,7 +142,7 @@ fn explore() -> Explore {
 }
 
 fn run(explore: Explore) -> Report {
-    explore.run(async |kit: &Testkit| whim(kit, Way::Waits).await)
+    explore.run(async |kit: &Testkit| whim(kit, 0).await)
 }
 
 #[test]

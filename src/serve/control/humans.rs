@@ -23,7 +23,7 @@ const HUMANS_FIX: &str = "send one of person, verifier, verifier_lacks, now, ser
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Instruction {
-    Person(Person),
+    Person(Box<Person>),
     Verifier(VerifierLine),
     VerifierLacks(Lacks),
     Now(Now),

@@ -310,7 +310,7 @@ mod tests {
             ..Command::default()
         };
         let activity = command(CommandType::ScheduleActivityTask);
-        assert_eq!(recording.difference(0, &[activity.clone()]), None);
+        assert_eq!(recording.difference(0, std::slice::from_ref(&activity)), None);
         assert_eq!(
             recording.difference(1, &[activity]).unwrap(),
             "in the workflow task of event 10 the code asks for ActivityTaskScheduled, and its history has TimerStarted"
