@@ -16,7 +16,7 @@ use crate::scenario::Plan;
 /// The plan is in the words of the domain and not a list of draws, so it still means the same when strategies have changed.
 ///
 /// It is kept as four files of one name. `.json` is what the next run plays again: seed, plan, and how it fails. `.journal.txt`, `.timeline.txt`
-/// and `.rs` are for people, each as it is read: in a JSON text a journal would be one line, and every quotation mark in the test a `\\"`. A diff of
+/// and `.rs` are for people, each as it is read: in a JSON text a journal would be one line, and every quotation mark in the test a `\"`. A diff of
 /// them is one of lines of the run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
