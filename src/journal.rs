@@ -1,10 +1,11 @@
 //! The append-only record of what happened: the source of timelines, comparisons and failure reports.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::moment::Happening;
+use crate::moment::{Happening, MomentKind};
 
 /// Who did it: the lanes of a timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +78,8 @@ impl fmt::Display for Entry {
 pub struct Journal {
     entries: Vec<Entry>,
     happenings: Vec<(Timestamp, Happening)>,
+    /// Where among them those of each kind are: who waits for a moment needn't look at all others.
+    places: BTreeMap<MomentKind, Vec<usize>>,
     /// How far the clock of whoever writes is ahead: what it writes is put at the world's time.
     ahead: Duration,
 }
@@ -99,6 +102,10 @@ impl Journal {
 
     /// Adds something that moments, fault rules and invariants go by.
     pub(crate) fn happened(&mut self, at: Timestamp, happening: Happening) {
+        self.places
+            .entry(happening.kind)
+            .or_default()
+            .push(self.happenings.len());
         self.happenings.push((at - self.ahead, happening));
     }
 
@@ -110,6 +117,13 @@ impl Journal {
     /// What has happened, by name, oldest first. Events of histories aren't among it: histories have them.
     pub fn happenings(&self) -> &[(Timestamp, Happening)] {
         &self.happenings
+    }
+
+    /// What has happened of one kind, oldest first, without the first so many.
+    pub(crate) fn happenings_of(&self, kind: MomentKind, skipped: usize) -> impl ExactSizeIterator<Item = &Happening> {
+        let places = self.places.get(&kind).map(Vec::as_slice).unwrap_or_default();
+        let places = places.get(skipped..).unwrap_or_default();
+        places.iter().map(|place| &self.happenings[*place].1)
     }
 
     /// All entries, oldest first.

@@ -88,13 +88,13 @@ impl Stage {
                     .expect("it ends");
             });
         }
-        let completed = self.kit.coverage().seen("closed:completed");
-        assert_eq!(completed, self.played, "{}", self.kit.timeline());
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        let completed = self.kit.coverage().seen("closed:completed");
+        assert_eq!(completed, self.played, "{}", self.kit.timeline());
         // Within its runtime, as in a test.
         let worker = self.worker.take();
         self.runtime.block_on(async { drop(worker) });

@@ -3,7 +3,7 @@
 use crate::moment::{Moment, MomentKind};
 use crate::world::World;
 
-/// Looks at what has happened since the last look.
+/// Looks at what has happened of its kind since the last look.
 #[derive(Debug)]
 pub(super) struct Watch {
     moment: Moment,
@@ -25,13 +25,9 @@ impl Watch {
         if self.moment.kind == MomentKind::HistoryEvent {
             return self.has_event(world);
         }
-        let happenings = world.journal().happenings();
-        let new = happenings.get(self.looked_at..).unwrap_or_default();
-        let matching = new
-            .iter()
-            .filter(|(_, happening)| self.moment.matches(happening))
-            .count();
-        self.looked_at = happenings.len();
+        let new = world.journal().happenings_of(self.moment.kind, self.looked_at);
+        self.looked_at += new.len();
+        let matching = new.filter(|happening| self.moment.matches(happening)).count();
         self.counted = self.counted.saturating_add(u32::try_from(matching).unwrap_or(u32::MAX));
         self.counted >= self.moment.nth
     }

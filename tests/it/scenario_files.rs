@@ -85,6 +85,20 @@ fn the_gallery_has_every_fault() {
 }
 
 #[test]
+fn the_docs_name_files_that_there_are() {
+    let docs = include_str!("../../docs/scenarios.md");
+    let table = docs.split_once("| the page says | played by |").unwrap().1;
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let named: Vec<&str> = rows
+        .flat_map(|row| row.trim_end_matches(" |").rsplit(" | ").next().unwrap().split(", "))
+        .collect();
+    assert!(named.len() >= 11, "{named:?}");
+    let files: Vec<String> = gallery().iter().map(|path| name_of(path)).collect();
+    let missing = named.iter().filter(|name| !files.contains(&format!("{name}.toml")));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+#[test]
 fn what_is_written_is_read_again() {
     for path in gallery() {
         let scenario = read(&path).scenario().clone();

@@ -5,7 +5,7 @@ use temporalio_protos::temporal::api::history::v1::{History, HistoryEvent};
 use super::Engine;
 use crate::temporal::machine::activity::Activity;
 use crate::temporal::matching::Task;
-use crate::temporal::run::Run;
+use crate::temporal::run::{Run, RunRef};
 use crate::temporal::schedule::Schedule;
 
 /// Failed attempts of a workflow task after which waiting for its workflow makes no sense.
@@ -70,14 +70,29 @@ impl Engine {
 
     /// A workflow whose workflow task keeps failing, and why.
     pub fn failing_workflow(&self) -> Option<String> {
-        self.runs().filter(|run| run.is_running()).find_map(|run| {
-            let task = &run.machines.workflow_task;
-            let failure = task.last_failure().filter(|_| task.attempt() >= HOPELESS_ATTEMPTS)?;
+        let mut failing = self.failing.iter().filter_map(|run| self.runs.get(*run));
+        failing.find_map(|run| {
             Some(format!(
                 "the workflow task of workflow {} ({}) keeps failing; the SDK said: {}",
-                run.start.workflow_id, run.start.workflow_type, failure.message
+                run.start.workflow_id,
+                run.start.workflow_type,
+                hopeless(run)?
             ))
         })
+    }
+
+    /// After a step of this run. Whoever moves time asks after each, and must not look at all runs for that.
+    pub(super) fn note_whether_it_keeps_failing(&mut self, run: RunRef) {
+        match self.runs.get(run).and_then(hopeless) {
+            Some(_) => self.failing.insert(run),
+            None => self.failing.remove(&run),
+        };
+    }
+
+    /// Whether those that keep failing are known.
+    pub(crate) fn knows_who_keeps_failing(&self) -> bool {
+        let failing = self.runs().filter(|run| hopeless(run).is_some());
+        failing.map(|run| run.run).eq(self.failing.iter().copied())
     }
 
     /// Every open workflow and what it waits for, every standalone activity or operation that runs, and every task that no worker fetches.
@@ -145,6 +160,15 @@ fn rests(schedule: &Schedule) -> String {
         false => "waits for its next time",
     };
     format!("schedule {} {how}", schedule.schedule_id)
+}
+
+/// Why a run's workflow task keeps failing, if it does.
+fn hopeless(run: &Run) -> Option<&str> {
+    let task = &run.machines.workflow_task;
+    let failure = task
+        .last_failure()
+        .filter(|_| task.attempt() >= HOPELESS_ATTEMPTS && run.is_running())?;
+    Some(&failure.message)
 }
 
 fn waits_for(run: &Run) -> String {

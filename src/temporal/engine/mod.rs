@@ -30,7 +30,7 @@ mod time_skipping;
 mod update_with_start;
 mod visibility;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 pub(crate) use batch::input as batch_input;
@@ -121,6 +121,8 @@ pub struct Engine {
     pub(crate) schedules: Schedules,
     pub(crate) deployments: Deployments,
     pub(crate) timers: TimerTable,
+    /// The open runs whose workflow tasks keep failing: see `look.rs`.
+    failing: BTreeSet<RunRef>,
     /// See [`Self::not_read_yet`].
     timers_read_until: Timestamp,
     pub(crate) entropy: Entropy,
@@ -167,6 +169,7 @@ impl Engine {
             schedules: Schedules::default(),
             deployments: Deployments::default(),
             timers: TimerTable::default(),
+            failing: BTreeSet::new(),
             timers_read_until: Timestamp::default(),
             entropy,
             nexus: Nexus::default(),
@@ -586,6 +589,7 @@ impl Engine {
             self.show(run);
         }
         self.after_close(run);
+        self.note_whether_it_keeps_failing(run);
         self.tell_fast_forward_waiters(run, effects.fast_forward_changed);
         self.wake_history_waiters(run);
         effects.next_run.map(|mut start| {

@@ -16,6 +16,9 @@ pub(super) fn check(engine: &Engine, violations: &mut Violations) {
     violations.unless(engine.runs.is_consistent(), || {
         "runs aren't found by their ids, or ids lead nowhere".to_owned()
     });
+    violations.unless(engine.knows_who_keeps_failing(), || {
+        "a workflow task keeps failing and isn't known for it, or the other way round".to_owned()
+    });
     for namespace in engine.namespaces.iter() {
         for run_id in engine.visibility.run_ids(&namespace.name) {
             let is_open = engine.visibility.status(&namespace.name, run_id) == Some(Status::Running);
