@@ -62,6 +62,7 @@ impl Sim {
     }
 
     fn take_answers(&mut self) {
+        assert_eq!(self.engine.violations(), Vec::<String>::new());
         while let Some((call, answer)) = self.engine.poll_output() {
             let answer = answer.map_err(|reject| Refusal {
                 code: reject.code(),

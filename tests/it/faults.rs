@@ -15,6 +15,9 @@ use super::scenarios::stories::{self, Ending};
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// How long the SDK's worker has to fetch a task from its own queue.
+const STICKY_TIMEOUT: Duration = Duration::from_secs(10);
+
 const APPROVED: &str = "approved (known customer); paid back $250";
 const TIMED_OUT: &str = "Task \"Refund $250 to cus_demo?\" timed out after 604800 seconds.";
 
@@ -192,6 +195,16 @@ async fn a_duplicate_runs_the_activity_twice_and_changes_nothing() {
     let twice = play(Rule::new(Fault::DuplicateTask { task })).await;
     assert_eq!((once.activities, twice.activities), (2, 2), "{}", twice.timeline);
     assert_eq!(twice.ending, approved());
+}
+
+#[tokio::test]
+async fn a_workflow_leaves_its_workers_cache_while_its_task_waits_there() {
+    let signaled = Moment::history_event("WORKFLOW_EXECUTION_SIGNALED").of("refund-1");
+    let run = play(Rule::new(Fault::EvictWorkflow { workflow: None }).when(signaled)).await;
+    assert_eq!(run.ending, approved(), "{}", run.timeline);
+    assert!(run.timeline.contains("worker-1 replays workflow refund-1"), "{}", run.timeline);
+    // The task isn't for that worker's cache any more, and has its time there all the same.
+    assert!(run.took >= 2 * DAY + STICKY_TIMEOUT, "{:?}", run.took);
 }
 
 #[tokio::test]

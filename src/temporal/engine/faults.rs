@@ -132,13 +132,17 @@ impl Engine {
             .count()
     }
 
-    /// Workers have lost a workflow from their caches: its next task goes to any of them. Gives how many runs it was.
+    /// Workers have lost a workflow from their caches: its next task goes to any of them. Gives how many runs it was. A task that waits
+    /// on a worker's own queue comes to the others when its time there is over. A worker that has a task keeps its run until then.
     pub(crate) fn evict(&mut self, now: Timestamp, workflow_id: Option<&str>) -> usize {
         let is_meant = |id: &str| workflow_id.is_none_or(|wanted| wanted == id);
-        // A task that waits on a worker's own queue stays there, as after ResetStickyTaskQueue: such a run is another time's.
-        let rests = |run: &&Run| run.is_running() && !run.machines.workflow_task.is_pending();
-        let open = self.runs().filter(rests).filter(|run| is_meant(&run.start.workflow_id));
-        let evicted: Vec<RunRef> = open.map(|run| run.run).collect();
+        let is_cached = |run: &&Run| {
+            let task = &run.machines.workflow_task;
+            run.is_running() && task.sticky().is_some() && !task.is_started()
+        };
+        let cached = self.runs().filter(is_cached);
+        let meant = cached.filter(|run| is_meant(&run.start.workflow_id));
+        let evicted: Vec<RunRef> = meant.map(|run| run.run).collect();
         for run in &evicted {
             self.with_run(now, *run, |run, _| run.reset_sticky());
         }

@@ -106,14 +106,14 @@ impl Engine {
     }
 
     /// A worker that doesn't have the run in its cache replays it.
-    fn note_replay(&mut self, run: RunRef, found: &Match) {
+    fn note_replay(&mut self, run: RunRef, identity: &str) {
         let Some(run) = self.runs.get(run) else {
             return;
         };
-        if !found.sticky && run.machines.workflow_task.last_completed_started_event_id() > 0 {
+        if run.machines.workflow_task.last_completed_started_event_id() > 0 {
             self.notes.push(Note::worker(format!(
-                "{} replays workflow {} from its history",
-                found.poller.identity, run.start.workflow_id
+                "{identity} replays workflow {} from its history",
+                run.start.workflow_id
             )));
         }
     }
@@ -151,9 +151,12 @@ impl Engine {
         if !started {
             return None;
         }
-        self.note_replay(run, found);
+        let sticky = self.runs.get(run)?.machines.workflow_task.sticky().is_some();
+        if !sticky {
+            self.note_replay(run, &poller.identity);
+        }
         self.take_in_hand(HandKey::Workflow(run), poller, "a workflow task");
-        Some(self.workflow_task_response(run, found.sticky)?.encode_to_vec())
+        Some(self.workflow_task_response(run, sticky)?.encode_to_vec())
     }
 
     /// The answer for the workflow task that has just been started.
@@ -349,7 +352,10 @@ impl Engine {
             run: run_ref,
             query_id: query_id.to_owned(),
         };
-        let response = run.query_task_response(token, query, found.sticky);
+        let sticky = run.machines.workflow_task.sticky();
+        // Between question and answer a client may have reset it.
+        let sticky = sticky.is_some_and(|sticky| sticky.queue == found.key.name);
+        let response = run.query_task_response(token, query, sticky);
         self.take_in_hand(HandKey::Query(run_ref, query_id.to_owned()), &found.poller, &what);
         Some(response.encode_to_vec())
     }
@@ -400,7 +406,7 @@ fn taking(found: &Match) -> Taking<'_> {
         directive: &found.dispatch.directive,
         stamp: found.dispatch.stamp,
         version: found.poller.version.as_ref(),
-        is_sticky: found.sticky,
+        is_sticky: found.sticky && found.poller.is_sticky,
         target: found.route.target.as_ref(),
         revision: found.route.revision,
     }

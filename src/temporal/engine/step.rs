@@ -50,7 +50,10 @@ impl Engine {
             self.exceeded = Some(exceeded);
             given = None;
         }
-        run.limit_held_back(&mut context);
+        if run.limit_held_back(&mut context) {
+            // Its worker may be at it still, for nothing.
+            self.hands.remove(&HandKey::Workflow(run_ref));
+        }
         if was_running && !run.is_running() {
             run.after_updates(&mut context);
         }

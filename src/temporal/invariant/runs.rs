@@ -119,8 +119,11 @@ fn open(engine: &Engine, run: &Run, violations: &mut Violations) {
     let is_servers_own = [Some(run.start.task_queue.as_str()), sticky].contains(&Some(TASK_QUEUE));
     let is_elsewhere = is_servers_own || run.is_versioned();
     let event = task.scheduled_event_id();
+    // A worker's own queue may have dropped it after ResetStickyTaskQueue; then its clock sends it to the others.
+    let is_between_queues = task.sticky().is_none() && is_set(Timer::WorkflowTaskScheduleToStart(of));
     let waits = task.state() != State::Scheduled
         || is_elsewhere
+        || is_between_queues
         || is_queued(
             &|task| matches!(task, Task::Workflow { run, scheduled_event_id, .. } if *run == of && *scheduled_event_id == event),
         );

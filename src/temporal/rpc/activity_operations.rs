@@ -154,9 +154,12 @@ fn operate<T>(
     operation: impl FnOnce(&mut Run, &mut Context<'_>) -> Result<T, Reject>,
 ) -> Result<T, Reject> {
     let run = engine.runs.find(target.namespace, Some(target.execution))?.run;
-    engine
+    let operated = engine
         .with_run(call.now, run, operation)
-        .unwrap_or_else(|| Err(Reject::workflow_completed()))
+        .unwrap_or_else(|| Err(Reject::workflow_completed()))?;
+    // Nothing comes of the attempt that a worker has at what is reset.
+    engine.free_ended_activities(run);
+    Ok(operated)
 }
 
 fn jitter(wire: Option<&prost_types::Duration>) -> Duration {

@@ -183,13 +183,13 @@ impl Run {
         Err(exceeded.into())
     }
 
-    /// With too many events held back, or too large ones, the workflow task that they wait for fails.
-    pub(crate) fn limit_held_back(&mut self, context: &mut Context<'_>) {
+    /// With too many events held back, or too large ones, the workflow task that they wait for fails. Gives whether it did.
+    pub(crate) fn limit_held_back(&mut self, context: &mut Context<'_>) -> bool {
         let config = context.config;
         let too_many =
             self.log.held_back().len() > config.held_back_events || self.log.held_back_bytes() > config.held_back_bytes;
         if !too_many || !self.is_running() || !self.machines.workflow_task.is_started() {
-            return;
+            return false;
         }
         let queue = self.start.task_queue.clone();
         let (machines, mut txn) = self.open(context);
@@ -201,6 +201,7 @@ impl Run {
         // Before the next task is there: the worker finds them, but it is another attempt at the same task.
         self.flush();
         self.schedule_workflow_task(context, Kind::Normal);
+        true
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Taking<'a> {
     pub(crate) stamp: u32,
     /// The worker's version.
     pub(crate) version: Option<&'a Version>,
-    /// Whether the task came by the worker's own queue.
+    /// Whether the task came by the worker's own queue, and the poll said that it is one.
     pub(crate) is_sticky: bool,
     /// The version that the routing wants for the run, and the revision that says so.
     pub(crate) target: Option<&'a Version>,

@@ -19,6 +19,7 @@ mod speculative;
 mod standalone_activity;
 mod standalone_nexus_operation;
 mod standalone_nexus_operation_lists;
+mod sticky;
 mod task_queue;
 mod task_queue_order;
 mod versioning;
