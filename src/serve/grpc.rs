@@ -28,6 +28,10 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// A larger one is read all the same, so that it can be refused in grpc-go's words, which SDKs match on. This is the end of it.
 const MAX_READ_BYTES: usize = 128 * 1024 * 1024;
 
+/// Smaller answers go out as they are, though the head names an encoding, as gRPC allows. A compressor is 380 KB of aligned memory, and
+/// glibc before 2.38 leaves a hole for each: a server that compresses every answer grows by megabytes a second.
+const MIN_COMPRESSED_BYTES: usize = 64 * 1024;
+
 /// The least time that a caller must give a poll (`common.MinLongPollTimeout`).
 const MIN_POLL_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -140,9 +144,19 @@ impl UnaryService<Bytes> for Call {
                     .map_err(|_| Status::deadline_exceeded("context deadline exceeded"))?,
                 None => answer.await,
             };
-            answer.map(|bytes| tonic::Response::new(bytes.into())).map_err(status)
+            answer.map(response).map_err(status)
         })
     }
+}
+
+/// An answer, which is compressed only if that is worth the compressor.
+fn response(answer: Vec<u8>) -> tonic::Response<Bytes> {
+    let is_small = answer.len() < MIN_COMPRESSED_BYTES;
+    let mut response = tonic::Response::new(answer.into());
+    if is_small {
+        response.disable_compression();
+    }
+    response
 }
 
 /// Temporal's frontend wants a deadline on each poll of a worker, and a sensible one.
@@ -255,6 +269,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use tonic::codec::SingleMessageCompressionOverride;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Option<Duration>, Code> {
@@ -280,6 +296,17 @@ mod tests {
             assert_eq!(timeout(&headers).unwrap_err().code(), Code::Internal, "{hostile:?}");
         }
         assert_eq!(timeout(&HeaderMap::new()).unwrap(), None);
+    }
+
+    #[test]
+    fn only_a_large_answer_takes_a_compressor() {
+        let is_plain = |bytes| {
+            let response = response(vec![0; bytes]);
+            let told = response.extensions().get::<SingleMessageCompressionOverride>();
+            told == Some(&SingleMessageCompressionOverride::Disable)
+        };
+        assert!(is_plain(0) && is_plain(MIN_COMPRESSED_BYTES - 1));
+        assert!(!is_plain(MIN_COMPRESSED_BYTES));
     }
 
     #[test]
