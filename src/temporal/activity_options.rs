@@ -4,19 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use temporalio_protos::temporal::api::activity::v1::ActivityOptions;
-use temporalio_protos::temporal::api::common::v1::Priority;
-use temporalio_protos::temporal::api::enums::v1::TaskQueueKind;
-use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 
+use super::config::DynamicConfig;
+use super::priority;
 use super::proto::{duration, proto_duration};
+use super::queue_name;
 use super::reject::Reject;
 use super::retry;
-
-/// The longest id, type or name of a queue (dynamic config `limit.maxIDLength`), in bytes.
-const MAX_ID_LENGTH: usize = 1_000;
-
-/// The longest fairness key, in bytes (`priorities.fairnessKeyMaxLength`).
-const MAX_FAIRNESS_KEY_LENGTH: usize = 64;
 
 /// Durations are capped to 250 years (`timestamp.maxAllowedDuration`), in seconds.
 const MAX_DURATION_SECONDS: i64 = 250 * 365 * 24 * 60 * 60;
@@ -40,23 +34,25 @@ const KNOWN_FIELDS: [&str; 15] = [
     "startDelay",
 ];
 
-/// How names of internal task queues begin, which nobody may use.
-const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
-
-/// How names of the queues begin that belong to Temporal's own workers.
-const INTERNAL_QUEUE_PREFIX: &str = "temporal-sys-per-ns-tq";
+/// What an activity's options are held against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OfWorkflow<'a> {
+    /// The workflow's own limit, zero if it has none or there is no workflow.
+    pub(crate) run_timeout: Duration,
+    /// The workflow's queue, if there is a workflow.
+    pub(crate) task_queue: &'a str,
+    /// The settings in force.
+    pub(crate) config: &'a DynamicConfig,
+}
 
 /// Fills in and checks the options that a command or a request came with (`activity.validateAndNormalizeActivityAttributes`).
-///
-/// `run_timeout` is the workflow's own limit, zero if it has none or there is no workflow.
 pub(crate) fn normalize(
     activity_id: &str,
     activity_type: &str,
     options: &mut ActivityOptions,
-    run_timeout: Duration,
-    workflow_task_queue: &str,
+    of: &OfWorkflow<'_>,
 ) -> Result<(), Reject> {
-    normalize_task_queue(options.task_queue.as_mut(), workflow_task_queue)?;
+    queue_name::normalize_user_defined(of.config, options.task_queue.as_mut(), of.task_queue)?;
     if activity_id.is_empty() {
         return invalid("activityId is not set");
     }
@@ -67,11 +63,11 @@ pub(crate) fn normalize(
         retry::validate(policy)?;
         *policy = retry::with_defaults(Some(policy));
     }
-    check_length("activityId", activity_id)?;
-    check_length("activityType", activity_type)?;
-    validate_priority(options.priority.as_ref())
+    of.config.check_length("activityId", activity_id)?;
+    of.config.check_length("activityType", activity_type)?;
+    priority::check(options.priority.as_ref())
         .map_err(|reject| Reject::InvalidArgument(format!("invalid priorities: {}", reject.message())))?;
-    normalize_timeouts(activity_id, activity_type, options, run_timeout)
+    normalize_timeouts(activity_id, activity_type, options, of.run_timeout)
 }
 
 /// Fills in the timeouts that were left open: each from the wider one, none beyond `run_timeout` unless that is zero.
@@ -116,56 +112,6 @@ pub(crate) fn normalize_timeouts(
     options.schedule_to_start_timeout = Some(proto_duration(limited(start)));
     options.start_to_close_timeout = Some(proto_duration(attempt));
     options.heartbeat_timeout = Some(proto_duration(heartbeat.min(attempt)));
-    Ok(())
-}
-
-/// Refuses a task queue that users can't have, and makes the others normal ones (`tqid.NormalizeAndValidateUserDefined`).
-pub(crate) fn normalize_task_queue(queue: Option<&mut TaskQueue>, workflow_task_queue: &str) -> Result<(), Reject> {
-    let Some(queue) = queue else {
-        return invalid("taskQueue is not set");
-    };
-    if queue.kind == TaskQueueKind::Unspecified as i32 {
-        queue.kind = TaskQueueKind::Normal as i32;
-    }
-    if queue.name.is_empty() {
-        return invalid("missing task queue name");
-    }
-    if queue.name.len() > MAX_ID_LENGTH {
-        return invalid("taskQueue length exceeds limit");
-    }
-    if queue.name.starts_with(RESERVED_QUEUE_PREFIX) {
-        return invalid(format!(
-            "task queue name cannot start with reserved prefix {RESERVED_QUEUE_PREFIX}"
-        ));
-    }
-    let is_internal = |name: &str| name.starts_with(INTERNAL_QUEUE_PREFIX);
-    if is_internal(&queue.name) && !is_internal(workflow_task_queue) {
-        let parent = match workflow_task_queue.is_empty() {
-            true => String::new(),
-            false => format!(" (in parent component task queue: {workflow_task_queue})"),
-        };
-        return invalid(format!(
-            "cannot use internal per-namespace task queue:{}{parent}",
-            queue.name
-        ));
-    }
-    Ok(())
-}
-
-/// Refuses a priority that Temporal can't work with (`priorities.Validate`).
-pub(crate) fn validate_priority(priority: Option<&Priority>) -> Result<(), Reject> {
-    let Some(priority) = priority else {
-        return Ok(());
-    };
-    if priority.priority_key < 0 {
-        return invalid("priority key can't be negative");
-    }
-    if priority.fairness_key.len() > MAX_FAIRNESS_KEY_LENGTH {
-        return invalid("fairness key length exceeds limit");
-    }
-    if priority.fairness_weight < 0.0 {
-        return invalid("must be greater than zero");
-    }
     Ok(())
 }
 
@@ -334,16 +280,6 @@ fn required<'a, T>(value: Option<&'a T>, name: &str) -> Result<&'a T, Reject> {
     value.ok_or_else(|| Reject::InvalidArgument(format!("{name} is not provided")))
 }
 
-fn check_length(field: &str, value: &str) -> Result<(), Reject> {
-    match value.len() > MAX_ID_LENGTH {
-        true => invalid(format!(
-            "{field} exceeds length limit. Length={} Limit={MAX_ID_LENGTH}",
-            value.len()
-        )),
-        false => Ok(()),
-    }
-}
-
 fn invalid<T>(why: impl Into<String>) -> Result<T, Reject> {
     Err(Reject::InvalidArgument(why.into()))
 }
@@ -352,6 +288,16 @@ fn invalid<T>(why: impl Into<String>) -> Result<T, Reject> {
 mod tests {
     use super::*;
     use temporalio_protos::temporal::api::common::v1::RetryPolicy;
+    use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
+
+    fn normalized(options: &mut ActivityOptions) -> Result<(), Reject> {
+        let of = OfWorkflow {
+            run_timeout: Duration::ZERO,
+            task_queue: "q",
+            config: &DynamicConfig::default(),
+        };
+        normalize("7", "work", options, &of)
+    }
 
     fn seconds(count: u64) -> Option<prost_types::Duration> {
         Some(proto_duration(Duration::from_secs(count)))
@@ -376,7 +322,7 @@ mod tests {
             task_queue: queue("q"),
             ..Default::default()
         };
-        let refusal = normalize("7", "work", &mut options, Duration::ZERO, "q").unwrap_err();
+        let refusal = normalized(&mut options).unwrap_err();
         assert_eq!(
             refusal.message(),
             "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity. ActivityId=7 \
@@ -393,7 +339,7 @@ mod tests {
             heartbeat_timeout: seconds(20),
             ..Default::default()
         };
-        normalize("7", "work", &mut options, Duration::ZERO, "q").unwrap();
+        normalized(&mut options).unwrap();
         assert_eq!(options.start_to_close_timeout, seconds(10));
         assert_eq!(options.schedule_to_start_timeout, seconds(10));
         assert_eq!(options.heartbeat_timeout, seconds(10));
@@ -407,33 +353,18 @@ mod tests {
             heartbeat_timeout: Some(prost_types::Duration { seconds: -1, nanos: 0 }),
             ..Default::default()
         };
-        let refusal = normalize("7", "work", &mut options, Duration::ZERO, "q").unwrap_err();
+        let refusal = normalized(&mut options).unwrap_err();
         assert_eq!(refusal.message(), "invalid HeartbeatTimeout: negative duration");
         options.heartbeat_timeout = None;
         options.start_to_close_timeout = Some(prost_types::Duration {
             seconds: i64::MAX,
             nanos: 5,
         });
-        normalize("7", "work", &mut options, Duration::ZERO, "q").unwrap();
+        normalized(&mut options).unwrap();
         assert_eq!(
             options.start_to_close_timeout,
             seconds(MAX_DURATION_SECONDS.unsigned_abs())
         );
-    }
-
-    #[test]
-    fn internal_queues_are_for_internal_workflows_only() {
-        let refusal = |name: &str, parent: &str| normalize_task_queue(queue(name).as_mut(), parent);
-        assert_eq!(
-            refusal("/_sys/q/1", "").unwrap_err().message(),
-            "task queue name cannot start with reserved prefix /_sys/"
-        );
-        assert_eq!(
-            refusal("temporal-sys-per-ns-tq", "q").unwrap_err().message(),
-            "cannot use internal per-namespace task queue:temporal-sys-per-ns-tq (in parent component task queue: q)"
-        );
-        assert_eq!(refusal("temporal-sys-per-ns-tq", "temporal-sys-per-ns-tq"), Ok(()));
-        assert_eq!(refusal("", "q").unwrap_err().message(), "missing task queue name");
     }
 
     #[test]

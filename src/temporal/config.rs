@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::allowed_addresses::AllowedAddresses;
+use super::reject::Reject;
 use super::schedule::go_duration;
 
 /// One line for each setting: its field, its type, what it is without being set, and its name in Temporal. A setting that has no line
@@ -45,6 +46,8 @@ macro_rules! settings {
 }
 
 settings! {
+    /// The longest id, name of a type or name of a queue, in bytes.
+    id_bytes: usize = 1_000, "limit.maxIDLength";
     /// Whether the first generation of worker versioning is served: sets of compatible build ids.
     version_sets: bool = false, "frontend.workerVersioningDataAPIs";
     /// Whether the second generation of worker versioning is served: assignment and redirect rules.
@@ -158,6 +161,23 @@ impl DynamicConfig {
     /// The largest memo, in bytes; likewise.
     pub(crate) fn memo_limit(&self) -> usize {
         self.memo_error_bytes.max(self.memo_warn_bytes)
+    }
+
+    /// Whether it is longer than an id, the name of a type or that of a queue may be.
+    pub(crate) fn is_too_long(&self, id: &str) -> bool {
+        id.len() > self.id_bytes
+    }
+
+    /// Refuses such an id in the words of most newer RPCs.
+    pub(crate) fn check_length(&self, field: &str, id: &str) -> Result<(), Reject> {
+        match self.is_too_long(id) {
+            true => Err(Reject::InvalidArgument(format!(
+                "{field} exceeds length limit. Length={} Limit={}",
+                id.len(),
+                self.id_bytes
+            ))),
+            false => Ok(()),
+        }
     }
 }
 

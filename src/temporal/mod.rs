@@ -22,6 +22,7 @@ mod nexus;
 mod payload;
 mod priority;
 mod proto;
+mod queue_name;
 mod reject;
 mod retry;
 mod rpc;

@@ -11,11 +11,11 @@ use temporalio_common::protos::temporal::api::enums::v1::CommandType;
 use temporalio_common::protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_common::protos::temporal::api::workflowservice::v1 as wire;
 
-use super::arm::Arm;
+use super::arm::{Answer, Arm};
 use super::transcript::Names;
 
-const WORKFLOW: &str = "temporal.api.workflowservice.v1.WorkflowService";
-const OPERATOR: &str = "temporal.api.operatorservice.v1.OperatorService";
+pub(crate) const WORKFLOW: &str = "temporal.api.workflowservice.v1.WorkflowService";
+pub(crate) const OPERATOR: &str = "temporal.api.operatorservice.v1.OperatorService";
 
 /// The namespace of all bodies.
 pub(crate) const NAMESPACE: &str = "default";
@@ -117,6 +117,27 @@ impl<'a> Stage<'a> {
                 None
             }
         }
+    }
+
+    /// Calls with an encoded request, and writes nothing down. `None` if the answer takes longer than this.
+    pub(crate) fn ask(
+        &mut self,
+        (service, method): (&'static str, &'static str),
+        request: Vec<u8>,
+        patience: Duration,
+    ) -> Option<Answer> {
+        let call = self.arm.begin(service, method, request);
+        self.arm.finish_within(call, patience)
+    }
+
+    /// From now on only what is answered counts: see [`Arm::spare_invariants`].
+    pub(crate) fn spare_invariants(&mut self) {
+        self.arm.spare_invariants();
+    }
+
+    /// Writes down what a body has found out by itself.
+    pub(crate) fn note(&mut self, line: Value) {
+        self.lines.push(line);
     }
 
     /// Calls what is refused with a text that differs from run to run, which isn't written down.

@@ -161,7 +161,8 @@ fn readable(base64: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| base64.to_owned())
 }
 
-fn pool() -> &'static DescriptorPool {
+/// Temporal's messages.
+pub(crate) fn pool() -> &'static DescriptorPool {
     static POOL: OnceLock<DescriptorPool> = OnceLock::new();
     POOL.get_or_init(|| {
         DescriptorPool::decode(include_bytes!(env!("TEMPORAL_DESCRIPTOR_PATH")).as_slice())

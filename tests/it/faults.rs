@@ -202,7 +202,11 @@ async fn a_workflow_leaves_its_workers_cache_while_its_task_waits_there() {
     let signaled = Moment::history_event("WORKFLOW_EXECUTION_SIGNALED").of("refund-1");
     let run = play(Rule::new(Fault::EvictWorkflow { workflow: None }).when(signaled)).await;
     assert_eq!(run.ending, approved(), "{}", run.timeline);
-    assert!(run.timeline.contains("worker-1 replays workflow refund-1"), "{}", run.timeline);
+    assert!(
+        run.timeline.contains("worker-1 replays workflow refund-1"),
+        "{}",
+        run.timeline
+    );
     // The task isn't for that worker's cache any more, and has its time there all the same.
     assert!(run.took >= 2 * DAY + STICKY_TIMEOUT, "{:?}", run.took);
 }

@@ -276,7 +276,7 @@ impl<'a> Batch<'a> {
         self.updates.close();
         match close {
             Close::ContinueAsNew(attributes) => {
-                continue_as_new::check(attributes, &self.run.start)?;
+                continue_as_new::check(attributes, &self.run.start, self.config)?;
                 #[allow(deprecated)]
                 let stays = attributes.inherit_build_id;
                 let what = (Cause::BadContinueAsNewAttributes, "ContinueAsNew");

@@ -2,31 +2,36 @@
 //! (`api.CommandAttrValidator.ValidateContinueAsNewWorkflowExecutionAttributes`).
 
 use temporalio_protos::temporal::api::command::v1 as wire;
-use temporalio_protos::temporal::api::enums::v1::{TaskQueueKind, WorkflowTaskFailedCause as Cause};
+use temporalio_protos::temporal::api::enums::v1::WorkflowTaskFailedCause as Cause;
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 
 use super::BadCommand;
-use super::parse::{MAX_ID_LENGTH, broken};
-use crate::clock::Timestamp;
+use super::parse::broken;
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::run::StartRun;
-use crate::temporal::{activity_options, cron, retry};
+use crate::temporal::{queue_name, retry};
 
 /// Refuses what no run can go on as.
 pub(super) fn check(
     command: &wire::ContinueAsNewWorkflowExecutionCommandAttributes,
     run: &StartRun,
+    config: &DynamicConfig,
 ) -> Result<(), BadCommand> {
     let bad = |why: String| Err(BadCommand::new(Cause::BadContinueAsNewAttributes, why));
     let (workflow_type, mut queue) = (workflow_type(command, run), task_queue(command, run));
-    if workflow_type.len() > MAX_ID_LENGTH {
+    let limit = config.id_bytes;
+    if workflow_type.len() > limit {
         return bad(format!(
             "WorkflowType on ContinueAsNewWorkflowExecutionCommand exceeds length limit. WorkflowType={workflow_type} \
-             Length={} Limit={MAX_ID_LENGTH}",
+             Length={} Limit={limit}",
             workflow_type.len()
         ));
     }
-    let normalized = activity_options::normalize_task_queue(Some(&mut queue), &run.task_queue);
-    let of = format!("WorkflowType={workflow_type} TaskQueue={}", as_go_prints(&queue));
+    let normalized = queue_name::normalize_user_defined(config, Some(&mut queue), &run.task_queue);
+    let of = format!(
+        "WorkflowType={workflow_type} TaskQueue={}",
+        queue_name::as_go_prints(&queue)
+    );
     if let Err(reject) = normalized {
         return bad(format!(
             "error validating ContinueAsNewWorkflowExecutionCommand TaskQueue: {}. {of}",
@@ -50,12 +55,13 @@ pub(super) fn check(
             reject.message()
         ));
     }
-    cron::validate(&command.cron_schedule, Timestamp::default()).or_else(|reject| bad(reject.message()))
+    // The cron string isn't looked at.
+    Ok(())
 }
 
 /// Who a complaint about the command is about: the type and the queue of the run that was to be.
 pub(super) fn subject(command: &wire::ContinueAsNewWorkflowExecutionCommandAttributes, run: &StartRun) -> String {
-    let queue = as_go_prints(&task_queue(command, run));
+    let queue = queue_name::as_go_prints(&task_queue(command, run));
     format!("WorkflowType={} TaskQueue={queue}", workflow_type(command, run))
 }
 
@@ -66,28 +72,7 @@ fn workflow_type<'a>(command: &'a wire::ContinueAsNewWorkflowExecutionCommandAtt
 
 /// What isn't said is as in the run that goes on.
 fn task_queue(command: &wire::ContinueAsNewWorkflowExecutionCommandAttributes, run: &StartRun) -> TaskQueue {
-    let mut queue = command.task_queue.clone().unwrap_or_default();
-    if queue.kind == TaskQueueKind::Unspecified as i32 {
-        queue.kind = TaskQueueKind::Normal as i32;
-    }
-    if queue.name.is_empty() {
-        queue.name.clone_from(&run.task_queue);
-    }
-    queue
-}
-
-/// A task queue as Go's text of a protobuf message has it. (Go doubles some of the blanks, the same ones in all texts of one build of a
-/// program. The recorded build doubles none.)
-fn as_go_prints(queue: &TaskQueue) -> String {
-    let mut fields = vec![format!("name:{:?}", queue.name)];
-    fields.push(match TaskQueueKind::try_from(queue.kind) {
-        Ok(kind) => format!("kind:{}", kind.as_str_name()),
-        Err(_) => format!("kind:{}", queue.kind),
-    });
-    if !queue.normal_name.is_empty() {
-        fields.push(format!("normal_name:{:?}", queue.normal_name));
-    }
-    fields.join(" ")
+    queue_name::or_own(command.task_queue.as_ref(), &run.task_queue)
 }
 
 #[cfg(test)]
@@ -105,7 +90,7 @@ mod tests {
     fn complaint(change: impl FnOnce(&mut wire::ContinueAsNewWorkflowExecutionCommandAttributes)) -> String {
         let mut command = wire::ContinueAsNewWorkflowExecutionCommandAttributes::default();
         change(&mut command);
-        let bad = check(&command, &run()).unwrap_err();
+        let bad = check(&command, &run(), &DynamicConfig::default()).unwrap_err();
         assert_eq!(bad.cause, Cause::BadContinueAsNewAttributes);
         bad.message
     }
@@ -135,7 +120,7 @@ mod tests {
              name cannot start with reserved prefix /_sys/. WorkflowType=new type TaskQueue=name:\"/_sys/x\" \
              kind:TASK_QUEUE_KIND_NORMAL"
         );
-        let long = "x".repeat(MAX_ID_LENGTH + 1);
+        let long = "x".repeat(1_001);
         let too_long = complaint(|it| it.workflow_type = Some(long.into()));
         assert!(too_long.ends_with("Length=1001 Limit=1000"), "{too_long}");
         let policy = complaint(|it| {
@@ -149,6 +134,6 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_taken_from_the_run() {
-        assert_eq!(check(&Default::default(), &run()), Ok(()));
+        assert_eq!(check(&Default::default(), &run(), &DynamicConfig::default()), Ok(()));
     }
 }

@@ -22,7 +22,7 @@ use temporalio_protos::temporal::api::sdk::v1::{EventGroupMarker, UserMetadata};
 use temporalio_protos::temporal::api::update::v1 as update;
 
 pub(crate) use check::check;
-pub(crate) use parse::{Limits, parse};
+pub(crate) use parse::{Limits, check_namespaces, parse};
 pub(crate) use search_attributes::check_search_attributes;
 pub(crate) use sequence::check_sequence;
 

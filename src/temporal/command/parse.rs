@@ -14,16 +14,15 @@ use temporalio_protos::temporal::api::update::v1 as update;
 
 use super::{Annotated, Annotation, BadCommand, Close, Command, ScheduleActivity, nexus, size};
 use crate::clock::Timestamp;
+use crate::temporal::activity_options::OfWorkflow;
 use crate::temporal::config::DynamicConfig;
-use crate::temporal::engine::is_uuid;
+use crate::temporal::engine::{Namespaces, is_uuid};
 use crate::temporal::nexus::Endpoints;
 use crate::temporal::proto::{duration, is_negative};
+use crate::temporal::reject::Reject;
 use crate::temporal::retry;
 use crate::temporal::versioning::Override;
-use crate::temporal::{activity_options, cron};
-
-/// The longest id, type name or queue name (dynamic config `limit.maxIDLength`).
-pub(crate) const MAX_ID_LENGTH: usize = 1_000;
+use crate::temporal::{activity_options, cron, priority, queue_name};
 
 /// What a run's own options mean for its commands.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +68,23 @@ pub(crate) fn parse(
     Ok(parsed)
 }
 
+/// Refuses an answer that names a namespace which isn't there. That is no fault of the workflow: its task doesn't fail.
+#[expect(deprecated, reason = "older clients may still name another namespace")]
+pub(crate) fn check_namespaces(commands: &[wire::Command], namespaces: &Namespaces) -> Result<(), Reject> {
+    for command in commands {
+        let named = match &command.attributes {
+            Some(A::StartChildWorkflowExecutionCommandAttributes(a)) => &a.namespace,
+            Some(A::SignalExternalWorkflowExecutionCommandAttributes(a)) => &a.namespace,
+            Some(A::RequestCancelExternalWorkflowExecutionCommandAttributes(a)) => &a.namespace,
+            _ => continue,
+        };
+        if !named.is_empty() && namespaces.get(named).is_none() {
+            return Err(Reject::NamespaceNotFound(named.clone()));
+        }
+    }
+    Ok(())
+}
+
 /// What the command's event carries. The events of updates are the messages' own and carry nothing.
 fn annotation(command: &mut wire::Command) -> Annotation {
     if matches!(command.attributes, Some(A::ProtocolMessageCommandAttributes(_))) {
@@ -104,19 +120,23 @@ fn parse_one(
         A::RequestCancelActivityTaskCommandAttributes(a) => Command::RequestCancelActivity {
             scheduled_event_id: a.scheduled_event_id,
         },
-        A::StartTimerCommandAttributes(a) => start_timer(a)?,
+        A::StartTimerCommandAttributes(a) => start_timer(a, limits.config)?,
         A::CancelTimerCommandAttributes(a) => {
             let cause = Cause::BadCancelTimerAttributes;
             let timer_id = required(a.timer_id, cause, "TimerId is not set on CancelTimerCommand.")?;
-            limited(&timer_id, cause, "TimerId on CancelTimerCommand", "TimerId")?;
+            limited(
+                limits.config,
+                &timer_id,
+                cause,
+                "TimerId on CancelTimerCommand",
+                "TimerId",
+            )?;
             Command::CancelTimer { timer_id }
         }
-        A::RecordMarkerCommandAttributes(a) => record_marker(a)?,
-        A::StartChildWorkflowExecutionCommandAttributes(a) => {
-            Command::StartChild(Box::new(start_child(a, limits.namespace)?))
-        }
-        A::SignalExternalWorkflowExecutionCommandAttributes(a) => signal_external(a)?,
-        A::RequestCancelExternalWorkflowExecutionCommandAttributes(a) => cancel_external(a)?,
+        A::RecordMarkerCommandAttributes(a) => record_marker(a, limits.config)?,
+        A::StartChildWorkflowExecutionCommandAttributes(a) => Command::StartChild(Box::new(start_child(a, limits)?)),
+        A::SignalExternalWorkflowExecutionCommandAttributes(a) => signal_external(a, limits.config)?,
+        A::RequestCancelExternalWorkflowExecutionCommandAttributes(a) => cancel_external(a, limits.config)?,
         A::UpsertWorkflowSearchAttributesCommandAttributes(a) => {
             let attributes = a.search_attributes.unwrap_or_default();
             if attributes.indexed_fields.is_empty() {
@@ -190,8 +210,11 @@ fn schedule_activity(
         &command.activity_id,
         type_name,
         &mut options,
-        limits.run_timeout,
-        limits.task_queue,
+        &OfWorkflow {
+            run_timeout: limits.run_timeout,
+            task_queue: limits.task_queue,
+            config: limits.config,
+        },
     )
     .map_err(|reject| BadCommand::new(Cause::BadScheduleActivityAttributes, reject.message()))?;
     Ok(history::ActivityTaskScheduledEventAttributes {
@@ -212,13 +235,14 @@ fn schedule_activity(
     })
 }
 
-fn start_timer(command: wire::StartTimerCommandAttributes) -> Result<Command, BadCommand> {
+fn start_timer(command: wire::StartTimerCommandAttributes, config: &DynamicConfig) -> Result<Command, BadCommand> {
     let timer_id = required(
         command.timer_id,
         Cause::BadStartTimerAttributes,
         "TimerId is not set on StartTimerCommand.",
     )?;
     limited(
+        config,
         &timer_id,
         Cause::BadStartTimerAttributes,
         "TimerId on StartTimerCommand",
@@ -238,7 +262,7 @@ fn start_timer(command: wire::StartTimerCommandAttributes) -> Result<Command, Ba
     })
 }
 
-fn record_marker(command: wire::RecordMarkerCommandAttributes) -> Result<Command, BadCommand> {
+fn record_marker(command: wire::RecordMarkerCommandAttributes, config: &DynamicConfig) -> Result<Command, BadCommand> {
     if command.marker_name.is_empty() {
         return Err(BadCommand::new(
             Cause::BadRecordMarkerAttributes,
@@ -246,6 +270,7 @@ fn record_marker(command: wire::RecordMarkerCommandAttributes) -> Result<Command
         ));
     }
     limited(
+        config,
         &command.marker_name,
         Cause::BadRecordMarkerAttributes,
         "MarkerName on RecordMarkerCommand",
@@ -256,7 +281,7 @@ fn record_marker(command: wire::RecordMarkerCommandAttributes) -> Result<Command
 
 fn start_child(
     command: wire::StartChildWorkflowExecutionCommandAttributes,
-    own_namespace: &str,
+    limits: &Limits<'_>,
 ) -> Result<wire::StartChildWorkflowExecutionCommandAttributes, BadCommand> {
     let bad = |why: String| BadCommand::new(Cause::BadStartChildExecutionAttributes, why);
     let type_name = command
@@ -267,7 +292,7 @@ fn start_child(
     let id = &command.workflow_id;
     #[allow(deprecated)]
     let namespace = match command.namespace.as_str() {
-        "" => own_namespace,
+        "" => limits.namespace,
         namespace => namespace,
     };
     if id.is_empty() {
@@ -282,17 +307,18 @@ fn start_child(
              Namespace={namespace}"
         )));
     }
-    if id.len() > MAX_ID_LENGTH {
+    let limit = limits.config.id_bytes;
+    if id.len() > limit {
         return Err(bad(format!(
             "WorkflowId on StartChildWorkflowExecutionCommand exceeds length limit. WorkflowId={id} Length={} \
-             Limit={MAX_ID_LENGTH} WorkflowType={type_name} Namespace={namespace}",
+             Limit={limit} WorkflowType={type_name} Namespace={namespace}",
             id.len()
         )));
     }
-    if type_name.len() > MAX_ID_LENGTH {
+    if type_name.len() > limit {
         return Err(bad(format!(
             "WorkflowType on StartChildWorkflowExecutionCommand exceeds length limit. WorkflowId={id} \
-             WorkflowType={type_name} Length={} Limit={MAX_ID_LENGTH} Namespace={namespace}",
+             WorkflowType={type_name} Length={} Limit={limit} Namespace={namespace}",
             type_name.len()
         )));
     }
@@ -318,12 +344,31 @@ fn start_child(
         })?;
     }
     Override::parse(command.versioning_override.as_ref()).map_err(|reject| bad(reject.message()))?;
-    cron::validate(&command.cron_schedule, Timestamp::default()).map_err(|reject| bad(reject.message()))?;
+    cron::validate(&command.cron_schedule, Timestamp::default()).map_err(|reject| {
+        bad(format!(
+            "invalid CronSchedule on StartChildWorkflowExecutionCommand: {}. WorkflowId={id} WorkflowType={type_name} \
+             Namespace={namespace}",
+            reject.message()
+        ))
+    })?;
+    priority::check(command.priority.as_ref()).map_err(|reject| bad(reject.message()))?;
+    let mut queue = queue_name::or_own(command.task_queue.as_ref(), limits.task_queue);
+    queue_name::normalize_user_defined(limits.config, Some(&mut queue), limits.task_queue).map_err(|reject| {
+        bad(format!(
+            "invalid TaskQueue on StartChildWorkflowExecutionCommand: {}. WorkflowId={id} WorkflowType={type_name} \
+             Namespace={namespace} TaskQueue={}",
+            reject.message(),
+            queue_name::as_go_prints(&queue)
+        ))
+    })?;
     Ok(command)
 }
 
 #[allow(deprecated, reason = "older clients may still name another namespace")]
-fn signal_external(command: wire::SignalExternalWorkflowExecutionCommandAttributes) -> Result<Command, BadCommand> {
+fn signal_external(
+    command: wire::SignalExternalWorkflowExecutionCommandAttributes,
+    config: &DynamicConfig,
+) -> Result<Command, BadCommand> {
     const ON: &str = "SignalExternalWorkflowExecutionCommand";
     let bad = |why: String| Err(BadCommand::new(Cause::BadSignalWorkflowExecutionAttributes, why));
     let Some(execution) = &command.execution else {
@@ -336,9 +381,10 @@ fn signal_external(command: wire::SignalExternalWorkflowExecutionCommandAttribut
             "WorkflowId is not set on {ON}. Namespace={namespace} RunId={run} SignalName={signal}"
         ));
     }
-    if id.len() > MAX_ID_LENGTH {
+    let limit = config.id_bytes;
+    if id.len() > limit {
         return bad(format!(
-            "WorkflowId on {ON} exceeds length limit. WorkflowId={id} Length={} Limit={MAX_ID_LENGTH} \
+            "WorkflowId on {ON} exceeds length limit. WorkflowId={id} Length={} Limit={limit} \
              Namespace={namespace} RunId={run} SignalName={signal}",
             id.len()
         ));
@@ -359,6 +405,7 @@ fn signal_external(command: wire::SignalExternalWorkflowExecutionCommandAttribut
 #[allow(deprecated, reason = "older clients may still name another namespace")]
 fn cancel_external(
     command: wire::RequestCancelExternalWorkflowExecutionCommandAttributes,
+    config: &DynamicConfig,
 ) -> Result<Command, BadCommand> {
     const ON: &str = "RequestCancelExternalWorkflowExecutionCommand";
     let bad = |why: String| {
@@ -373,9 +420,10 @@ fn cancel_external(
             "WorkflowId is not set on {ON}. Namespace={namespace} RunId={run}"
         ));
     }
-    if id.len() > MAX_ID_LENGTH {
+    let limit = config.id_bytes;
+    if id.len() > limit {
         return bad(format!(
-            "WorkflowId on {ON} exceeds length limit. WorkflowId={id} Length={} Limit={MAX_ID_LENGTH} RunId={run} \
+            "WorkflowId on {ON} exceeds length limit. WorkflowId={id} Length={} Limit={limit} RunId={run} \
              Namespace={namespace}",
             id.len()
         ));
@@ -416,12 +464,13 @@ fn parse_message(message: Message, config: &DynamicConfig) -> Result<Command, Ba
 }
 
 /// Refuses an id that is too long for Temporal, which it repeats in full.
-fn limited(value: &str, cause: Cause, what: &str, field: &str) -> Result<(), BadCommand> {
-    match value.len() > MAX_ID_LENGTH {
+fn limited(config: &DynamicConfig, value: &str, cause: Cause, what: &str, field: &str) -> Result<(), BadCommand> {
+    let limit = config.id_bytes;
+    match value.len() > limit {
         true => Err(BadCommand::new(
             cause,
             format!(
-                "{what} exceeds length limit. {field}={value} Length={} Limit={MAX_ID_LENGTH}",
+                "{what} exceeds length limit. {field}={value} Length={} Limit={limit}",
                 value.len()
             ),
         )),

@@ -202,6 +202,7 @@ impl Engine {
     pub fn set_dynamic_config(&mut self, name: &str, value: &serde_json::Value) -> Result<(), DynamicConfigError> {
         self.config.set(name, value)?;
         self.matching.follow(&self.config);
+        self.namespaces.follow(&self.config);
         Ok(())
     }
 

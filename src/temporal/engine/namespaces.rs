@@ -97,6 +97,8 @@ impl Namespace {
 pub(crate) struct Namespaces {
     by_name: BTreeMap<String, Namespace>,
     cluster: Cluster,
+    /// The longest name that a request may have, in bytes.
+    longest_name: usize,
 }
 
 /// What is written down about the one cluster.
@@ -114,6 +116,7 @@ impl Namespaces {
     /// With those that every dev server has.
     pub(crate) fn with_default(entropy: &mut Entropy) -> Self {
         let mut namespaces = Self::default();
+        namespaces.follow(&DynamicConfig::default());
         let default = Namespace {
             keeps_for_ever: true,
             ..Namespace::new(entropy.uuid(), "default", DAY)
@@ -127,6 +130,11 @@ impl Namespaces {
             namespaces.by_name.insert(namespace.name.clone(), namespace);
         }
         namespaces
+    }
+
+    /// Goes by these settings from now on.
+    pub(super) fn follow(&mut self, config: &DynamicConfig) {
+        self.longest_name = config.id_bytes;
     }
 
     /// Sets how long `default` keeps what has ended.
@@ -154,7 +162,16 @@ impl Namespaces {
         if name.is_empty() {
             return Err(Reject::InvalidArgument("Namespace not set on request.".to_owned()));
         }
+        self.check_length(name)?;
         self.get(name).ok_or_else(|| Reject::NamespaceNotFound(name.to_owned()))
+    }
+
+    /// Refuses a name that is too long, also where another namespace counts: that of a task's token.
+    pub(crate) fn check_length(&self, name: &str) -> Result<(), Reject> {
+        match name.len() > self.longest_name {
+            true => Err(Reject::InvalidArgument("Namespace length exceeds limit.".to_owned())),
+            false => Ok(()),
+        }
     }
 
     /// The namespace that a request names, unless it is deleted.

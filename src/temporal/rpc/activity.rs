@@ -7,13 +7,15 @@ use temporalio_protos::temporal::api::failure::v1::failure::FailureInfo;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::deployment::check_identity;
+use super::task_queue::check_partition;
 use super::workflow_task::polling_worker;
-use super::{Answer, MAX_ID_LENGTH, check_length};
+use super::{Answer, check_run_id};
 use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::{Call, Engine, HandKey};
 use crate::temporal::failure::{server_failure, too_large};
 use crate::temporal::machine::activity::{HeartbeatAnswer, Report, Reporter};
 use crate::temporal::matching::{Kind, QueueKey};
+use crate::temporal::queue_name;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{ActivityName, RunRef, activity_task_not_found};
 use crate::temporal::standalone::ActivityRef;
@@ -34,20 +36,17 @@ enum Target {
 pub(super) fn poll(
     engine: &mut Engine,
     call: &Call<'_>,
-    request: wire::PollActivityTaskQueueRequest,
+    mut request: wire::PollActivityTaskQueueRequest,
 ) -> Result<Answer<wire::PollActivityTaskQueueResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    let queue = request.task_queue.as_ref();
-    let name = queue.map(|queue| queue.name.clone()).unwrap_or_default();
-    if name.is_empty() {
-        return Err(Reject::InvalidArgument("TaskQueue is not set on request.".to_owned()));
-    }
-    check_length("TaskQueue", &name)?;
-    check_identity(&request.identity)?;
+    let queue = queue_name::normalize(&engine.config, request.task_queue.as_mut())?;
+    let name = queue.name.clone();
+    check_identity(&engine.config, &request.identity)?;
     let options = request.deployment_options.as_ref();
     #[expect(deprecated, reason = "workers still send it")]
     let capabilities = request.worker_version_capabilities.as_ref();
-    let mut worker = polling_worker(engine, request.identity.clone(), capabilities, options, queue)?;
+    let mut worker = polling_worker(engine, request.identity.clone(), capabilities, options, Some(&*queue))?;
+    check_partition(queue)?;
     let key = QueueKey {
         namespace: request.namespace,
         kind: Kind::Activity,
@@ -104,7 +103,7 @@ pub(super) fn completed(
 ) -> Result<Answer<wire::RespondActivityTaskCompletedResponse>, Reject> {
     let target = by_token(engine, &request.namespace, &request.task_token)?;
     #[allow(deprecated)]
-    let reporter = reporter(request.identity, request.worker_version)?;
+    let reporter = reporter(&engine.config, request.identity, request.worker_version)?;
     report(
         engine,
         call,
@@ -120,7 +119,7 @@ pub(super) fn completed_by_id(
     call: &Call<'_>,
     request: wire::RespondActivityTaskCompletedByIdRequest,
 ) -> Result<Answer<wire::RespondActivityTaskCompletedByIdResponse>, Reject> {
-    let reporter = reporter(request.identity, None)?;
+    let reporter = reporter(&engine.config, request.identity, None)?;
     let target = by_id(
         engine,
         &request.namespace,
@@ -152,7 +151,7 @@ pub(super) fn failed(
         ));
     }
     #[allow(deprecated)]
-    let reporter = reporter(request.identity, request.worker_version)?;
+    let reporter = reporter(&engine.config, request.identity, request.worker_version)?;
     let (failure, failures) = failure(&engine.config, request.failure, request.last_heartbeat_details);
     report(engine, call, &target, failure, &reporter)?;
     Ok(Answer::Now(wire::RespondActivityTaskFailedResponse { failures }))
@@ -163,7 +162,7 @@ pub(super) fn failed_by_id(
     call: &Call<'_>,
     request: wire::RespondActivityTaskFailedByIdRequest,
 ) -> Result<Answer<wire::RespondActivityTaskFailedByIdResponse>, Reject> {
-    let reporter = reporter(request.identity, None)?;
+    let reporter = reporter(&engine.config, request.identity, None)?;
     let target = by_id(
         engine,
         &request.namespace,
@@ -183,7 +182,7 @@ pub(super) fn canceled(
 ) -> Result<Answer<wire::RespondActivityTaskCanceledResponse>, Reject> {
     let target = by_token(engine, &request.namespace, &request.task_token)?;
     #[allow(deprecated)]
-    let reporter = reporter(request.identity, request.worker_version)?;
+    let reporter = reporter(&engine.config, request.identity, request.worker_version)?;
     report(
         engine,
         call,
@@ -199,7 +198,7 @@ pub(super) fn canceled_by_id(
     call: &Call<'_>,
     request: wire::RespondActivityTaskCanceledByIdRequest,
 ) -> Result<Answer<wire::RespondActivityTaskCanceledByIdResponse>, Reject> {
-    let reporter = reporter(request.identity, None)?;
+    let reporter = reporter(&engine.config, request.identity, None)?;
     let target = by_id(
         engine,
         &request.namespace,
@@ -354,18 +353,21 @@ fn report_of_workflow(
     Ok(())
 }
 
-fn reporter(identity: String, worker_version: Option<WorkerVersionStamp>) -> Result<Reporter, Reject> {
-    match identity.len() > MAX_ID_LENGTH {
-        true => Err(Reject::InvalidArgument("Identity length exceeds limit.".to_owned())),
-        false => Ok(Reporter {
-            identity,
-            worker_version,
-        }),
-    }
+fn reporter(
+    config: &DynamicConfig,
+    identity: String,
+    worker_version: Option<WorkerVersionStamp>,
+) -> Result<Reporter, Reject> {
+    check_identity(config, &identity)?;
+    Ok(Reporter {
+        identity,
+        worker_version,
+    })
 }
 
 /// The attempt that a worker's token is for. The namespace may be left out; it must not be another one.
 fn by_token(engine: &Engine, namespace: &str, token: &[u8]) -> Result<Target, Reject> {
+    engine.namespaces.check_length(namespace)?;
     if token.is_empty() {
         return Err(Reject::InvalidArgument("Task token not set on request.".to_owned()));
     }
@@ -413,6 +415,7 @@ fn by_id(
         let activity = engine.standalones.find(namespace, &activity_id, &run_id)?;
         return Ok(Target::Standalone(activity.activity(), None));
     }
+    check_run_id(&run_id)?;
     let execution = WorkflowExecution { workflow_id, run_id };
     let run = engine.runs.find(namespace, Some(&execution))?.run;
     Ok(Target::OfWorkflow(run, ActivityName::Id(activity_id)))

@@ -9,10 +9,11 @@ use temporalio_protos::temporal::api::workflowservice::v1::reset_activity_reques
 use temporalio_protos::temporal::api::workflowservice::v1::unpause_activity_request::Activity as ToUnpause;
 use temporalio_protos::temporal::api::workflowservice::v1::update_activity_options_request::Activity as ToUpdate;
 
-use super::Answer;
-use crate::temporal::activity_options::{Fields, validate_priority};
+use super::{Answer, check_run_id};
+use crate::temporal::activity_options::Fields;
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::machine::activity::{Pause, Reset, Unpause};
+use crate::temporal::priority;
 use crate::temporal::proto::duration;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Context, Run, Which};
@@ -96,7 +97,7 @@ pub(super) fn update_options(
         ToUpdate::MatchAll(_) => Which::All,
     });
     let target = target(engine, &request.namespace, request.execution.as_ref(), which)?;
-    validate_priority(request.activity_options.as_ref().and_then(|it| it.priority.as_ref()))?;
+    priority::check(request.activity_options.as_ref().and_then(|it| it.priority.as_ref()))?;
     let fields = request.update_mask.as_ref().map(Fields::parse);
     if request.restore_original && fields.as_ref().is_some_and(|fields| !fields.is_empty()) {
         return invalid("Both UpdateMask and RestoreOriginal are provided");
@@ -153,6 +154,7 @@ fn operate<T>(
     target: &Target<'_>,
     operation: impl FnOnce(&mut Run, &mut Context<'_>) -> Result<T, Reject>,
 ) -> Result<T, Reject> {
+    check_run_id(&target.execution.run_id)?;
     let run = engine.runs.find(target.namespace, Some(target.execution))?.run;
     let operated = engine
         .with_run(call.now, run, operation)

@@ -9,9 +9,11 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 use wire::update_worker_build_id_compatibility_request::Operation as SetsOperation;
 use wire::update_worker_versioning_rules_request::Operation as RulesOperation;
 
-use super::{Answer, MAX_ID_LENGTH};
+use super::Answer;
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::proto::timestamp;
+use crate::temporal::queue_name;
 use crate::temporal::reject::Reject;
 use crate::temporal::versioning::build_ids::{BuildIds, FULL_RAMP, RulesUpdate, SetsUpdate};
 
@@ -32,7 +34,7 @@ pub(super) fn update_sets(
     engine.namespaces.require(&request.namespace)?;
     require(engine.config.version_sets, SETS_ARE_OFF)?;
     let update = sets_update(&request, engine.config.build_id_bytes)?;
-    check_queue_name(&request.task_queue)?;
+    check_queue_name(&engine.config, &request.task_queue)?;
     engine.update_version_sets(call.now, &request.namespace, &request.task_queue, &update)?;
     Ok(Answer::Now(wire::UpdateWorkerBuildIdCompatibilityResponse {}))
 }
@@ -44,7 +46,7 @@ pub(super) fn get_sets(
 ) -> Result<Answer<wire::GetWorkerBuildIdCompatibilityResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
     require(engine.config.version_sets, SETS_ARE_OFF)?;
-    check_queue_name(&request.task_queue)?;
+    check_queue_name(&engine.config, &request.task_queue)?;
     let known = engine.matching.build_ids(&request.namespace, &request.task_queue);
     let sets = known.describe_sets(usize::try_from(request.max_sets).unwrap_or_default());
     Ok(Answer::Now(wire::GetWorkerBuildIdCompatibilityResponse {
@@ -63,7 +65,7 @@ pub(super) fn update_rules(
     engine.namespaces.require(&request.namespace)?;
     require(engine.config.versioning_rules, RULES_ARE_OFF)?;
     request.operation.as_ref().map_or(Ok(()), check_rule)?;
-    check_queue_name(&request.task_queue)?;
+    check_queue_name(&engine.config, &request.task_queue)?;
     let (namespace, queue) = (&request.namespace, &request.task_queue);
     let update = request.operation.map(rules_update).transpose()?;
     let known = engine.update_versioning_rules(call.now, namespace, queue, update.as_ref(), &request.conflict_token)?;
@@ -81,7 +83,7 @@ pub(super) fn get_rules(
 ) -> Result<Answer<wire::GetWorkerVersioningRulesResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
     require(engine.config.versioning_rules, RULES_ARE_OFF)?;
-    check_queue_name(&request.task_queue)?;
+    check_queue_name(&engine.config, &request.task_queue)?;
     let known = engine.matching.build_ids(&request.namespace, &request.task_queue);
     Ok(Answer::Now(wire::GetWorkerVersioningRulesResponse {
         assignment_rules: assignment_rules(known),
@@ -133,14 +135,12 @@ fn require(is_on: bool, refusal: &str) -> Result<(), Reject> {
 }
 
 /// Refuses what can't be a task queue's name (Temporal: `tqid.NormalizeAndValidate`).
-fn check_queue_name(name: &str) -> Result<(), Reject> {
-    let why = match name {
-        "" => "missing task queue name",
-        _ if name.len() > MAX_ID_LENGTH => "taskQueue length exceeds limit",
-        _ if name.starts_with("/_sys/") => "task queue name cannot start with reserved prefix /_sys/",
-        _ => return Ok(()),
+fn check_queue_name(config: &DynamicConfig, name: &str) -> Result<(), Reject> {
+    let mut queue = taskqueue::TaskQueue {
+        name: name.to_owned(),
+        ..Default::default()
     };
-    Err(Reject::InvalidArgument(why.to_owned()))
+    queue_name::normalize(config, Some(&mut queue)).map(|_| ())
 }
 
 /// What a request wants of the sets. All that it lacks is told at once.
@@ -332,5 +332,6 @@ fn check_question(engine: &Engine, request: &wire::GetWorkerTaskReachabilityRequ
                 .to_owned(),
         );
     }
-    request.task_queues.iter().try_for_each(|queue| check_queue_name(queue))
+    let mut queues = request.task_queues.iter();
+    queues.try_for_each(|queue| check_queue_name(&engine.config, queue))
 }

@@ -9,7 +9,7 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 use wire::describe_worker_deployment_version_response::VersionTaskQueue;
 use wire::set_worker_deployment_manager_request::NewManagerIdentity;
 
-use super::{Answer, MAX_ID_LENGTH};
+use super::Answer;
 use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::matching::{QueueKey, Workers, total};
@@ -28,7 +28,7 @@ pub(super) fn describe(
     request: wire::DescribeWorkerDeploymentRequest,
 ) -> Result<Answer<wire::DescribeWorkerDeploymentResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    check_deployment_name(&request.deployment_name)?;
+    check_deployment_name(&engine.config, &request.deployment_name)?;
     let found = engine.deployment(call.now, &request.namespace, &request.deployment_name);
     let Some(deployment) = found else {
         engine
@@ -58,8 +58,8 @@ pub(super) fn describe_version(
     };
     let version = Version::parse(&text).map_err(|_| invalid_version(&text))?;
     let version = version.unwrap_or_else(|| Version::new("", ""));
-    check_deployment_name(&version.deployment)?;
-    check_build_id(&version.build_id)?;
+    check_deployment_name(&engine.config, &version.deployment)?;
+    check_build_id(&engine.config, &version.build_id)?;
     let found = engine
         .deployment(call.now, &request.namespace, &version.deployment)
         .and_then(|deployment| deployment.version(&version.build_id));
@@ -147,9 +147,9 @@ pub(super) fn set_current(
         (true, false) => Version::new(&name, &request.build_id).dotted(),
     };
     let version = of_deployment(&text, &name)?;
-    check_deployment_name(&name)?;
+    check_deployment_name(&engine.config, &name)?;
     if let Some(version) = version.as_ref().filter(|_| request.allow_no_pollers) {
-        check_build_id(&version.build_id)?;
+        check_build_id(&engine.config, &version.build_id)?;
     }
     let change = SetCurrent {
         text,
@@ -194,9 +194,9 @@ pub(super) fn set_ramping(
         "" => Ramp::None,
         text => of_deployment(text, &name)?.map_or(Ramp::Unversioned, Ramp::Version),
     };
-    check_deployment_name(&name)?;
+    check_deployment_name(&engine.config, &name)?;
     if let Some(version) = ramp.version().filter(|_| request.allow_no_pollers) {
-        check_build_id(&version.build_id)?;
+        check_build_id(&engine.config, &version.build_id)?;
     }
     let change = SetRamping {
         text,
@@ -235,7 +235,7 @@ pub(super) fn create(
     if request.deployment_name.is_empty() {
         return Err(Reject::InvalidArgument("deployment name cannot be empty".to_owned()));
     }
-    check_deployment_name(&request.deployment_name)?;
+    check_deployment_name(&engine.config, &request.deployment_name)?;
     let (namespace, name) = (&request.namespace, &request.deployment_name);
     let request_id = own_or_random(engine, &request.request_id);
     let conflict_token = engine.change_deployments(call.now, namespace, |deployments, _, at| {
@@ -252,8 +252,8 @@ pub(super) fn create_version(
 ) -> Result<Answer<wire::CreateWorkerDeploymentVersionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
     let version = required_version(request.deployment_version.as_ref())?;
-    check_deployment_name(&version.deployment)?;
-    check_build_id(&version.build_id)?;
+    check_deployment_name(&engine.config, &version.deployment)?;
+    check_build_id(&engine.config, &version.build_id)?;
     if request.compute_config.is_some() {
         return Err(Reject::Unimplemented(
             "awaithumans-testkit doesn't serve compute_config yet: there are no worker controllers".to_owned(),
@@ -273,7 +273,7 @@ pub(super) fn delete(
     request: wire::DeleteWorkerDeploymentRequest,
 ) -> Result<Answer<wire::DeleteWorkerDeploymentResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    check_deployment_name(&request.deployment_name)?;
+    check_deployment_name(&engine.config, &request.deployment_name)?;
     let (namespace, name) = (&request.namespace, &request.deployment_name);
     engine.change_deployments(call.now, namespace, |deployments, _, _| {
         if let Some(deployment) = deployments.get(namespace, name) {
@@ -298,7 +298,7 @@ pub(super) fn delete_version(
     };
     let version = Version::parse(&text).map_err(|_| invalid_version(&text))?;
     let version = version.unwrap_or_else(|| Version::new("", ""));
-    check_deployment_name(&version.deployment)?;
+    check_deployment_name(&engine.config, &version.deployment)?;
     let identity = own_or_random(engine, &request.identity);
     engine.change_deployments(call.now, &request.namespace, |deployments, queues, at| {
         let deployment = deployments.require_workflow(&request.namespace, &version.deployment)?;
@@ -348,7 +348,7 @@ pub(super) fn set_manager(
     if request.identity.is_empty() {
         return Err(Reject::InvalidArgument("Identity is required".to_owned()));
     }
-    check_deployment_name(&request.deployment_name)?;
+    check_deployment_name(&engine.config, &request.deployment_name)?;
     let manager = match &request.new_manager_identity {
         Some(NewManagerIdentity::Self_(true)) => &request.identity,
         Some(NewManagerIdentity::ManagerIdentity(manager)) => manager,
@@ -418,13 +418,13 @@ pub(super) fn check_worker(
     if options.deployment_name.is_empty() || options.build_id.is_empty() {
         return refuse("Deployment name and build id must be set together.");
     }
-    check_deployment_name(&options.deployment_name)?;
-    check_build_id(&options.build_id)
+    check_deployment_name(config, &options.deployment_name)?;
+    check_build_id(config, &options.build_id)
 }
 
 /// Refuses a worker's identity that is too long.
-pub(super) fn check_identity(identity: &str) -> Result<(), Reject> {
-    match identity.len() > MAX_ID_LENGTH {
+pub(super) fn check_identity(config: &DynamicConfig, identity: &str) -> Result<(), Reject> {
+    match config.is_too_long(identity) {
         true => Err(Reject::InvalidArgument("Identity length exceeds limit.".to_owned())),
         false => Ok(()),
     }

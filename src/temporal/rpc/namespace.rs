@@ -8,7 +8,8 @@ use temporalio_protos::temporal::api::namespace::v1 as ns;
 use temporalio_protos::temporal::api::replication::v1::{ClusterReplicationConfig, NamespaceReplicationConfig};
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, MAX_ID_LENGTH};
+use super::Answer;
+use super::nexus_endpoint::uuid_issue;
 use crate::clock::Timestamp;
 use crate::temporal::engine::{CLUSTER, Call, Engine, Namespace};
 use crate::temporal::machine::workflow_task::MAX_PAGES_BYTES;
@@ -29,9 +30,7 @@ pub(super) fn register(
     if request.namespace.is_empty() {
         return Err(invalid("Namespace not set on request."));
     }
-    if request.namespace.len() > MAX_ID_LENGTH {
-        return Err(invalid("Namespace length exceeds limit."));
-    }
+    engine.namespaces.check_length(&request.namespace)?;
     if request.is_global_namespace {
         return Err(invalid("Cannot register global namespace when not enabled"));
     }
@@ -55,6 +54,10 @@ pub(super) fn describe(
     _: &Call<'_>,
     request: wire::DescribeNamespaceRequest,
 ) -> Result<Answer<wire::DescribeNamespaceResponse>, Reject> {
+    // Nobody expects there what is no id.
+    if let Some(why) = uuid_issue(&request.id).filter(|_| !request.id.is_empty()) {
+        return Err(Reject::Unknown(why));
+    }
     let namespace = match (request.namespace.as_str(), request.id.as_str()) {
         (name, "") => engine.namespaces.find(name)?,
         ("", id) => engine

@@ -6,13 +6,15 @@ use temporalio_protos::temporal::api::nexus::v1::{response, start_operation_resp
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::deployment::check_identity;
+use super::task_queue::check_partition;
 use super::workflow_task::polling_worker;
-use super::{Answer, MAX_ID_LENGTH, worker_registry};
+use super::{Answer, worker_registry};
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::matching::{Kind, QueueKey};
 use crate::temporal::nexus::completion::MAX_OPERATION_TOKEN_LENGTH;
 use crate::temporal::nexus::failure::{Refusal, StartOutcome, start_outcome};
 use crate::temporal::nexus::request::Wants;
+use crate::temporal::queue_name;
 use crate::temporal::reject::Reject;
 use crate::temporal::token::TaskToken;
 
@@ -21,24 +23,16 @@ pub(super) fn poll(
     call: &Call<'_>,
     mut request: wire::PollNexusTaskQueueRequest,
 ) -> Result<Answer<wire::PollNexusTaskQueueResponse>, Reject> {
-    let invalid = |text: &str| Err(Reject::InvalidArgument(text.to_owned()));
     engine.namespaces.require(&request.namespace)?;
-    let Some(queue) = request.task_queue.as_ref() else {
-        return invalid("taskQueue is not set");
-    };
-    if queue.name.is_empty() {
-        return invalid("missing task queue name");
-    }
-    if queue.name.len() > MAX_ID_LENGTH {
-        return invalid("taskQueue length exceeds limit");
-    }
-    check_identity(&request.identity)?;
+    let queue = queue_name::normalize(&engine.config, request.task_queue.as_mut())?;
+    check_identity(&engine.config, &request.identity)?;
     let heartbeats = std::mem::take(&mut request.worker_heartbeat);
     worker_registry::record(engine, call.now, &request.namespace, heartbeats)?;
     let options = request.deployment_options.as_ref();
     #[expect(deprecated, reason = "workers still send it")]
     let capabilities = request.worker_version_capabilities.as_ref();
-    let mut worker = polling_worker(engine, request.identity, capabilities, options, Some(queue))?;
+    let mut worker = polling_worker(engine, request.identity, capabilities, options, Some(&*queue))?;
+    check_partition(queue)?;
     let key = QueueKey {
         namespace: request.namespace,
         kind: Kind::Nexus,
@@ -57,6 +51,7 @@ pub(super) fn completed(
     call: &Call<'_>,
     request: wire::RespondNexusTaskCompletedRequest,
 ) -> Result<Answer<wire::RespondNexusTaskCompletedResponse>, Reject> {
+    engine.namespaces.check_length(&request.namespace)?;
     let variant = request.response.and_then(|response| response.variant);
     if let Some(response::Variant::StartOperation(start)) = &variant {
         check_start(start)?;
@@ -79,6 +74,7 @@ pub(super) fn failed(
     call: &Call<'_>,
     request: wire::RespondNexusTaskFailedRequest,
 ) -> Result<Answer<wire::RespondNexusTaskFailedResponse>, Reject> {
+    engine.namespaces.check_length(&request.namespace)?;
     let number = number(&request.task_token)?;
     #[expect(deprecated, reason = "older SDKs say it so")]
     let refusal = refusal(request.error, request.failure)?;
@@ -146,6 +142,7 @@ fn check_details(failure: Option<&nexus::Failure>) -> Result<(), Reject> {
 fn number(token: &[u8]) -> Result<u64, Reject> {
     match TaskToken::decode(token) {
         Some(TaskToken::Nexus { number }) => Ok(number),
-        _ => Err(Reject::InvalidArgument("error deserializing task token".to_owned())),
+        Some(_) => Err(Reject::NotFound("Nexus task not found or already expired".to_owned())),
+        None => Err(Reject::InvalidArgument("error deserializing task token".to_owned())),
     }
 }

@@ -5,9 +5,10 @@ use temporalio_protos::temporal::api::nexus::v1::endpoint_target::Variant;
 use temporalio_protos::temporal::api::nexus::v1::{EndpointSpec, EndpointTarget};
 use temporalio_protos::temporal::api::operatorservice::v1 as wire;
 
-use super::{Answer, MAX_ID_LENGTH};
+use super::Answer;
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::nexus::endpoint::{Endpoint, Spec, Target, UpdateRefusal};
+use crate::temporal::queue_name;
 use crate::temporal::reject::Reject;
 
 /// The longest name (dynamic config `limit.endpointNameMaxLength`), in bytes.
@@ -24,9 +25,6 @@ const DEFAULT_PAGE_SIZE: i32 = 100;
 
 /// The most endpoints of a page (dynamic config `limit.endpointListMaxPageSize`).
 const MAX_PAGE_SIZE: i32 = 1_000;
-
-/// Names of task queues that begin so are Temporal's own (`common/tqid`).
-const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
 
 pub(super) fn create(
     engine: &mut Engine,
@@ -174,7 +172,9 @@ fn parse_spec(engine: &Engine, spec: Option<EndpointSpec>) -> Result<Spec, Rejec
                     Reject::NamespaceNotFound(worker.namespace).message()
                 )));
             }
-            issues.extend(queue_issue(&worker.task_queue).map(|why| format!("invalid target task queue: {why:?}")));
+            if let Err(reject) = queue_name::check(&engine.config, &worker.task_queue) {
+                issues.push(format!("invalid target task queue: {:?}", reject.message()));
+            }
             Target::Worker {
                 namespace_id: namespace.map(|namespace| namespace.id.clone()).unwrap_or_default(),
                 task_queue: worker.task_queue,
@@ -221,17 +221,6 @@ fn name_issues(name: &str) -> Vec<String> {
     issues
 }
 
-fn queue_issue(name: &str) -> Option<String> {
-    if name.is_empty() {
-        return Some("taskQueue is not set".to_owned());
-    }
-    if name.len() > MAX_ID_LENGTH {
-        return Some("taskQueue length exceeds limit".to_owned());
-    }
-    name.starts_with(RESERVED_QUEUE_PREFIX)
-        .then(|| format!("task queue name cannot start with reserved prefix {RESERVED_QUEUE_PREFIX}"))
-}
-
 fn url_issue(url: &str) -> Option<String> {
     if url.is_empty() {
         return Some("empty target URL".to_owned());
@@ -263,11 +252,16 @@ fn scheme(url: &str) -> Result<String, &'static str> {
     Ok(scheme.to_lowercase())
 }
 
-/// What Go's `uuid.Parse` has against an id, if anything.
 fn id_issues(id: &str) -> Vec<String> {
     if id.is_empty() {
         return vec!["endpoint ID not set".to_owned()];
     }
+    let issue = uuid_issue(id).map(|why| format!("malformed endpoint ID: {why:?}"));
+    issue.into_iter().collect()
+}
+
+/// What Go's `uuid.Parse` has against an id, if anything.
+pub(super) fn uuid_issue(id: &str) -> Option<String> {
     let hyphenated = |text: &str| {
         text.bytes().enumerate().all(|(index, byte)| match index {
             8 | 13 | 18 | 23 => byte == b'-',
@@ -279,12 +273,9 @@ fn id_issues(id: &str) -> Vec<String> {
         36 => hyphenated(id),
         38 => id.get(1..37).is_some_and(hyphenated),
         45 => id.get(9..).is_some_and(hyphenated),
-        length => return vec![format!("malformed endpoint ID: \"invalid UUID length: {length}\"")],
+        length => return Some(format!("invalid UUID length: {length}")),
     };
-    match is_good {
-        true => Vec::new(),
-        false => vec!["malformed endpoint ID: \"invalid UUID format\"".to_owned()],
-    }
+    (!is_good).then(|| "invalid UUID format".to_owned())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use temporalio_protos::temporal::api::workflow::v1::versioning_override::{Overri
 use temporalio_protos::temporal::api::workflow::v1::{VersioningOverride, WorkflowExecutionOptions};
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, time_skipping};
+use super::{Answer, check_run_id, time_skipping};
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Mask, OptionsChange, Run, RunRef};
@@ -69,6 +69,7 @@ pub(super) fn update(
     check_paths(&mask.paths)?;
     check_priority(options.priority.as_ref())?;
     options.time_skipping_config = time_skipping::check(options.time_skipping_config)?;
+    check_run_id(&execution.run_id)?;
     let run = engine.runs.find(&request.namespace, Some(&execution))?;
     if !run.is_running() {
         return Err(Reject::workflow_completed());

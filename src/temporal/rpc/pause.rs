@@ -3,8 +3,8 @@
 use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, MAX_ID_LENGTH};
-use crate::temporal::engine::{Call, Engine, is_uuid};
+use super::{Answer, check_run_id};
+use crate::temporal::engine::{Call, Engine};
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{PauseRequest, RunRef};
 
@@ -42,7 +42,7 @@ fn parse(engine: &mut Engine, identity: String, reason: String, request_id: Stri
         ("request id", &request_id),
         ("identity", &identity),
     ] {
-        if value.len() > MAX_ID_LENGTH {
+        if engine.config.is_too_long(value) {
             return Err(Reject::InvalidArgument(format!("{field} is too long.")));
         }
     }
@@ -60,9 +60,7 @@ fn find(engine: &Engine, namespace: &str, workflow_id: String, run_id: String) -
             "Can't load workflow execution.  WorkflowId not set.".to_owned(),
         ));
     }
-    if !run_id.is_empty() && !is_uuid(&run_id) {
-        return Err(Reject::InvalidArgument("RunId is not valid UUID.".to_owned()));
-    }
+    check_run_id(&run_id)?;
     let execution = WorkflowExecution { workflow_id, run_id };
     Ok(engine.runs.find(namespace, Some(&execution))?.run)
 }

@@ -4,7 +4,7 @@ use temporalio_protos::temporal::api::enums::v1::{QueryRejectCondition, Workflow
 use temporalio_protos::temporal::api::query::v1::{QueryRejected, WorkflowQueryResult};
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, check_length};
+use super::Answer;
 use crate::temporal::engine::{Call, Engine, HandKey, ParkedAt};
 use crate::temporal::reject::Reject;
 use crate::temporal::token::TaskToken;
@@ -21,7 +21,6 @@ pub(super) fn query(
     if query.query_type.is_empty() {
         return Err(Reject::InvalidArgument("QueryType is not set on request.".to_owned()));
     }
-    check_length("QueryType", &query.query_type)?;
     let run = engine.runs.find(&request.namespace, request.execution.as_ref())?;
     if is_rejected(run.status, request.query_reject_condition) {
         return Ok(Answer::Now(wire::QueryWorkflowResponse {
@@ -44,8 +43,12 @@ pub(super) fn completed(
     call: &Call<'_>,
     request: wire::RespondQueryTaskCompletedRequest,
 ) -> Result<Answer<wire::RespondQueryTaskCompletedResponse>, Reject> {
-    let Some(TaskToken::Query { run, query_id }) = TaskToken::decode(&request.task_token) else {
-        return Err(Reject::InvalidArgument("error deserializing task token".to_owned()));
+    engine.namespaces.check_length(&request.namespace)?;
+    let not_found = || Err(Reject::NotFound("query task not found, or already expired".to_owned()));
+    let (run, query_id) = match TaskToken::decode(&request.task_token) {
+        Some(TaskToken::Query { run, query_id }) => (run, query_id),
+        Some(_) => return not_found(),
+        None => return Err(Reject::InvalidArgument("error deserializing task token".to_owned())),
     };
     engine.hands.remove(&HandKey::Query(run, query_id.clone()));
     let result = WorkflowQueryResult {
@@ -59,7 +62,7 @@ pub(super) fn completed(
     });
     match answered {
         Some(true) => Ok(Answer::Now(wire::RespondQueryTaskCompletedResponse {})),
-        _ => Err(Reject::NotFound("query task not found, or already expired".to_owned())),
+        _ => not_found(),
     }
 }
 

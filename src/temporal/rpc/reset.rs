@@ -4,7 +4,7 @@ use temporalio_protos::temporal::api::enums::v1::{ResetReapplyExcludeType as Exc
 use temporalio_protos::temporal::api::workflow::v1::post_reset_operation::Variant;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, MAX_ID_LENGTH, options};
+use super::{Answer, options};
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{OptionsChange, Reapply, Reset, RunRef};
@@ -19,7 +19,7 @@ pub(super) fn reset(
     if request.request_id.is_empty() {
         return refuse("RequestId is not set on request.");
     }
-    if request.request_id.len() > MAX_ID_LENGTH {
+    if engine.config.is_too_long(&request.request_id) {
         return refuse("RequestId length exceeds limit.");
     }
     let reapply = parse_reapply(&request)?;

@@ -3,7 +3,7 @@
 use temporalio_protos::temporal::api::enums::v1::EventType;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, MAX_ID_LENGTH, check_blob, check_execution};
+use super::{Answer, check_blob, check_execution};
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::link;
 use crate::temporal::reject::Reject;
@@ -20,10 +20,10 @@ pub(super) fn signal(
     if request.signal_name.is_empty() {
         return refuse("SignalName is not set on request.");
     }
-    if request.signal_name.len() > MAX_ID_LENGTH {
+    if engine.config.is_too_long(&request.signal_name) {
         return refuse("SignalName length exceeds limit.");
     }
-    if request.request_id.len() > MAX_ID_LENGTH {
+    if engine.config.is_too_long(&request.request_id) {
         return refuse("RequestId length exceeds limit.");
     }
     link::validate(&request.links)?;

@@ -11,8 +11,8 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
     pause_activity_request, reset_activity_request, unpause_activity_request, update_activity_options_request,
 };
 
-use super::{Answer, MAX_ID_LENGTH, activity_operations};
-use crate::temporal::activity_options::{self, Fields};
+use super::{Answer, activity_operations};
+use crate::temporal::activity_options::{self, Fields, OfWorkflow};
 use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::{Call, Engine, IdPolicies};
 use crate::temporal::machine::standalone_activity::{CancelRequest, Parts, StartActivity, Wait};
@@ -41,7 +41,7 @@ pub(super) fn start(
     if request.request_id.is_empty() {
         request.request_id = engine.entropy.uuid();
     }
-    let options = options(&mut request)?;
+    let options = options(&engine.config, &mut request)?;
     let policies = check_start(&engine.config, &request)?;
     let namespace = request.namespace.clone();
     let activity_id = request.activity_id.clone();
@@ -88,7 +88,7 @@ pub(super) fn describe(
     request: wire::DescribeActivityExecutionRequest,
 ) -> Result<Answer<wire::DescribeActivityExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    check_id(&request.activity_id)?;
+    check_id(&engine.config, &request.activity_id)?;
     if !request.long_poll_token.is_empty() && request.run_id.is_empty() {
         return invalid("run id is required when long poll token is provided");
     }
@@ -124,7 +124,7 @@ pub(super) fn poll(
     request: wire::PollActivityExecutionRequest,
 ) -> Result<Answer<wire::PollActivityExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    check_id(&request.activity_id)?;
+    check_id(&engine.config, &request.activity_id)?;
     check_run_id(&request.run_id)?;
     let activity = find(engine, &request.namespace, &request.activity_id, &request.run_id)?;
     match engine.standalones.get(activity).filter(|state| state.is_closed()) {
@@ -142,8 +142,8 @@ pub(super) fn request_cancel(
     request: wire::RequestCancelActivityExecutionRequest,
 ) -> Result<Answer<wire::RequestCancelActivityExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    check_id(&request.activity_id)?;
-    check_by(&request.request_id, &request.identity)?;
+    check_id(&engine.config, &request.activity_id)?;
+    check_by(&engine.config, &request.request_id, &request.identity)?;
     check_run_id(&request.run_id)?;
     check_reason(&engine.config, &request.reason)?;
     let activity = find(engine, &request.namespace, &request.activity_id, &request.run_id)?;
@@ -166,8 +166,8 @@ pub(super) fn terminate(
     request: wire::TerminateActivityExecutionRequest,
 ) -> Result<Answer<wire::TerminateActivityExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    check_id(&request.activity_id)?;
-    check_by(&request.request_id, &request.identity)?;
+    check_id(&engine.config, &request.activity_id)?;
+    check_by(&engine.config, &request.request_id, &request.identity)?;
     check_run_id(&request.run_id)?;
     check_reason(&engine.config, &request.reason)?;
     let activity = find(engine, &request.namespace, &request.activity_id, &request.run_id)?;
@@ -186,7 +186,7 @@ pub(super) fn delete(
     request: wire::DeleteActivityExecutionRequest,
 ) -> Result<Answer<wire::DeleteActivityExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    check_id(&request.activity_id)?;
+    check_id(&engine.config, &request.activity_id)?;
     check_run_id(&request.run_id)?;
     let activity = find(engine, &request.namespace, &request.activity_id, &request.run_id)?;
     engine.delete_standalone(call.now, activity);
@@ -200,6 +200,7 @@ pub(super) fn pause(
 ) -> Result<Answer<wire::PauseActivityExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
     check_operation(
+        &engine.config,
         &request.workflow_id,
         &request.request_id,
         &request.activity_id,
@@ -226,6 +227,7 @@ pub(super) fn unpause(
 ) -> Result<Answer<wire::UnpauseActivityExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
     check_operation(
+        &engine.config,
         &request.workflow_id,
         &request.request_id,
         &request.activity_id,
@@ -252,6 +254,7 @@ pub(super) fn reset(
 ) -> Result<Answer<wire::ResetActivityExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
     check_operation(
+        &engine.config,
         &request.workflow_id,
         &request.request_id,
         &request.activity_id,
@@ -280,6 +283,7 @@ pub(super) fn update_options(
 ) -> Result<Answer<wire::UpdateActivityExecutionOptionsResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
     check_operation(
+        &engine.config,
         &request.workflow_id,
         &request.request_id,
         &request.activity_id,
@@ -306,7 +310,10 @@ pub(super) fn update_options(
 }
 
 /// The options of a new activity, filled in and checked.
-fn options(request: &mut wire::StartActivityExecutionRequest) -> Result<ActivityOptions, Reject> {
+fn options(
+    config: &DynamicConfig,
+    request: &mut wire::StartActivityExecutionRequest,
+) -> Result<ActivityOptions, Reject> {
     activity_options::cap(request.start_delay.as_mut())
         .map_err(|why| Reject::InvalidArgument(format!("invalid StartDelay: {why}")))?;
     let mut options = ActivityOptions {
@@ -320,20 +327,18 @@ fn options(request: &mut wire::StartActivityExecutionRequest) -> Result<Activity
         start_delay: request.start_delay,
     };
     let type_name = request.activity_type.clone().unwrap_or_default().name;
-    let no_workflow = (std::time::Duration::ZERO, "");
-    activity_options::normalize(
-        &request.activity_id,
-        &type_name,
-        &mut options,
-        no_workflow.0,
-        no_workflow.1,
-    )?;
+    let no_workflow = OfWorkflow {
+        run_timeout: std::time::Duration::ZERO,
+        task_queue: "",
+        config,
+    };
+    activity_options::normalize(&request.activity_id, &type_name, &mut options, &no_workflow)?;
     Ok(options)
 }
 
 /// What can be refused about a start beside its options (Temporal: `validateAndNormalizeStartRequest`).
 fn check_start(config: &DynamicConfig, request: &wire::StartActivityExecutionRequest) -> Result<IdPolicies, Reject> {
-    check_by(&request.request_id, &request.identity)?;
+    check_by(config, &request.request_id, &request.identity)?;
     if request
         .input
         .as_ref()
@@ -396,14 +401,20 @@ fn check_links(links: &[Link]) -> Result<(), Reject> {
 
 /// Operations on a standalone activity are switched off in Temporal by default (dynamic config
 /// `history.enableStandaloneActivityOperatorCommands`); those on a workflow's go on to where they are served.
-fn check_operation(workflow_id: &str, request_id: &str, activity_id: &str, identity: &str) -> Result<(), Reject> {
+fn check_operation(
+    config: &DynamicConfig,
+    workflow_id: &str,
+    request_id: &str,
+    activity_id: &str,
+    identity: &str,
+) -> Result<(), Reject> {
     if workflow_id.is_empty() {
         return Err(Reject::Unimplemented(
             "Standalone activity operator commands are disabled".to_owned(),
         ));
     }
-    check_id(activity_id)?;
-    check_by(request_id, identity)
+    check_id(config, activity_id)?;
+    check_by(config, request_id, identity)
 }
 
 /// What this RPC refuses and `UpdateActivityOptions` doesn't.
@@ -430,16 +441,16 @@ fn check_update(request: &wire::UpdateActivityExecutionOptionsRequest) -> Result
     }
 }
 
-fn check_id(activity_id: &str) -> Result<(), Reject> {
+fn check_id(config: &DynamicConfig, activity_id: &str) -> Result<(), Reject> {
     if activity_id.is_empty() {
         return invalid("activity ID is required");
     }
-    check_length("activity ID", activity_id)
+    config.check_length("activity ID", activity_id)
 }
 
-fn check_by(request_id: &str, identity: &str) -> Result<(), Reject> {
-    check_length("request ID", request_id)?;
-    check_length("identity", identity)
+fn check_by(config: &DynamicConfig, request_id: &str, identity: &str) -> Result<(), Reject> {
+    config.check_length("request ID", request_id)?;
+    config.check_length("identity", identity)
 }
 
 fn check_run_id(run_id: &str) -> Result<(), Reject> {
@@ -458,16 +469,6 @@ fn check_reason(config: &DynamicConfig, reason: &str) -> Result<(), Reject> {
 
 fn check_jitter(jitter: Option<&mut prost_types::Duration>) -> Result<(), Reject> {
     activity_options::cap(jitter).map_err(|why| Reject::InvalidArgument(format!("invalid jitter: {why}")))
-}
-
-fn check_length(field: &str, value: &str) -> Result<(), Reject> {
-    match value.len() > MAX_ID_LENGTH {
-        true => invalid(format!(
-            "{field} exceeds length limit. Length={} Limit={MAX_ID_LENGTH}",
-            value.len()
-        )),
-        false => Ok(()),
-    }
 }
 
 fn find(engine: &Engine, namespace: &str, activity_id: &str, run_id: &str) -> Result<ActivityRef, Reject> {

@@ -5,11 +5,11 @@ use temporalio_protos::temporal::api::enums::v1::{
     ContinueAsNewInitiator, EventType, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse,
 };
 use temporalio_protos::temporal::api::failure::v1::Failure;
-use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, MAX_ID_LENGTH, callback, check_blob};
+use super::{Answer, callback, check_blob};
 use crate::clock::Timestamp;
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::cron;
 use crate::temporal::engine::{Call, Engine, Started, terminates_if_running};
 use crate::temporal::proto::{duration, proto_duration};
@@ -17,10 +17,7 @@ use crate::temporal::reject::Reject;
 use crate::temporal::retry;
 use crate::temporal::run::{Continued, Run, RunRef, Signal, StartRun, effective_run_timeout, effective_task_timeout};
 use crate::temporal::versioning::{Override, StartVersioning};
-use crate::temporal::{link, priority};
-
-/// What Temporal's own task queues begin with.
-const RESERVED_PREFIX: &str = "/_sys/";
+use crate::temporal::{link, priority, queue_name};
 
 pub(super) fn start(
     engine: &mut Engine,
@@ -65,10 +62,10 @@ pub(super) fn start(
 pub(super) fn signal_with_start(
     engine: &mut Engine,
     call: &Call<'_>,
-    request: wire::SignalWithStartWorkflowExecutionRequest,
+    mut request: wire::SignalWithStartWorkflowExecutionRequest,
 ) -> Result<Answer<wire::SignalWithStartWorkflowExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    check_signal_fields(&request, call.now)?;
+    check_signal_fields(&engine.config, &mut request, call.now)?;
     let signal = Signal {
         name: request.signal_name.clone(),
         input: request.signal_input.clone(),
@@ -151,7 +148,7 @@ pub(crate) fn parse(
         return refuse("Namespace is empty.");
     }
     let namespace = engine.namespaces.require_registered(&request.namespace)?;
-    check_fields(&request, now)?;
+    check_fields(&engine.config, &mut request, now)?;
     check_policies(&request)?;
     let mut search_attributes = request.search_attributes;
     namespace.check_search_attributes(&engine.config, search_attributes.as_mut())?;
@@ -229,53 +226,62 @@ fn handed_over(failure: Option<Failure>, last_completion_result: Option<Payloads
 }
 
 /// In Temporal's own order (`prepareStartWorkflowRequest`).
-fn check_fields(request: &wire::StartWorkflowExecutionRequest, now: Timestamp) -> Result<(), Reject> {
-    check_workflow_id(&request.workflow_id)?;
+fn check_fields(
+    config: &DynamicConfig,
+    request: &mut wire::StartWorkflowExecutionRequest,
+    now: Timestamp,
+) -> Result<(), Reject> {
+    check_workflow_id(config, &request.workflow_id)?;
     check_retry_policy(request.retry_policy.as_ref())?;
     check_start_delay(&request.cron_schedule, request.workflow_start_delay.as_ref())?;
     cron::validate(&request.cron_schedule, now)?;
-    match request.workflow_type.as_ref().map_or(0, |it| it.name.len()) {
-        0 => return refuse("WorkflowType is not set on request."),
-        length if length > MAX_ID_LENGTH => return refuse("WorkflowType length exceeds limit."),
+    match request.workflow_type.as_ref().map_or("", |it| &it.name) {
+        "" => return refuse("WorkflowType is not set on request."),
+        name if config.is_too_long(name) => return refuse("WorkflowType length exceeds limit."),
         _ => {}
     }
-    check_task_queue(request.task_queue.as_ref())?;
+    queue_name::normalize_user_defined(config, request.task_queue.as_mut(), "")?;
     check_timeouts(request)?;
-    match request.request_id.len() > MAX_ID_LENGTH {
+    match config.is_too_long(&request.request_id) {
         true => refuse("RequestId length exceeds limit."),
         false => Ok(()),
     }
 }
 
 /// As [`check_fields`], in the order and the words of `ValidateSignalWithStartRequest`.
-fn check_signal_fields(request: &wire::SignalWithStartWorkflowExecutionRequest, now: Timestamp) -> Result<(), Reject> {
+fn check_signal_fields(
+    config: &DynamicConfig,
+    request: &mut wire::SignalWithStartWorkflowExecutionRequest,
+    now: Timestamp,
+) -> Result<(), Reject> {
     cron::validate(&request.cron_schedule, now)?;
-    check_workflow_id(&request.workflow_id)?;
+    check_workflow_id(config, &request.workflow_id)?;
     if request.signal_name.is_empty() {
         return refuse("signal not set");
     }
-    check_maximum("signal name", &request.signal_name)?;
+    check_maximum(config, "signal name", &request.signal_name)?;
     let type_name = request.workflow_type.as_ref().map_or("", |it| &it.name);
     if type_name.is_empty() {
         return refuse("workflow type not set");
     }
-    check_maximum("workflow type name", type_name)?;
-    check_task_queue(request.task_queue.as_ref())?;
-    check_maximum("Request ID", &request.request_id)
+    check_maximum(config, "workflow type name", type_name)?;
+    queue_name::normalize_user_defined(config, request.task_queue.as_mut(), "")?;
+    check_maximum(config, "Request ID", &request.request_id)
 }
 
-fn check_workflow_id(workflow_id: &str) -> Result<(), Reject> {
+fn check_workflow_id(config: &DynamicConfig, workflow_id: &str) -> Result<(), Reject> {
     if workflow_id.is_empty() {
         return refuse("WorkflowId is not set on request.");
     }
-    check_maximum("WorkflowId", workflow_id)
+    check_maximum(config, "WorkflowId", workflow_id)
 }
 
-fn check_maximum(field: &str, value: &str) -> Result<(), Reject> {
-    match value.len() > MAX_ID_LENGTH {
+fn check_maximum(config: &DynamicConfig, field: &str, value: &str) -> Result<(), Reject> {
+    match config.is_too_long(value) {
         true => refuse(&format!(
-            "{field} exceeds maximum allowed length ({}/{MAX_ID_LENGTH})",
-            value.len()
+            "{field} exceeds maximum allowed length ({}/{})",
+            value.len(),
+            config.id_bytes
         )),
         false => Ok(()),
     }
@@ -290,25 +296,6 @@ fn check_start_delay(cron_schedule: &str, delay: Option<&prost_types::Duration>)
         return refuse("CronSchedule and WorkflowStartDelay may not be used together.");
     }
     check_duration("WorkflowStartDelaySeconds", delay)
-}
-
-/// Facts: `tqid.NormalizeAndValidateUserDefined`.
-fn check_task_queue(queue: Option<&TaskQueue>) -> Result<(), Reject> {
-    let Some(queue) = queue else {
-        return refuse("taskQueue is not set");
-    };
-    if queue.name.is_empty() {
-        return refuse("missing task queue name");
-    }
-    if queue.name.len() > MAX_ID_LENGTH {
-        return refuse("taskQueue length exceeds limit");
-    }
-    match queue.name.starts_with(RESERVED_PREFIX) {
-        true => refuse(&format!(
-            "task queue name cannot start with reserved prefix {RESERVED_PREFIX}"
-        )),
-        false => Ok(()),
-    }
 }
 
 fn check_timeouts(request: &wire::StartWorkflowExecutionRequest) -> Result<(), Reject> {

@@ -10,16 +10,14 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 use temporalio_protos::temporal::api::workflowservice::v1::describe_task_queue_response::EffectiveRateLimit;
 use temporalio_protos::temporal::api::workflowservice::v1::update_task_queue_config_request::RateLimitUpdate;
 
-use super::{Answer, MAX_ID_LENGTH};
+use super::Answer;
 use crate::clock::Timestamp;
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::matching::{ConfigKey, ConfigUpdate, Kind, QueueKey, RateLimit, Workers, total};
 use crate::temporal::priority;
+use crate::temporal::queue_name::{self, PARTITION_PREFIX};
 use crate::temporal::reject::Reject;
 use crate::temporal::versioning::{Version, WorkerGroup, dotted};
-
-/// What the names of partitions begin with; no task queue's own name may.
-const PARTITION_PREFIX: &str = "/_sys/";
 
 /// Who owns a partition: there is one server only.
 const OWNER: &str = "127.0.0.1:7235";
@@ -88,25 +86,9 @@ impl Partition {
     }
 }
 
-/// Refuses a queue that can't be one (Temporal: `tqid.NormalizeAndValidate`).
-fn check_queue(queue: Option<taskqueue::TaskQueue>, takes_partitions: bool) -> Result<taskqueue::TaskQueue, Reject> {
-    let Some(queue) = queue else {
-        return invalid("taskQueue is not set");
-    };
-    if queue.name.is_empty() {
-        return invalid("missing task queue name");
-    }
-    let is_too_long = |name: &str| name.len() > MAX_ID_LENGTH;
-    if is_too_long(&queue.name) {
-        return invalid("taskQueue length exceeds limit");
-    }
-    if !takes_partitions && queue.name.starts_with(PARTITION_PREFIX) {
-        return invalid("task queue name cannot start with reserved prefix /_sys/");
-    }
-    if queue.kind == TaskQueueKind::Sticky as i32 && is_too_long(&queue.normal_name) {
-        return invalid("taskQueue length exceeds limit");
-    }
-    Ok(queue)
+/// Refuses what matching can't make a partition of, after all that the frontend looks at.
+pub(super) fn check_partition(queue: &taskqueue::TaskQueue) -> Result<(), Reject> {
+    Partition::parse(queue).map(|_| ())
 }
 
 /// Refuses a namespace that isn't there; one without a name in words of its own.
@@ -127,7 +109,11 @@ pub(super) fn describe(
     let is_enhanced = request.api_mode == DescribeTaskQueueMode::Enhanced as i32;
     #[expect(deprecated, reason = "clients still ask so")]
     let is_plain = request.api_mode == DescribeTaskQueueMode::Unspecified as i32;
-    let queue = check_queue(request.task_queue.take(), is_plain)?;
+    let queue = match is_plain {
+        true => queue_name::normalize_partition(&engine.config, request.task_queue.as_mut()),
+        false => queue_name::normalize(&engine.config, request.task_queue.as_mut()),
+    }?
+    .clone();
     #[expect(deprecated, reason = "clients still ask so")]
     if request.report_task_reachability {
         let limit = engine.config.reachability_build_ids;
@@ -367,7 +353,7 @@ fn check_update(engine: &Engine, request: &wire::UpdateTaskQueueConfigRequest) -
         }
         check_text(&format!("{field}.Reason"), &update.reason, MAX_REASON_LENGTH)?;
     }
-    check_text("Identity", &request.identity, MAX_ID_LENGTH)?;
+    check_text("Identity", &request.identity, engine.config.id_bytes)?;
     check_weights(engine.config.fairness_weights, request)
 }
 
@@ -422,10 +408,11 @@ fn quoted(text: &str) -> String {
 pub(super) fn list_partitions(
     engine: &mut Engine,
     _: &Call<'_>,
-    request: wire::ListTaskQueuePartitionsRequest,
+    mut request: wire::ListTaskQueuePartitionsRequest,
 ) -> Result<Answer<wire::ListTaskQueuePartitionsResponse>, Reject> {
-    let queue = check_queue(request.task_queue, false)?;
+    let queue = queue_name::normalize(&engine.config, request.task_queue.as_mut())?;
     engine.namespaces.require(&request.namespace)?;
+    check_partition(queue)?;
     let partitions: Vec<taskqueue::TaskQueuePartitionMetadata> = (0..engine.config.write_partitions)
         .map(|number| taskqueue::TaskQueuePartitionMetadata {
             key: match number {

@@ -5,7 +5,7 @@ use temporalio_protos::temporal::api::enums::v1::UpdateWorkflowExecutionLifecycl
 use temporalio_protos::temporal::api::update::v1::{Request, WaitPolicy};
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, MAX_ID_LENGTH, check_execution};
+use super::{Answer, check_execution, check_run_id};
 use crate::temporal::engine::{Call, Engine, ParkedAt};
 use crate::temporal::machine::update::{UpdateRpc, Waiter};
 use crate::temporal::reject::Reject;
@@ -58,7 +58,7 @@ pub(super) fn parse(engine: &mut Engine, request: wire::UpdateWorkflowExecutionR
     let Some(meta) = update.meta.as_mut() else {
         return refuse("Update meta is not set on request.");
     };
-    if meta.update_id.len() > MAX_ID_LENGTH {
+    if engine.config.is_too_long(&meta.update_id) {
         return refuse("UpdateId length exceeds limit.");
     }
     if meta.update_id.is_empty() {
@@ -89,10 +89,9 @@ pub(super) fn poll(
     let Some(update_ref) = request.update_ref else {
         return Err(Reject::InvalidArgument("UpdateRef is not set on request.".to_owned()));
     };
-    let run = engine
-        .runs
-        .find(&request.namespace, update_ref.workflow_execution.as_ref())?
-        .run;
+    let execution = update_ref.workflow_execution.as_ref();
+    check_run_id(execution.map_or("", |execution| &execution.run_id))?;
+    let run = engine.runs.find(&request.namespace, execution)?.run;
     let waiter = Waiter {
         ticket: call.ticket,
         stage: request

@@ -6,7 +6,7 @@
 use temporalio_protos::temporal::api::rules::v1::WorkflowRule;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
-use super::{Answer, MAX_ID_LENGTH};
+use super::Answer;
 use crate::temporal::engine::{Call, Engine};
 use crate::temporal::proto::timestamp;
 use crate::temporal::reject::Reject;
@@ -22,7 +22,7 @@ pub(super) fn create(
         return invalid("Rule Specification is not set.");
     };
     check_id(&spec.id)?;
-    if spec.id.len() > MAX_ID_LENGTH {
+    if engine.config.is_too_long(&spec.id) {
         return invalid("Workflow Rule Id length exceeds limit.");
     }
     let rule = WorkflowRule {

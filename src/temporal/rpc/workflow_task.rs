@@ -6,10 +6,12 @@ use temporalio_protos::temporal::api::enums::v1::{TaskQueueKind, WorkflowTaskFai
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
+use super::Answer;
 use super::deployment::{check_identity, check_worker};
-use super::{Answer, check_length};
+use super::task_queue::check_partition;
 use crate::temporal::engine::{Call, Engine, HandKey, PollingWorker};
 use crate::temporal::matching::{Kind, QueueKey};
+use crate::temporal::queue_name;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Completion, INLINE_REQUEST_ID, RunRef};
 use crate::temporal::token::TaskToken;
@@ -22,28 +24,21 @@ const INLINE_REVISION: i64 = -1;
 pub(super) fn poll(
     engine: &mut Engine,
     call: &Call<'_>,
-    request: wire::PollWorkflowTaskQueueRequest,
+    mut request: wire::PollWorkflowTaskQueueRequest,
 ) -> Result<Answer<wire::PollWorkflowTaskQueueResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    check_identity(&request.identity)?;
+    check_identity(&engine.config, &request.identity)?;
     let options = request.deployment_options.as_ref();
     #[expect(deprecated, reason = "workers still send it")]
     let capabilities = request.worker_version_capabilities.as_ref();
     let queue = request.task_queue.as_ref();
     let mut worker = polling_worker(engine, request.identity.clone(), capabilities, options, queue)?;
-    let queue = request.task_queue.unwrap_or_default();
-    if queue.name.is_empty() {
-        return Err(Reject::InvalidArgument("TaskQueue is not set on request.".to_owned()));
-    }
-    check_length("TaskQueue", &queue.name)?;
-    if worker.is_sticky && queue.normal_name.is_empty() {
-        return Err(Reject::InvalidArgument(
-            "TaskQueue.NormalName is not set on sticky queue.".to_owned(),
-        ));
-    }
+    let queue = queue_name::normalize(&engine.config, request.task_queue.as_mut())?;
+    check_partition(queue)?;
+    let name = std::mem::take(&mut queue.name);
     let name = match worker.is_sticky {
-        true => engine.stable_id(queue.name),
-        false => queue.name,
+        true => engine.stable_id(name),
+        false => name,
     };
     let key = QueueKey {
         namespace: request.namespace,
@@ -136,6 +131,8 @@ pub(super) fn failed(
     call: &Call<'_>,
     request: wire::RespondWorkflowTaskFailedRequest,
 ) -> Result<Answer<wire::RespondWorkflowTaskFailedResponse>, Reject> {
+    engine.namespaces.check_length(&request.namespace)?;
+    check_identity(&engine.config, &request.identity)?;
     // Unlike who completes a task, who fails one hears that the run has ended.
     if let Some(TaskToken::Workflow { run, .. }) = TaskToken::decode(&request.task_token)
         && engine.runs.get(run).is_some_and(|run| !run.is_running())
@@ -169,6 +166,8 @@ pub(super) fn reset_sticky(
 }
 
 fn check_completion(engine: &Engine, request: &wire::RespondWorkflowTaskCompletedRequest) -> Result<(), Reject> {
+    engine.namespaces.check_length(&request.namespace)?;
+    check_identity(&engine.config, &request.identity)?;
     #[expect(deprecated, reason = "workers still send it")]
     let stamp = request.worker_version_stamp.as_ref();
     let (uses_versioning, build_id) = stamp.map_or((false, ""), |it| (it.use_versioning, it.build_id.as_str()));

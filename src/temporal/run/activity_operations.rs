@@ -1,12 +1,13 @@
 //! What clients do to a run's pending activities: one, those of a type, or all.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use temporalio_protos::temporal::api::activity::v1::ActivityOptions;
 use temporalio_protos::temporal::api::common::v1::Payload;
 
 use super::{Context, Run};
-use crate::temporal::activity_options::Fields;
+use crate::temporal::activity_options::{Fields, OfWorkflow};
 use crate::temporal::machine::activity::{Activity, Pause, Reset, Unpause};
 use crate::temporal::reject::Reject;
 use crate::temporal::txn::Txn;
@@ -75,9 +76,14 @@ impl Run {
         from: &ActivityOptions,
         fields: &Fields,
     ) -> Result<ActivityOptions, Reject> {
-        let workflow_task_queue = self.start.task_queue.clone();
+        let (workflow_task_queue, config) = (self.start.task_queue.clone(), context.config);
         self.change_options(context, which, |activity| {
-            activity.options_with(from, fields, &workflow_task_queue)
+            let of = OfWorkflow {
+                run_timeout: Duration::ZERO,
+                task_queue: &workflow_task_queue,
+                config,
+            };
+            activity.options_with(from, fields, &of)
         })
     }
 

@@ -134,6 +134,7 @@ impl Run {
             namespace: &self.start.namespace,
             config: context.config,
         };
+        command::check_namespaces(&commands, context.namespaces)?;
         command::check_sequence(&commands)?;
         let checked = command::parse(commands, messages, &limits, context.endpoints)
             .and_then(|mut commands| {

@@ -2,8 +2,8 @@
 
 use temporalio_protos::temporal::api::deployment::v1 as wire;
 
+use crate::temporal::config::DynamicConfig;
 use crate::temporal::reject::Reject;
-use crate::temporal::rpc::MAX_ID_LENGTH;
 
 /// What stands for "no version" where a version is a text.
 pub(crate) const UNVERSIONED: &str = "__unversioned__";
@@ -95,8 +95,8 @@ pub(crate) fn dotted(version: Option<&Version>) -> String {
 }
 
 /// Refuses a name that no deployment can have.
-pub(crate) fn check_deployment_name(name: &str) -> Result<(), Reject> {
-    check_size("WorkerDeploymentName", name)?;
+pub(crate) fn check_deployment_name(config: &DynamicConfig, name: &str) -> Result<(), Reject> {
+    check_size(config, "WorkerDeploymentName", name)?;
     for delimiter in ['.', ':'] {
         if name.contains(delimiter) {
             return Err(Reject::InvalidArgument(format!(
@@ -108,16 +108,16 @@ pub(crate) fn check_deployment_name(name: &str) -> Result<(), Reject> {
 }
 
 /// Refuses a build id that no version can have.
-pub(crate) fn check_build_id(build_id: &str) -> Result<(), Reject> {
-    check_size("BuildID", build_id)?;
+pub(crate) fn check_build_id(config: &DynamicConfig, build_id: &str) -> Result<(), Reject> {
+    check_size(config, "BuildID", build_id)?;
     check_prefix("BuildID", build_id)
 }
 
-fn check_size(field: &str, value: &str) -> Result<(), Reject> {
+fn check_size(config: &DynamicConfig, field: &str, value: &str) -> Result<(), Reject> {
     if value.is_empty() {
         return Err(Reject::InvalidArgument(format!("{field} cannot be empty")));
     }
-    if value.len() > (MAX_ID_LENGTH - VERSION_WORKFLOW_PREFIX.len()) / 2 {
+    if value.len() > config.id_bytes.saturating_sub(VERSION_WORKFLOW_PREFIX.len()) / 2 {
         return Err(Reject::InvalidArgument(format!(
             "size of {field} larger than the maximum allowed"
         )));
@@ -164,26 +164,26 @@ mod tests {
     fn names_have_limits() {
         let message = |refused: Result<(), Reject>| refused.unwrap_err().message();
         assert_eq!(
-            message(check_deployment_name("")),
+            message(check_deployment_name(&DynamicConfig::default(), "")),
             "WorkerDeploymentName cannot be empty"
         );
         assert_eq!(
-            message(check_deployment_name("a.b")),
+            message(check_deployment_name(&DynamicConfig::default(), "a.b")),
             "worker deployment name cannot contain '.'"
         );
         assert_eq!(
-            message(check_deployment_name("a:b")),
+            message(check_deployment_name(&DynamicConfig::default(), "a:b")),
             "worker deployment name cannot contain ':'"
         );
         assert_eq!(
-            message(check_deployment_name("__a")),
+            message(check_deployment_name(&DynamicConfig::default(), "__a")),
             "WorkerDeploymentName cannot start with '__'"
         );
         assert_eq!(
-            message(check_build_id(&"b".repeat(481))),
+            message(check_build_id(&DynamicConfig::default(), &"b".repeat(481))),
             "size of BuildID larger than the maximum allowed"
         );
-        assert_eq!(check_build_id(&"b".repeat(480)), Ok(()));
-        assert_eq!(check_build_id("1.0:x"), Ok(()));
+        assert_eq!(check_build_id(&DynamicConfig::default(), &"b".repeat(480)), Ok(()));
+        assert_eq!(check_build_id(&DynamicConfig::default(), "1.0:x"), Ok(()));
     }
 }

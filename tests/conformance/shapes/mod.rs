@@ -7,6 +7,7 @@ mod chain;
 mod cron;
 mod found;
 mod limits;
+mod long_ids;
 mod masked;
 mod multi_operation;
 mod nexus;

@@ -9,7 +9,8 @@ use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use super::{Activity, Input, State, step};
 use crate::clock::Timestamp;
 use crate::entropy::Entropy;
-use crate::temporal::activity_options::{Fields, merge, normalize_task_queue, normalize_timeouts};
+use crate::temporal::activity_options::{Fields, OfWorkflow, merge, normalize_timeouts};
+use crate::temporal::queue_name;
 use crate::temporal::reject::Reject;
 use crate::temporal::retry;
 use crate::temporal::txn::Txn;
@@ -115,7 +116,7 @@ impl Activity {
         &self,
         from: &ActivityOptions,
         fields: &Fields,
-        workflow_task_queue: &str,
+        of: &OfWorkflow<'_>,
     ) -> Result<ActivityOptions, Reject> {
         let mut options = (*self.options).clone();
         if let Some(policy) = options.retry_policy.as_mut() {
@@ -123,8 +124,8 @@ impl Activity {
             policy.non_retryable_error_types.clear();
         }
         merge(&mut options, from, fields)?;
-        normalize_task_queue(options.task_queue.as_mut(), workflow_task_queue)?;
-        normalize_timeouts(self.activity_id(), self.type_name(), &mut options, Duration::ZERO)?;
+        queue_name::normalize_user_defined(of.config, options.task_queue.as_mut(), of.task_queue)?;
+        normalize_timeouts(self.activity_id(), self.type_name(), &mut options, of.run_timeout)?;
         Ok(options)
     }
 

@@ -1,15 +1,14 @@
 //! What Temporal asks of a schedule before it takes it.
 
-use temporalio_protos::temporal::api::enums::v1::{TaskQueueKind, WorkflowIdReusePolicy as Reuse};
+use temporalio_protos::temporal::api::enums::v1::WorkflowIdReusePolicy as Reuse;
 use temporalio_protos::temporal::api::schedule::v1::schedule_action::Action;
 use temporalio_protos::temporal::api::schedule::v1::{Schedule, ScheduleSpec};
-use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
 use temporalio_protos::temporal::api::workflow::v1::NewWorkflowExecutionInfo;
 
 use crate::temporal::config::DynamicConfig;
 use crate::temporal::engine::Namespace;
+use crate::temporal::queue_name;
 use crate::temporal::reject::Reject;
-use crate::temporal::rpc::MAX_ID_LENGTH;
 use crate::temporal::schedule::{Definition, Spec};
 
 /// What is appended to the id of a workflow, for its length.
@@ -18,22 +17,19 @@ const APPENDED_TIMESTAMP: &str = "-2009-11-10T23:00:00Z";
 /// The longest timeout that the server keeps, in seconds: 100 years.
 const MAX_TIMEOUT_SECONDS: i64 = 100 * 365 * 86_400;
 
-/// Task queues of the server itself.
-const RESERVED_QUEUE_PREFIX: &str = "/_sys/";
-const INTERNAL_QUEUE: &str = "temporal-sys-per-ns-tq";
-
-pub(super) fn workflow_id(id: &str) -> Result<(), Reject> {
-    match id.len() > MAX_ID_LENGTH {
+pub(super) fn workflow_id(config: &DynamicConfig, id: &str) -> Result<(), Reject> {
+    match config.is_too_long(id) {
         true => invalid(format!(
-            "WorkflowId exceeds maximum allowed length ({}/{MAX_ID_LENGTH})",
-            id.len()
+            "WorkflowId exceeds maximum allowed length ({}/{})",
+            id.len(),
+            config.id_bytes
         )),
         false => Ok(()),
     }
 }
 
-pub(super) fn request_id(id: &str) -> Result<(), Reject> {
-    match id.len() > MAX_ID_LENGTH {
+pub(super) fn request_id(config: &DynamicConfig, id: &str) -> Result<(), Reject> {
+    match config.is_too_long(id) {
         true => invalid("RequestId length exceeds limit."),
         false => Ok(()),
     }
@@ -65,9 +61,9 @@ pub(super) fn workflow(config: &DynamicConfig, namespace: &Namespace, schedule: 
     let Some(Action::StartWorkflow(workflow)) = action else {
         return Ok(());
     };
-    workflow_id(&format!("{}{APPENDED_TIMESTAMP}", workflow.workflow_id))?;
-    workflow_type(workflow)?;
-    task_queue(workflow.task_queue.as_mut())?;
+    workflow_id(config, &format!("{}{APPENDED_TIMESTAMP}", workflow.workflow_id))?;
+    workflow_type(config, workflow)?;
+    queue_name::normalize_user_defined(config, workflow.task_queue.as_mut(), "")?;
     timeouts(workflow)?;
     if !workflow.cron_schedule.is_empty() {
         return invalid("Scheduled workflow must not contain CronSchedule");
@@ -79,38 +75,13 @@ pub(super) fn workflow(config: &DynamicConfig, namespace: &Namespace, schedule: 
     namespace.check_search_attributes(config, workflow.search_attributes.as_mut())
 }
 
-fn workflow_type(workflow: &NewWorkflowExecutionInfo) -> Result<(), Reject> {
+fn workflow_type(config: &DynamicConfig, workflow: &NewWorkflowExecutionInfo) -> Result<(), Reject> {
     let name = workflow.workflow_type.as_ref().map_or("", |it| &it.name);
-    match name.len() {
-        0 => invalid("WorkflowType is not set on request."),
-        length if length > MAX_ID_LENGTH => invalid("WorkflowType length exceeds limit."),
+    match name {
+        "" => invalid("WorkflowType is not set on request."),
+        name if config.is_too_long(name) => invalid("WorkflowType length exceeds limit."),
         _ => Ok(()),
     }
-}
-
-fn task_queue(queue: Option<&mut TaskQueue>) -> Result<(), Reject> {
-    let Some(queue) = queue else {
-        return invalid("taskQueue is not set");
-    };
-    if queue.kind == TaskQueueKind::Unspecified as i32 {
-        queue.kind = TaskQueueKind::Normal as i32;
-    }
-    if queue.name.is_empty() {
-        return invalid("missing task queue name");
-    }
-    let is_sticky = queue.kind == TaskQueueKind::Sticky as i32;
-    if queue.name.len() > MAX_ID_LENGTH || (is_sticky && queue.normal_name.len() > MAX_ID_LENGTH) {
-        return invalid("taskQueue length exceeds limit");
-    }
-    if queue.name.starts_with(RESERVED_QUEUE_PREFIX) {
-        return invalid(format!(
-            "task queue name cannot start with reserved prefix {RESERVED_QUEUE_PREFIX}"
-        ));
-    }
-    if queue.name == INTERNAL_QUEUE {
-        return invalid(format!("cannot use internal per-namespace task queue:{INTERNAL_QUEUE}"));
-    }
-    Ok(())
 }
 
 fn timeouts(workflow: &mut NewWorkflowExecutionInfo) -> Result<(), Reject> {

@@ -24,11 +24,11 @@ pub(super) fn create(
     mut request: wire::CreateScheduleRequest,
 ) -> Result<Answer<wire::CreateScheduleResponse>, Reject> {
     let namespace = engine.namespaces.require(&request.namespace)?;
-    check::workflow_id(&schedule::workflow_id(&request.schedule_id))?;
+    check::workflow_id(&engine.config, &schedule::workflow_id(&request.schedule_id))?;
     if request.request_id.is_empty() {
         return Err(Reject::InvalidArgument("RequestId is not set on request.".to_owned()));
     }
-    check::request_id(&request.request_id)?;
+    check::request_id(&engine.config, &request.request_id)?;
     check::blob_size(&engine.config, request.encoded_len())?;
     let mut schedule = request.schedule.unwrap_or_default();
     let spec = check::spec(schedule.spec.take())?;
@@ -81,7 +81,7 @@ pub(super) fn update(
     mut request: wire::UpdateScheduleRequest,
 ) -> Result<Answer<wire::UpdateScheduleResponse>, Reject> {
     let namespace = engine.namespaces.require(&request.namespace)?;
-    check::request_id(&request.request_id)?;
+    check::request_id(&engine.config, &request.request_id)?;
     let size = request.encoded_len();
     let mut schedule = request.schedule.unwrap_or_default();
     check::workflow(&engine.config, namespace, &mut schedule)?;
@@ -118,7 +118,7 @@ pub(super) fn patch(
     let Some(mut patch) = request.patch else {
         return Err(Reject::InvalidArgument("Patch is not set on request.".to_owned()));
     };
-    check::request_id(&request.request_id)?;
+    check::request_id(&engine.config, &request.request_id)?;
     if patch.pause.len().max(patch.unpause.len()) > MAX_NOTE_LENGTH {
         return Err(Reject::InvalidArgument("Schedule notes exceeds limit.".to_owned()));
     }

@@ -11,7 +11,6 @@ use crate::temporal::nexus::MAX_NAME_LENGTH;
 use crate::temporal::nexus::header::{self, BadHeader};
 use crate::temporal::proto::duration;
 use crate::temporal::reject::Reject;
-use crate::temporal::rpc::MAX_ID_LENGTH;
 use crate::temporal::visibility::{CustomAttributes, validate};
 
 /// The longest reason, in bytes (dynamic config `nexusoperation.limit.reasonLength`).
@@ -30,9 +29,9 @@ pub(super) fn start(
     custom: &CustomAttributes,
     config: &DynamicConfig,
 ) -> Result<StartOperation, Reject> {
-    length("request_id", &request.request_id)?;
-    operation_id(&request.operation_id)?;
-    length("identity", &request.identity)?;
+    config.check_length("request_id", &request.request_id)?;
+    operation_id(config, &request.operation_id)?;
+    config.check_length("identity", &request.identity)?;
     target(&request)?;
     timeouts(&mut request)?;
     let size = request.input.as_ref().map_or(0, prost::Message::encoded_len);
@@ -81,10 +80,16 @@ pub(super) fn policies(request: &wire::StartNexusOperationExecutionRequest) -> O
 }
 
 /// A request to cancel or to terminate.
-pub(super) fn end(operation: &str, run: &str, identity: &str, reason: &str) -> Result<(), Reject> {
-    operation_id(operation)?;
+pub(super) fn end(
+    config: &DynamicConfig,
+    operation: &str,
+    run: &str,
+    identity: &str,
+    reason: &str,
+) -> Result<(), Reject> {
+    operation_id(config, operation)?;
     run_id(run)?;
-    length("identity", identity)?;
+    config.check_length("identity", identity)?;
     match reason.len() > MAX_REASON_LENGTH {
         true => invalid(format!(
             "reason exceeds length limit. Length={} Limit={MAX_REASON_LENGTH}",
@@ -94,11 +99,11 @@ pub(super) fn end(operation: &str, run: &str, identity: &str, reason: &str) -> R
     }
 }
 
-pub(super) fn operation_id(operation_id: &str) -> Result<(), Reject> {
+pub(super) fn operation_id(config: &DynamicConfig, operation_id: &str) -> Result<(), Reject> {
     if operation_id.is_empty() {
         return invalid("operation_id is required");
     }
-    length("operation_id", operation_id)
+    config.check_length("operation_id", operation_id)
 }
 
 pub(super) fn run_id(run_id: &str) -> Result<(), Reject> {
@@ -106,10 +111,6 @@ pub(super) fn run_id(run_id: &str) -> Result<(), Reject> {
         true => Ok(()),
         false => invalid("run_id is not a valid UUID"),
     }
-}
-
-pub(super) fn length(field: &str, value: &str) -> Result<(), Reject> {
-    at_most(field, value, MAX_ID_LENGTH)
 }
 
 pub(super) fn invalid<T>(why: impl Into<String>) -> Result<T, Reject> {

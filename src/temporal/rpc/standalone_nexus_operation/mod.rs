@@ -52,7 +52,7 @@ pub(super) fn describe(
     request: wire::DescribeNexusOperationExecutionRequest,
 ) -> Result<Answer<wire::DescribeNexusOperationExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    check::operation_id(&request.operation_id)?;
+    check::operation_id(&engine.config, &request.operation_id)?;
     let token = &request.long_poll_token;
     if !token.is_empty() && request.run_id.is_empty() {
         return check::invalid("run_id is required when long_poll_token is provided");
@@ -95,7 +95,7 @@ pub(super) fn poll(
         Ok(WaitStage::Unspecified | WaitStage::Closed) => Wait::Stage(WaitStage::Closed),
         Err(_) => return check::invalid(format!("unsupported wait_stage: {}", request.wait_stage)),
     };
-    check::operation_id(&request.operation_id)?;
+    check::operation_id(&engine.config, &request.operation_id)?;
     check::run_id(&request.run_id)?;
     let operation = find(engine, &request.namespace, &request.operation_id, &request.run_id)?;
     match engine.nexus.operations.get(operation).filter(|state| state.has(wait)) {
@@ -115,6 +115,7 @@ pub(super) fn request_cancel(
     engine.namespaces.require(&request.namespace)?;
     let request_id = given_or_new(engine, request.request_id)?;
     check::end(
+        &engine.config,
         &request.operation_id,
         &request.run_id,
         &request.identity,
@@ -141,6 +142,7 @@ pub(super) fn terminate(
     engine.namespaces.require(&request.namespace)?;
     let request_id = given_or_new(engine, request.request_id)?;
     check::end(
+        &engine.config,
         &request.operation_id,
         &request.run_id,
         &request.identity,
@@ -161,7 +163,7 @@ pub(super) fn delete(
     request: wire::DeleteNexusOperationExecutionRequest,
 ) -> Result<Answer<wire::DeleteNexusOperationExecutionResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
-    check::operation_id(&request.operation_id)?;
+    check::operation_id(&engine.config, &request.operation_id)?;
     check::run_id(&request.run_id)?;
     let operation = find(engine, &request.namespace, &request.operation_id, &request.run_id)?;
     engine.delete_operation(call.now, operation);
@@ -176,7 +178,7 @@ fn given_or_new(engine: &mut Engine, request_id: String) -> Result<String, Rejec
     match request_id.is_empty() {
         true => Ok(engine.entropy.uuid()),
         false => {
-            check::length("request_id", &request_id)?;
+            engine.config.check_length("request_id", &request_id)?;
             Ok(request_id)
         }
     }
