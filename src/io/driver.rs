@@ -110,14 +110,17 @@ struct Shared {
     patience_milliseconds: AtomicU64,
 }
 
+/// Who waits for an answer: the connection that the call came by, if it came by one, and the way back.
+type Waiting<T> = (Option<u64>, oneshot::Sender<T>);
+
 struct State {
     world: World,
     /// The clock that the world follows, if it follows one.
     wall: Option<Wall>,
     /// What who keeps that clock's time waits for.
     awaited: Timestamp,
-    rpc: HashMap<Ticket, oneshot::Sender<RpcAnswer>>,
-    http: HashMap<Ticket, oneshot::Sender<Option<http::Response<Bytes>>>>,
+    rpc: HashMap<Ticket, Waiting<RpcAnswer>>,
+    http: HashMap<Ticket, Waiting<Option<http::Response<Bytes>>>>,
     /// Calls whose future lives: one that isn't parked has an answer that its client hasn't taken yet.
     in_flight: BTreeSet<Ticket>,
     next_ticket: Ticket,
@@ -196,6 +199,20 @@ impl Driver {
         given
     }
 
+    /// The same for a worker, unless it has been killed.
+    pub(crate) fn write_of(&self, worker: u64, change: impl FnOnce(&mut World)) {
+        let mut state = self.enter();
+        if !state.cut.contains(&worker) {
+            change(&mut state.world);
+            self.carry_out(&mut state);
+        }
+    }
+
+    /// Whether both are handles to the same world.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// A name for a new connection, and what tells that it has been cut.
     pub(crate) fn connect(&self) -> (u64, Arc<Cut>) {
         let mut state = self.lock();
@@ -242,7 +259,7 @@ impl Driver {
             return Err(Reject::NotFound("this connection has been cut".to_owned()));
         }
         let ticket = state.take_ticket();
-        state.rpc.insert(ticket, sender);
+        state.rpc.insert(ticket, (Some(connection), sender));
         state.world.handle(Input::Rpc {
             ticket,
             connection,
@@ -266,11 +283,23 @@ impl Driver {
 
     /// Makes one request to the fake awaithumans server; `None` if it is down.
     pub(crate) async fn http(&self, request: http::Request<Bytes>) -> Option<http::Response<Bytes>> {
+        self.http_of(None, request).await
+    }
+
+    /// The same for a worker, which is known by its connection; nothing that one sends who has been killed reaches the world.
+    pub(crate) async fn http_of(
+        &self,
+        worker: Option<u64>,
+        request: http::Request<Bytes>,
+    ) -> Option<http::Response<Bytes>> {
         let (sender, mut answer) = oneshot::channel();
         let in_flight = {
             let mut state = self.enter();
+            if worker.is_some_and(|worker| state.cut.contains(&worker)) {
+                return None;
+            }
             let ticket = state.take_ticket();
-            state.http.insert(ticket, sender);
+            state.http.insert(ticket, (worker, sender));
             state.world.handle(Input::Http { ticket, request });
             state.fire_what_is_due_now();
             self.carry_out(&mut state);
@@ -442,18 +471,18 @@ impl Driver {
             any = true;
             match output {
                 Output::Rpc((ticket, answer)) => {
-                    if let Some(sender) = state.rpc.remove(&ticket) {
+                    if let Some(sender) = take_waiting(&mut state.rpc, &state.cut, ticket) {
                         // A client that went away meanwhile is no error.
                         let _ = sender.send(answer);
                     }
                 }
                 Output::Http { ticket, response } => {
-                    if let Some(sender) = state.http.remove(&ticket) {
+                    if let Some(sender) = take_waiting(&mut state.http, &state.cut, ticket) {
                         let _ = sender.send(Some(response));
                     }
                 }
                 Output::HttpDropped { ticket } => {
-                    if let Some(sender) = state.http.remove(&ticket) {
+                    if let Some(sender) = take_waiting(&mut state.http, &state.cut, ticket) {
                         let _ = sender.send(None);
                     }
                 }
@@ -579,6 +608,19 @@ impl State {
     fn is_quiet(&self) -> bool {
         self.world.is_quiet() && !self.is_busy()
     }
+}
+
+/// The way back of a call. There is none to who has been cut off: whether it would still be heard there is chance.
+fn take_waiting<T>(
+    waiting: &mut HashMap<Ticket, Waiting<T>>,
+    cut: &BTreeSet<u64>,
+    ticket: Ticket,
+) -> Option<oneshot::Sender<T>> {
+    let (connection, _) = waiting.get(&ticket)?;
+    if connection.is_some_and(|connection| cut.contains(&connection)) {
+        return None;
+    }
+    waiting.remove(&ticket).map(|(_, sender)| sender)
 }
 
 fn gone() -> Reject {

@@ -1,7 +1,8 @@
 //! The faults as a test sees them.
 
 use crate::fault::{ActiveRule, Rule, RuleId};
-use crate::io::Driver;
+use crate::io::{Connection, Driver};
+use crate::world::World;
 
 /// What goes wrong: see [`crate::fault`].
 ///
@@ -79,9 +80,13 @@ impl Effects {
         Self { driver }
     }
 
-    /// Something has happened under this idempotency key.
+    /// Something has happened under this idempotency key. What an activity does whose worker has been killed doesn't happen.
     pub fn record(&self, idempotency_key: &str) {
-        self.driver.write(|world| world.record_effect(idempotency_key));
+        let happen = |world: &mut World| world.record_effect(idempotency_key);
+        match Connection::of_this_thread(&self.driver) {
+            Some(worker) => self.driver.write_of(worker.id(), happen),
+            None => self.driver.write(happen),
+        }
     }
 
     /// The keys of all that has happened, oldest first.

@@ -366,6 +366,7 @@ fn run(
             return;
         }
     };
+    connection.takes_this_thread();
     runtime.block_on(async {
         let client = connect(connection.service(), identity).await;
         match sdk_worker(client, (*options.0).clone()) {

@@ -141,7 +141,7 @@ async fn a_worker_that_shuts_down_gives_its_shards_back_at_once() {
     let first = kit.spawn_worker(campaign::worker_options(QUEUE, 2, tell)).await;
     let cluster = Cluster::new(kit.client().clone()).task_queue(QUEUE);
     let started = cluster.start(&campaign, SHARDS, None).await.unwrap();
-    // Once it plays: a task that is still on its way when its worker shuts down is lost, as on a real server.
+    // Once it plays: a task that is still on its way when its worker shuts down is lost until its heartbeat timeout.
     let begun = kit.run_until(news.recv()).await.unwrap();
     assert!(matches!(begun, Some(News::Begins { .. })), "{begun:?}");
     let before = kit.now();

@@ -9,6 +9,7 @@ mod campaigns;
 mod conformance;
 mod faults;
 mod inbox;
+mod killed;
 mod network;
 mod outcomes;
 mod replay;

@@ -1,5 +1,6 @@
 //! gRPC without a socket: the SDK's own client, with this world behind it.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,11 @@ use tonic::Status;
 
 use super::driver::{Cut, Driver};
 use crate::temporal::Reject;
+
+thread_local! {
+    /// The connection of the worker whose thread this is.
+    static OF_THIS_THREAD: OnceCell<Connection> = const { OnceCell::new() };
+}
 
 /// Decides, before a call is carried out, whether the connection breaks first.
 pub(crate) type TripWire = Box<dyn Fn(&str) -> bool + Send + Sync>;
@@ -50,6 +56,17 @@ impl Connection {
                 tripped: AtomicBool::new(false),
             }),
         }
+    }
+
+    /// This thread is a worker's process from now on: what its activities do beside gRPC ends with the connection, too.
+    pub(crate) fn takes_this_thread(&self) {
+        OF_THIS_THREAD.with(|of| drop(of.set(self.clone())));
+    }
+
+    /// The connection of the worker whose thread this is, if it is one of this world.
+    pub(crate) fn of_this_thread(driver: &Driver) -> Option<Self> {
+        let connection = OF_THIS_THREAD.with(|of| of.get().cloned());
+        connection.filter(|connection| connection.inner.driver.is_same(driver))
     }
 
     /// By which the world knows it.

@@ -17,6 +17,7 @@ pub(crate) use receiver::Network;
 pub(crate) use receiver::{HOST, Receiver};
 
 use super::driver::Driver;
+use super::grpc::Connection;
 
 /// The adapter's way to the fake awaithumans server, without a socket.
 #[derive(Clone, Debug)]
@@ -33,11 +34,18 @@ impl InProcess {
 impl Transport for InProcess {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
         let driver = self.driver.clone();
+        let worker = Connection::of_this_thread(&driver);
         Box::pin(async move {
-            driver
-                .http(request)
-                .await
-                .ok_or_else(|| TransportError::new("All connection attempts failed"))
+            let answer = driver.http_of(worker.as_ref().map(Connection::id), request);
+            let answer = match &worker {
+                Some(worker) => tokio::select! {
+                    biased;
+                    () = worker.until_cut() => None,
+                    answer = answer => answer,
+                },
+                None => answer.await,
+            };
+            answer.ok_or_else(|| TransportError::new("All connection attempts failed"))
         })
     }
 }

@@ -11,7 +11,9 @@ mod paying;
 mod receiving;
 mod shop;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Mutex;
 
 use awaithumans_testkit::Testkit;
 use awaithumans_testkit::explore::Explore;
@@ -96,4 +98,40 @@ gallery! {
     retries_a_payment_that_isnt_idempotent => super::paying::retries_a_payment_that_isnt_idempotent, "times";
     ignores_verification_exhausted => super::paying::ignores_verification_exhausted, "nobody has approved it";
     two_awaits_with_one_key => super::asking::two_awaits_with_one_key, "two reviews were taken from 1 task";
+}
+
+/// What a seed's run came to: its journal when the body was done, and who had to be left behind.
+type Run = (String, Vec<String>);
+
+/// Two explorations of the same seeds have the same journals and see the same, faults and all. A run that says itself that it may not repeat,
+/// since the machine had too much else to do, proves nothing.
+#[test]
+fn explorations_repeat() {
+    let seeds = std::env::var("REPEAT_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    let explored = || {
+        let runs: Mutex<BTreeMap<u64, Run>> = Mutex::default();
+        let explore = explore("explorations repeat").seeds(0..seeds.unwrap_or(15));
+        let report = explore.run(async |kit: &Testkit| {
+            paying::pays_before_the_approval(kit, true).await;
+            let run = (kit.journal().to_string(), kit.unreproducible());
+            runs.lock().unwrap().insert(kit.seed(), run);
+        });
+        if let Some(failure) = report.failure {
+            panic!("{failure}");
+        }
+        (runs.into_inner().unwrap(), report.coverage)
+    };
+    let (first, seen) = explored();
+    let (second, seen_again) = explored();
+    assert_eq!(first.len(), second.len());
+    for ((seed, (one, left)), (other, left_again)) in first.iter().zip(second.values()) {
+        if left.is_empty() && left_again.is_empty() {
+            let lines = one.lines().zip(other.lines());
+            let differ = lines.enumerate().find(|(_, (one, other))| one != other);
+            assert!(one == other, "seed {seed} gives two journals: {differ:#?}");
+        }
+    }
+    if seen.seen("run:not reproducible") + seen_again.seen("run:not reproducible") == 0 {
+        assert_eq!(seen, seen_again);
+    }
 }
