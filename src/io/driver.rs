@@ -1,5 +1,8 @@
 //! One lock around the world. It is never held across an `.await`.
+//!
+//! - `calls.rs`: calls and requests on their way; `network.rs`: what a world needs that is served over a network
 
+mod calls;
 #[cfg(feature = "serve")]
 mod network;
 
@@ -15,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 
 use super::wall::Wall;
 use crate::clock::Timestamp;
@@ -24,6 +27,7 @@ use crate::journal::{Mark, Party};
 use crate::scenario::invariant::Invariants;
 use crate::temporal::{CallbackId, CallbackOutcome, Reject, Ticket};
 use crate::world::{Input, Output, World};
+use calls::{Waiting, take_waiting};
 
 /// The answer to a gRPC call.
 pub(crate) type RpcAnswer = Result<Vec<u8>, Reject>;
@@ -109,9 +113,6 @@ struct Shared {
     /// How long, in real time, to wait for somebody outside before nothing can move any more; milliseconds.
     patience_milliseconds: AtomicU64,
 }
-
-/// Who waits for an answer: the connection that the call came by, if it came by one, and the way back.
-type Waiting<T> = (Option<u64>, oneshot::Sender<T>);
 
 struct State {
     world: World,
@@ -238,85 +239,6 @@ impl Driver {
         let (supervisor, identities) = mpsc::unbounded_channel();
         self.lock().supervisor = Some(supervisor);
         identities
-    }
-
-    /// Makes one gRPC call, which waits as long as it takes. Dropping the future abandons it.
-    pub(crate) async fn rpc(&self, connection: u64, service: &str, method: &str, request: &[u8]) -> RpcAnswer {
-        match self.begin_rpc(connection, service, method, request)? {
-            Begun::Answered(answer) => answer,
-            Begun::Waits(in_flight, answer) => {
-                let answer = answer.await;
-                drop(in_flight);
-                answer.unwrap_or_else(|_| Err(gone()))
-            }
-        }
-    }
-
-    fn begin_rpc(&self, connection: u64, service: &str, method: &str, request: &[u8]) -> Result<Begun, Reject> {
-        let (sender, mut answer) = oneshot::channel();
-        let mut state = self.enter();
-        if state.cut.contains(&connection) {
-            return Err(Reject::NotFound("this connection has been cut".to_owned()));
-        }
-        let ticket = state.take_ticket();
-        state.rpc.insert(ticket, (Some(connection), sender));
-        state.world.handle(Input::Rpc {
-            ticket,
-            connection,
-            service,
-            method,
-            request,
-        });
-        self.carry_out(&mut state);
-        if let Ok(answer) = answer.try_recv() {
-            // Whoever is woken by this step finds that the client has its answer.
-            state.in_flight.remove(&ticket);
-            return Ok(Begun::Answered(answer));
-        }
-        let in_flight = InFlight {
-            driver: self.clone(),
-            ticket,
-            kind: Kind::Rpc,
-        };
-        Ok(Begun::Waits(in_flight, answer))
-    }
-
-    /// Makes one request to the fake awaithumans server; `None` if it is down.
-    pub(crate) async fn http(&self, request: http::Request<Bytes>) -> Option<http::Response<Bytes>> {
-        self.http_of(None, request).await
-    }
-
-    /// The same for a worker, which is known by its connection; nothing that one sends who has been killed reaches the world.
-    pub(crate) async fn http_of(
-        &self,
-        worker: Option<u64>,
-        request: http::Request<Bytes>,
-    ) -> Option<http::Response<Bytes>> {
-        let (sender, mut answer) = oneshot::channel();
-        let in_flight = {
-            let mut state = self.enter();
-            if worker.is_some_and(|worker| state.cut.contains(&worker)) {
-                return None;
-            }
-            let ticket = state.take_ticket();
-            state.http.insert(ticket, (worker, sender));
-            state.world.handle(Input::Http { ticket, request });
-            state.fire_what_is_due_now();
-            self.carry_out(&mut state);
-            if let Ok(answer) = answer.try_recv() {
-                // Most are answered at once, and then the client has its answer in the same step.
-                state.in_flight.remove(&ticket);
-                return answer;
-            }
-            InFlight {
-                driver: self.clone(),
-                ticket,
-                kind: Kind::Http,
-            }
-        };
-        let answer = answer.await.ok().flatten();
-        drop(in_flight);
-        answer
     }
 
     /// A webhook has been delivered, or couldn't be.
@@ -516,23 +438,6 @@ impl Driver {
         let _ = self.shared.deliveries.send(delivery);
     }
 
-    /// A call's future is gone: its client has the answer, or went away before.
-    fn abandon(&self, ticket: Ticket, kind: Kind) {
-        let mut state = self.enter();
-        state.in_flight.remove(&ticket);
-        let abandoned = match kind {
-            Kind::Rpc => state.rpc.remove(&ticket).map(|_| Input::RpcAbandoned { ticket }),
-            Kind::Http => state.http.remove(&ticket).map(|_| Input::HttpAbandoned { ticket }),
-        };
-        match abandoned {
-            Some(input) => state.world.handle(input),
-            // An answer was taken, which changes nothing but who is at work: while somebody else is, nobody needs to look.
-            None if state.wall.is_none() && state.is_busy() => return,
-            None => {}
-        }
-        self.carry_out(&mut state);
-    }
-
     /// The state for a change: at the wall clock's moment, if the world follows it.
     fn enter(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
@@ -607,49 +512,5 @@ impl State {
     /// Nothing moves by itself.
     fn is_quiet(&self) -> bool {
         self.world.is_quiet() && !self.is_busy()
-    }
-}
-
-/// The way back of a call. There is none to who has been cut off: whether it would still be heard there is chance.
-fn take_waiting<T>(
-    waiting: &mut HashMap<Ticket, Waiting<T>>,
-    cut: &BTreeSet<u64>,
-    ticket: Ticket,
-) -> Option<oneshot::Sender<T>> {
-    let (connection, _) = waiting.get(&ticket)?;
-    if connection.is_some_and(|connection| cut.contains(&connection)) {
-        return None;
-    }
-    waiting.remove(&ticket).map(|(_, sender)| sender)
-}
-
-fn gone() -> Reject {
-    Reject::FailedPrecondition("the testkit has been dropped".to_owned())
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Rpc,
-    Http,
-}
-
-/// A gRPC call that the world has taken.
-enum Begun {
-    /// In the same step.
-    Answered(RpcAnswer),
-    /// It is parked, or a fault delays it.
-    Waits(InFlight, oneshot::Receiver<RpcAnswer>),
-}
-
-/// A call whose future lives.
-struct InFlight {
-    driver: Driver,
-    ticket: Ticket,
-    kind: Kind,
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.driver.abandon(self.ticket, self.kind);
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::wall::Wall;
-use super::{Begun, Driver, RpcAnswer, State, gone};
+use super::calls::{Begun, gone};
+use super::{Driver, RpcAnswer, State};
 use crate::clock::Timestamp;
 use crate::world::{Input, World};
 

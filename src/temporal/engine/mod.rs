@@ -62,7 +62,7 @@ use super::standalone::Standalones;
 use super::time_locks::TimeLocks;
 use super::time_skipping::FastForwardWaits;
 use super::timer::{Timer, TimerTable};
-use super::txn::{Effects, Letter, Note, Ticket};
+use super::txn::{Letter, Note, Ticket};
 use super::versioning::Deployments;
 use super::visibility::Visibility;
 use super::worker::Workers;
@@ -553,49 +553,5 @@ impl Engine {
             Some(moment) => self.timers.set_if_other(Timer::RateLimit, moment),
             None => self.timers.stop(Timer::RateLimit),
         }
-    }
-
-    fn apply_effects(&mut self, now: Timestamp, run: RunRef, effects: Effects) -> Option<RunRef> {
-        for (timer, deadline) in effects.timers {
-            match deadline {
-                Some(deadline) => self.timers.set(timer, self.not_read_yet(deadline - effects.ahead)),
-                None => self.timers.stop(timer),
-            }
-        }
-        if !effects.hurry.is_zero() {
-            self.timers.hurry(run, effects.hurry);
-        }
-        self.notes.extend(effects.notes);
-        self.tell_happenings(run, effects.happenings);
-        let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
-        for (queue, scheduled_event_id) in effects.withdrawn {
-            let namespace = namespace.as_deref().unwrap_or_default();
-            self.matching
-                .withdraw_activity(namespace, &queue, run, scheduled_event_id);
-        }
-        // The server's own worker doesn't poll.
-        let for_workers = |task: &Task| task.queue() != super::batch::TASK_QUEUE;
-        for task in effects.tasks.into_iter().filter(for_workers) {
-            let dispatch = self.dispatch(run, &task);
-            let namespace = namespace.as_deref().unwrap_or_default();
-            if let Some(build_id) = self.matching.add(now, namespace, task.clone(), dispatch) {
-                self.note_assigned(run, &task, &build_id);
-            }
-        }
-        self.mail.extend(effects.mail);
-        for (ticket, reply) in effects.replies {
-            self.answer(ticket, reply);
-        }
-        if effects.visible {
-            self.show(run);
-        }
-        self.after_close(run);
-        self.note_whether_it_keeps_failing(run);
-        self.tell_fast_forward_waiters(run, effects.fast_forward_changed);
-        self.wake_history_waiters(run);
-        effects.next_run.map(|mut start| {
-            self.settle_versioning(&mut start);
-            self.create_run(now, *start)
-        })
     }
 }

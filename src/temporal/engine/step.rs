@@ -8,6 +8,8 @@ use temporalio_protos::temporal::api::workflowservice::v1::GetWorkflowExecutionH
 use super::retention::Ended;
 use super::{Engine, HandKey, ParkedAt};
 use crate::clock::Timestamp;
+use crate::temporal::batch::TASK_QUEUE;
+use crate::temporal::matching::Task;
 use crate::temporal::run::{Context, Run, RunRef};
 use crate::temporal::token::HistoryToken;
 use crate::temporal::txn::{Effects, Ticket};
@@ -67,6 +69,50 @@ impl Engine {
         }
         self.apply_effects(now, run_ref, effects);
         given
+    }
+
+    pub(super) fn apply_effects(&mut self, now: Timestamp, run: RunRef, effects: Effects) -> Option<RunRef> {
+        for (timer, deadline) in effects.timers {
+            match deadline {
+                Some(deadline) => self.timers.set(timer, self.not_read_yet(deadline - effects.ahead)),
+                None => self.timers.stop(timer),
+            }
+        }
+        if !effects.hurry.is_zero() {
+            self.timers.hurry(run, effects.hurry);
+        }
+        self.notes.extend(effects.notes);
+        self.tell_happenings(run, effects.happenings);
+        let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
+        for (queue, scheduled_event_id) in effects.withdrawn {
+            let namespace = namespace.as_deref().unwrap_or_default();
+            self.matching
+                .withdraw_activity(namespace, &queue, run, scheduled_event_id);
+        }
+        // The server's own worker doesn't poll.
+        let for_workers = |task: &Task| task.queue() != TASK_QUEUE;
+        for task in effects.tasks.into_iter().filter(for_workers) {
+            let dispatch = self.dispatch(run, &task);
+            let namespace = namespace.as_deref().unwrap_or_default();
+            if let Some(build_id) = self.matching.add(now, namespace, task.clone(), dispatch) {
+                self.note_assigned(run, &task, &build_id);
+            }
+        }
+        self.mail.extend(effects.mail);
+        for (ticket, reply) in effects.replies {
+            self.answer(ticket, reply);
+        }
+        if effects.visible {
+            self.show(run);
+        }
+        self.after_close(run);
+        self.note_whether_it_keeps_failing(run);
+        self.tell_fast_forward_waiters(run, effects.fast_forward_changed);
+        self.wake_history_waiters(run);
+        effects.next_run.map(|mut start| {
+            self.settle_versioning(&mut start);
+            self.create_run(now, *start)
+        })
     }
 
     /// A run that has ended holds no timers, and no worker is busy for it.
