@@ -11,7 +11,7 @@ use bytes::Bytes;
 use prost::Message;
 use temporalio_protos::temporal::api::command::v1::{self as command, command::Attributes};
 use temporalio_protos::temporal::api::common::v1::{ActivityType, Payload, Payloads, WorkflowExecution, WorkflowType};
-use temporalio_protos::temporal::api::enums::v1::CommandType;
+use temporalio_protos::temporal::api::enums::v1::{CommandType, TaskQueueKind};
 use temporalio_protos::temporal::api::taskqueue::v1::{StickyExecutionAttributes, TaskQueue};
 use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
@@ -175,35 +175,30 @@ impl Model {
 
     fn poll(&mut self, kind: usize) {
         self.polls[kind] = self.ticket + 1;
-        let normal_name = match kind {
-            STICKY => QUEUE,
-            _ => "",
-        };
-        let queue = TaskQueue {
-            normal_name: normal_name.to_owned(),
-            kind: i32::try_from(kind.min(STICKY) + 1).expect("a kind of queue"),
-            ..queue(if kind == STICKY { STICKY_QUEUE } else { QUEUE })
-        };
-        match kind {
-            ACTIVITY => {
-                let request = wire::PollActivityTaskQueueRequest {
-                    namespace: NAMESPACE.to_owned(),
-                    task_queue: Some(self::queue(QUEUE)),
-                    identity: IDENTITY.to_owned(),
-                    ..Default::default()
-                };
-                self.call(WORKER, "PollActivityTaskQueue", &request);
-            }
-            _ => {
-                let request = wire::PollWorkflowTaskQueueRequest {
-                    namespace: NAMESPACE.to_owned(),
-                    task_queue: Some(queue),
-                    identity: IDENTITY.to_owned(),
-                    ..Default::default()
-                };
-                self.call(WORKER, "PollWorkflowTaskQueue", &request);
-            }
+        if kind == ACTIVITY {
+            let request = wire::PollActivityTaskQueueRequest {
+                namespace: NAMESPACE.to_owned(),
+                task_queue: Some(queue(QUEUE)),
+                identity: IDENTITY.to_owned(),
+                ..Default::default()
+            };
+            return self.call(WORKER, "PollActivityTaskQueue", &request);
         }
+        let task_queue = match kind {
+            STICKY => TaskQueue {
+                normal_name: QUEUE.to_owned(),
+                kind: TaskQueueKind::Sticky as i32,
+                ..queue(STICKY_QUEUE)
+            },
+            _ => queue(QUEUE),
+        };
+        let request = wire::PollWorkflowTaskQueueRequest {
+            namespace: NAMESPACE.to_owned(),
+            task_queue: Some(task_queue),
+            identity: IDENTITY.to_owned(),
+            ..Default::default()
+        };
+        self.call(WORKER, "PollWorkflowTaskQueue", &request);
     }
 
     /// The workflow's code: create the task, wait with a timer as a safety net, and end with the answer.

@@ -101,15 +101,9 @@ struct Once {
     repeats: bool,
 }
 
-/// On a runtime of its own, so that nothing of one seed is left in the next.
 fn play_once(file: &ScenarioFile, seed: u64) -> Once {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => panic!("a seed needs a runtime: {error}"),
-    };
     let file = file.clone().seed(seed);
-    let played = runtime.block_on(explore::catch(AssertUnwindSafe(player::play_exactly(&file))));
-    runtime.shutdown_background();
+    let played = explore::alone(explore::catch(AssertUnwindSafe(player::play_exactly(&file))));
     match played {
         Ok(played) => Once {
             failure: played

@@ -5,12 +5,12 @@ use std::time::Duration;
 use awaithumans_temporal::Human;
 use temporalio_client::Client;
 use temporalio_common::worker::WorkerDeploymentOptions;
-use temporalio_sdk::runtime::RuntimeOptions;
+use temporalio_sdk::WorkerOptions;
 use temporalio_sdk::runtime::worker_tuner::{FixedSizeSlotSupplier, TunerHolder};
-use temporalio_sdk::{Runtime, Worker, WorkerOptions};
 
 use super::activity::{News, Player};
 use super::workflow::PlayCampaign;
+use crate::testkit::sdk_worker;
 
 /// Workflow tasks take no time: one shard after the other is scheduled.
 const WORKFLOW_SLOTS: usize = 10;
@@ -52,10 +52,7 @@ pub fn worker_options(task_queue: &str, threads: usize, tell: impl Fn(News) + Se
 /// # Errors
 /// If the worker can't be started, or breaks.
 pub async fn work(client: Client, options: WorkerOptions, stop: impl Future<Output = ()>) -> Result<(), String> {
-    let runtime = RuntimeOptions::builder().heartbeat_interval(None).build();
-    let runtime = runtime.map_err(|error| error.to_string())?;
-    let runtime = Runtime::from_current_tokio(runtime).map_err(|error| error.to_string())?;
-    let mut worker = Worker::new(&runtime, client, options).map_err(|error| error.to_string())?;
+    let (_runtime, mut worker) = sdk_worker(client, options)?;
     let shut_down = worker.shutdown_handle();
     let running = worker.run();
     tokio::pin!(running);

@@ -62,16 +62,10 @@ pub(super) struct Case {
 impl Case {
     /// Plays on a runtime of its own. Gives what was seen, and how it failed, if it did.
     pub(super) fn play<O: Outcome>(self, body: &impl AsyncFn(&Testkit) -> O) -> (Coverage, Option<Failure>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => panic!("an exploration needs a runtime: {error}"),
-        };
         if is_traced() {
             eprintln!("begins: {self}");
         }
-        let played = runtime.block_on(self.play_here(body));
-        runtime.shutdown_background();
+        let played = alone(self.play_here(body));
         if is_traced() {
             let failure = played.1.as_ref().map(|failure| failure.fingerprint.to_string());
             eprintln!("ends ({}): {self}", failure.as_deref().unwrap_or("well"));
@@ -130,6 +124,17 @@ impl Case {
             false => Ok(Replays::default()),
         }
     }
+}
+
+/// Runs to the end on a runtime of its own, so that nothing of one run is left in the next.
+pub(crate) fn alone<T>(run: impl Future<Output = T>) -> T {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => panic!("a run needs a runtime: {error}"),
+    };
+    let given = runtime.block_on(run);
+    runtime.shutdown_background();
+    given
 }
 
 /// Whether every run is told, with its plan: to see at what an exploration is when it takes long.

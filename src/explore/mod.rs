@@ -38,7 +38,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub use capsule::Capsule;
 pub use case::Outcome;
 #[cfg(feature = "serve")]
-pub(crate) use case::PATIENCE;
+pub(crate) use case::{PATIENCE, alone};
 #[cfg(feature = "serve")]
 pub(crate) use fingerprint::Fingerprint;
 #[cfg(feature = "serve")]

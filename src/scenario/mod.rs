@@ -23,6 +23,8 @@ pub use coverage::Coverage;
 pub use definition::{Scenario, ScenarioFile};
 pub use expect::{Ending, Expect, Seen};
 pub use invariant::Invariant;
+#[cfg(feature = "serve")]
+pub(crate) use person::Ways;
 pub use person::{Does, Person, TaskFilter};
 pub use plan::Plan;
 pub use problem::{Problem, ScenarioError};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Span;
-use crate::human::{Human, Latency, Matcher, OfficeHours};
+use crate::human::{Human, Latency, Matcher, OfficeHours, On};
 
 /// One line of a script: what a person does with the tasks that match. Of several lines the first that matches a task counts, and all
 /// that act besides.
@@ -162,8 +162,37 @@ impl Person {
         if let Some(who) = &self.who {
             on = on.by(who);
         }
-        if let Some(hours) = &self.hours {
-            on = on.at_work(hours.clone());
+        let ways = Ways {
+            hours: self.hours.clone(),
+            again_after: self.again_after,
+            insists: self.insists,
+            besides: self.besides,
+        };
+        on = ways.add_to(on);
+        match &self.does {
+            Does::Complete(response) => on.complete(response.clone()),
+            Does::Cancel => on.cancel(),
+            Does::Never => on.never(),
+            Does::RejectUntilExhausted => on.reject_until_exhausted(),
+            Does::CompleteAfterRejections { answer, rejections } => {
+                on.complete_after_rejections(answer.clone(), *rejections);
+            }
+        }
+    }
+}
+
+/// In which ways somebody acts, whatever it is that they do.
+pub(crate) struct Ways {
+    pub(crate) hours: Option<OfficeHours>,
+    pub(crate) again_after: Option<Span>,
+    pub(crate) insists: bool,
+    pub(crate) besides: bool,
+}
+
+impl Ways {
+    pub(crate) fn add_to(self, mut on: On<'_>) -> On<'_> {
+        if let Some(hours) = self.hours {
+            on = on.at_work(hours);
         }
         if let Some(delay) = self.again_after {
             on = on.clicks_again_after(delay.get());
@@ -174,15 +203,7 @@ impl Person {
         if self.besides {
             on = on.besides();
         }
-        match &self.does {
-            Does::Complete(response) => on.complete(response.clone()),
-            Does::Cancel => on.cancel(),
-            Does::Never => on.never(),
-            Does::RejectUntilExhausted => on.reject_until_exhausted(),
-            Does::CompleteAfterRejections { answer, rejections } => {
-                on.complete_after_rejections(answer.clone(), *rejections);
-            }
-        }
+        on
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) use report::leave_signals_alone;
 #[cfg(feature = "serve")]
 pub(crate) use report::timeline;
 pub use worker::Worker;
+#[cfg(feature = "serve")]
+pub(crate) use worker::sdk_worker;
 
 use crate::clock::{HoldId, Timestamp};
 use crate::io::{Driver, InProcess, Receiver};

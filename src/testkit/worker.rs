@@ -383,7 +383,7 @@ fn run(
 }
 
 /// A worker of the SDK, and what it runs on, which must outlive it.
-pub(super) fn sdk_worker(client: Client, options: WorkerOptions) -> Result<(Runtime, temporalio_sdk::Worker), String> {
+pub(crate) fn sdk_worker(client: Client, options: WorkerOptions) -> Result<(Runtime, temporalio_sdk::Worker), String> {
     let runtime = RuntimeOptions::builder()
         .heartbeat_interval(None)
         .build()

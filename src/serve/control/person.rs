@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::seconds::Seconds;
 use crate::fault::Span;
 use crate::human::{Human, Latency, Matcher, OfficeHours};
-use crate::scenario::TaskFilter;
+use crate::scenario::{TaskFilter, Ways};
 
 /// What somebody does with the tasks that are for them: see `Humans::on` and `scenario::Person`. It isn't the latter, since an answer is kept
 /// here as Python reads it.
@@ -112,18 +112,13 @@ impl Person {
         if let Some(times) = self.times {
             on = on.times(times);
         }
-        if let Some(hours) = self.hours {
-            on = on.at_work(hours);
-        }
-        if let Some(delay) = self.again_after {
-            on = on.clicks_again_after(delay.get());
-        }
-        if self.insists {
-            on = on.insists();
-        }
-        if self.besides {
-            on = on.besides();
-        }
+        let ways = Ways {
+            hours: self.hours,
+            again_after: self.again_after,
+            insists: self.insists,
+            besides: self.besides,
+        };
+        on = ways.add_to(on);
         match self.does {
             Does::Complete(Answer(answer)) => on.complete(answer),
             Does::Cancel => on.cancel(),

@@ -28,7 +28,7 @@ fn begun(stage: &mut Stage<'_>, commands: Vec<Command>) -> WorkflowExecution {
 }
 
 /// An update, which is on the real server by then.
-fn update(stage: &mut Stage<'_>, execution: &WorkflowExecution) -> Pending {
+pub(super) fn update(stage: &mut Stage<'_>, execution: &WorkflowExecution) -> Pending {
     let request = wire::UpdateWorkflowExecutionRequest {
         namespace: NAMESPACE.to_owned(),
         workflow_execution: Some(execution.clone()),

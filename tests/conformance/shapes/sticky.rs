@@ -4,9 +4,9 @@ use temporalio_common::protos::temporal::api::common::v1::WorkflowExecution;
 use temporalio_common::protos::temporal::api::enums::v1::{QueryResultType, TaskQueueKind};
 use temporalio_common::protos::temporal::api::query::v1::WorkflowQuery;
 use temporalio_common::protos::temporal::api::taskqueue::v1::{StickyExecutionAttributes, TaskQueue};
-use temporalio_common::protos::temporal::api::update::v1 as update;
 use temporalio_common::protos::temporal::api::workflowservice::v1 as wire;
 
+use super::speculative::update;
 use crate::conformance::on_both_arms;
 use crate::conformance::stage::{NAMESPACE, Pending, Stage, complete, payloads, seconds};
 
@@ -99,24 +99,7 @@ fn reset_leaves_the_task_to_polls_that_say_nothing_of_their_queue(stage: &mut St
 /// The task's time on the worker's own queue goes on; it is written when it is over, as one of the queue of all workers.
 fn reset_leaves_the_task_of_an_update_unwritten_no_longer(stage: &mut Stage<'_>) {
     let execution = cached(stage);
-    let request = wire::UpdateWorkflowExecutionRequest {
-        namespace: NAMESPACE.to_owned(),
-        workflow_execution: Some(execution.clone()),
-        request: Some(update::Request {
-            meta: Some(update::Meta {
-                update_id: "1".to_owned(),
-                identity: "client".to_owned(),
-            }),
-            input: Some(update::Input {
-                name: "change".to_owned(),
-                ..Default::default()
-            }),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    let pending = stage.begin("UpdateWorkflowExecution", &request);
-    stage.pass(1);
+    let pending = update(stage, &execution);
     reset(stage, &execution);
     let task = stage.poll();
     stage.answer(&task, vec![]);

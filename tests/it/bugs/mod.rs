@@ -30,6 +30,12 @@ fn explore(name: &str) -> Explore {
     Explore::new(name).plans(plans).regressions(None)
 }
 
+/// So many seeds as an environment variable says.
+fn seeds(variable: &str, otherwise: u64) -> Range<u64> {
+    let seeds = std::env::var(variable).ok().and_then(|seeds| seeds.parse().ok());
+    0..seeds.unwrap_or(otherwise)
+}
+
 /// The bug is found, its plan is small, and it fails again, to the byte.
 fn finds(name: &str, words: &str, body: impl AsyncFn(&Testkit) + Sync) {
     let report = explore(name).seeds(SEEDS).run(&body);
@@ -57,10 +63,7 @@ fn finds(name: &str, words: &str, body: impl AsyncFn(&Testkit) + Sync) {
 
 /// The fixed body survives.
 fn survives(name: &str, body: impl AsyncFn(&Testkit) + Sync) {
-    let seeds = std::env::var("BUG_GALLERY_SEEDS")
-        .ok()
-        .and_then(|seeds| seeds.parse().ok());
-    let report = explore(name).seeds(0..seeds.unwrap_or(40)).run(body);
+    let report = explore(name).seeds(seeds("BUG_GALLERY_SEEDS", 40)).run(body);
     if let Some(failure) = report.failure {
         panic!("{failure}");
     }
@@ -107,10 +110,9 @@ type Run = (String, Vec<String>);
 /// since the machine had too much else to do, proves nothing.
 #[test]
 fn explorations_repeat() {
-    let seeds = std::env::var("REPEAT_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
     let explored = || {
         let runs: Mutex<BTreeMap<u64, Run>> = Mutex::default();
-        let explore = explore("explorations repeat").seeds(0..seeds.unwrap_or(15));
+        let explore = explore("explorations repeat").seeds(seeds("REPEAT_SEEDS", 15));
         let report = explore.run(async |kit: &Testkit| {
             paying::pays_before_the_approval(kit, true).await;
             let run = (kit.journal().to_string(), kit.unreproducible());

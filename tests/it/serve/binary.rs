@@ -73,15 +73,7 @@ async fn the_ready_line_says_where_everything_is_and_a_signal_ends_it() {
         assert!(html.starts_with("HTTP/1.1 200 OK"), "{html}");
         assert!(html.contains(text(&ready, "temporal")), "{html}");
 
-        let id = child.id().unwrap().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &id])
-                .status()
-                .await
-                .unwrap()
-                .success()
-        );
+        super::signal(&child, signal).await;
         let status = child.wait().await.unwrap();
         assert!(status.success(), "{signal}: {status}");
     }

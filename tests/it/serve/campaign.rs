@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, ChildStderr};
 
 use super::binary::{ANY_PORTS, command, ready_line, text};
+use super::signal;
 use crate::campaigns::LATE;
 
 /// The scenario as a file, and its name.
@@ -38,18 +39,6 @@ async fn line_with(lines: &mut Lines<BufReader<ChildStderr>>, wanted: &str) -> S
         seen.push(line);
     }
     panic!("no line has {wanted:?}: {seen:?}");
-}
-
-async fn signal(child: &Child, signal: &str) {
-    let id = child.id().expect("it runs").to_string();
-    assert!(
-        Command::new("kill")
-            .args([signal, &id])
-            .status()
-            .await
-            .unwrap()
-            .success()
-    );
 }
 
 #[tokio::test]

@@ -33,6 +33,19 @@ async fn served(time: Time) -> Ready {
     ready
 }
 
+/// Sends a signal to a process: `-TERM`.
+async fn signal(child: &tokio::process::Child, signal: &str) {
+    let id = child.id().expect("it runs").to_string();
+    assert!(
+        tokio::process::Command::new("kill")
+            .args([signal, &id])
+            .status()
+            .await
+            .unwrap()
+            .success()
+    );
+}
+
 /// A client without any SDK, on a connection of its own.
 async fn raw(ready: &Ready) -> WorkflowServiceClient<Channel> {
     WorkflowServiceClient::new(channel(ready).await)
