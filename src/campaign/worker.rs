@@ -10,7 +10,7 @@ use temporalio_sdk::runtime::worker_tuner::{FixedSizeSlotSupplier, TunerHolder};
 
 use super::activity::{News, Player};
 use super::workflow::PlayCampaign;
-use crate::testkit::sdk_worker;
+use crate::testkit::SdkWorker;
 
 /// Workflow tasks take no time: one shard after the other is scheduled.
 const WORKFLOW_SLOTS: usize = 10;
@@ -52,7 +52,7 @@ pub fn worker_options(task_queue: &str, threads: usize, tell: impl Fn(News) + Se
 /// # Errors
 /// If the worker can't be started, or breaks.
 pub async fn work(client: Client, options: WorkerOptions, stop: impl Future<Output = ()>) -> Result<(), String> {
-    let (_runtime, mut worker) = sdk_worker(client, options)?;
+    let mut worker = SdkWorker::new(client, options)?;
     let shut_down = worker.shutdown_handle();
     let running = worker.run();
     tokio::pin!(running);

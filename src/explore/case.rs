@@ -128,13 +128,10 @@ impl Case {
 
 /// Runs to the end on a runtime of its own, so that nothing of one run is left in the next.
 pub(crate) fn alone<T>(run: impl Future<Output = T>) -> T {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+    match crate::io::alone(run) {
+        Ok(given) => given,
         Err(error) => panic!("a run needs a runtime: {error}"),
-    };
-    let given = runtime.block_on(run);
-    runtime.shutdown_background();
-    given
+    }
 }
 
 /// Whether every run is told, with its plan: to see at what an exploration is when it takes long.

@@ -1,10 +1,12 @@
 //! The impure side: it drives the world, carries bytes in and out, and waits.
 
+mod alone;
 mod driver;
 mod grpc;
 mod http;
 mod wall;
 
+pub(crate) use alone::alone;
 #[cfg(feature = "serve")]
 pub(crate) use driver::{Delivery, Step};
 pub(crate) use driver::{Driver, Grace, Pace};

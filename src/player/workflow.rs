@@ -99,7 +99,11 @@ impl HumanWorkflow for Approval {
             });
         }
         let key = format!("pay:{}", ctx.workflow_id());
-        let options = ActivityOptions::start_to_close_timeout(Duration::from_secs(10));
+        // Its own, so that a worker that is killed meanwhile leaves nothing behind: see the adapter's `await_human`.
+        let cancellation = ctx.cancellation_token().child_token();
+        let options = ActivityOptions::with_start_to_close_timeout(Duration::from_secs(10))
+            .cancellation_token(cancellation.clone())
+            .build();
         words.push(ctx.execute_activity(Pay, key, options).await?);
         Ok(words.join("; "))
     }

@@ -33,9 +33,9 @@ pub use replay::Replays;
 pub(crate) use report::leave_signals_alone;
 #[cfg(feature = "serve")]
 pub(crate) use report::timeline;
-pub use worker::Worker;
 #[cfg(feature = "serve")]
-pub(crate) use worker::sdk_worker;
+pub(crate) use worker::SdkWorker;
+pub use worker::Worker;
 
 use crate::clock::{HoldId, Timestamp};
 use crate::io::{Driver, InProcess, Receiver};
@@ -291,7 +291,7 @@ impl Testkit {
     pub async fn run_until_moment(&self, moment: Moment) -> Result<(), Error> {
         let driver = self.driver.clone();
         let mut watch = moment::Watch::new(moment);
-        let reached = driver.wait_for(|world| watch.has_come(world).then_some(()));
+        let reached = driver.wait_for(move |world| watch.has_come(world).then_some(()));
         self.run_until(reached).await
     }
 

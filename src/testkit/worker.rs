@@ -1,15 +1,17 @@
 //! Workers of the real SDK, each a process of its own in all but name: a thread, a runtime, a connection that can be cut.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use temporalio_client::Client;
+use temporalio_client::worker::ClientWorkerSet;
 use temporalio_common::worker::WorkerDeploymentOptions;
 use temporalio_sdk::{Runtime, WorkerOptions, runtime::RuntimeOptions};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Error, NAMESPACE, Testkit, connect};
-use crate::io::{Connection, Driver};
+use crate::io::{Connection, Driver, alone};
 use crate::journal::Party;
 use crate::moment::Moment;
 use crate::temporal::Polls;
@@ -258,7 +260,7 @@ impl Shared {
         let task_queue = self.options.0.task_queue.clone();
         let polls = self
             .driver
-            .wait_for(|world| world.temporal().is_polled(id, &task_queue, wanted).then_some(()));
+            .wait_for(move |world| world.temporal().is_polled(id, &task_queue, wanted).then_some(()));
         tokio::select! {
             () = polls => {}
             // A fault kills it before it polls.
@@ -359,39 +361,65 @@ fn run(
     stopped: oneshot::Receiver<Stop>,
     failed: oneshot::Sender<String>,
 ) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let _ = failed.send(error.to_string());
-            return;
-        }
-    };
     connection.takes_this_thread();
-    runtime.block_on(async {
+    let worked = alone(async {
         let client = connect(connection.service(), identity).await;
-        match sdk_worker(client, (*options.0).clone()) {
-            Ok((sdk, mut worker)) => {
-                work(&mut worker, connection, stopped).await;
-                drop((worker, sdk));
-            }
-            Err(error) => {
-                let _ = failed.send(error);
-            }
-        }
+        let mut worker = SdkWorker::new(client, (*options.0).clone())?;
+        work(&mut worker, connection, stopped).await;
+        Ok(())
     });
-    runtime.shutdown_background();
+    if let Err(error) = worked.map_err(|error| error.to_string()).flatten() {
+        let _ = failed.send(error);
+    }
 }
 
 /// A worker of the SDK, and what it runs on, which must outlive it.
-pub(crate) fn sdk_worker(client: Client, options: WorkerOptions) -> Result<(Runtime, temporalio_sdk::Worker), String> {
-    let runtime = RuntimeOptions::builder()
-        .heartbeat_interval(None)
-        .build()
-        .map_err(|error| error.to_string())
-        .and_then(|options| Runtime::from_current_tokio(options).map_err(|error| error.to_string()))?;
-    match temporalio_sdk::Worker::new(&runtime, client, options) {
-        Ok(worker) => Ok((runtime, worker)),
-        Err(error) => Err(error.to_string()),
+///
+/// Its connection forgets it when it is dropped. Else the two would keep one another for ever: the SDK's `Worker::run` ends without it
+/// (temporalio-sdk 1.1.1 shuts its core down, but doesn't finalize that).
+pub(crate) struct SdkWorker {
+    inner: temporalio_sdk::Worker,
+    registered: Arc<ClientWorkerSet>,
+    _runtime: Runtime,
+}
+
+impl SdkWorker {
+    pub(crate) fn new(client: Client, options: WorkerOptions) -> Result<Self, String> {
+        let runtime = RuntimeOptions::builder()
+            .heartbeat_interval(None)
+            .build()
+            .map_err(|error| error.to_string())
+            .and_then(|options| Runtime::from_current_tokio(options).map_err(|error| error.to_string()))?;
+        let registered = client.connection().workers();
+        let inner = temporalio_sdk::Worker::new(&runtime, client, options).map_err(|error| error.to_string())?;
+        Ok(Self {
+            inner,
+            registered,
+            _runtime: runtime,
+        })
+    }
+}
+
+impl Deref for SdkWorker {
+    type Target = temporalio_sdk::Worker;
+
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
+
+impl DerefMut for SdkWorker {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.inner
+    }
+}
+
+impl Drop for SdkWorker {
+    fn drop(&mut self) {
+        let key = self.inner.worker_instance_key();
+        // Both refuse only what isn't registered.
+        drop(self.registered.unregister_slot_provider(key));
+        drop(self.registered.finalize_unregister(key));
     }
 }
 

@@ -10,6 +10,7 @@ mod conformance;
 mod faults;
 mod inbox;
 mod killed;
+mod leaks;
 mod network;
 mod outcomes;
 mod replay;

@@ -16,8 +16,8 @@ use temporalio_common::{
     protos::temporal::api::common::v1::{Payload, Payloads},
 };
 use temporalio_workflow::{
-    ActivityOptions, CancellableFuture as _, TimerResult, WorkflowCancellationError, WorkflowContext,
-    WorkflowContextView, WorkflowResult, WorkflowTermination, select,
+    ActivityOptions, CancellableFuture as _, TimerOptions, TimerResult, WorkflowCancellationError,
+    WorkflowCancellationToken, WorkflowContext, WorkflowContextView, WorkflowResult, WorkflowTermination, select,
     workflow_interceptors::WorkflowOutputValue,
     workflows::{WorkflowDefinitionDescriptor, WorkflowError, WorkflowImplementation},
 };
@@ -256,13 +256,13 @@ impl<W: HumanWorkflow> HumanContext<W> {
 
     async fn create_task(&self, question: &Question) -> Result<Option<TaskRecord>, AwaitHumanError> {
         let timeout = Duration::from_millis(question.create_activity_timeout_milliseconds);
+        let cancellation = self.cancellation_of_one();
+        let options = ActivityOptions::with_start_to_close_timeout(timeout)
+            .cancellation_token(cancellation.clone())
+            .build();
         let record = self
             .inner
-            .execute_activity(
-                CreateTaskDefinition,
-                question.create.clone(),
-                ActivityOptions::start_to_close_timeout(timeout),
-            )
+            .execute_activity(CreateTaskDefinition, question.create.clone(), options)
             .await
             .map_err(|error| match error {
                 ActivityExecutionError::Cancelled(_) => AwaitHumanError::WorkflowCancelled,
@@ -270,6 +270,14 @@ impl<W: HumanWorkflow> HumanContext<W> {
             })?;
         // An answer that is no object is as good as one without a status, as for Python.
         Ok(TaskRecord::from_json(record).ok())
+    }
+
+    /// The workflow's cancellation, for one operation, to be held as long as that.
+    ///
+    /// An operation that is dropped before its end stays registered with its token, and it holds the workflow's context
+    /// (temporalio-workflow 1.1.1). With the workflow's own token, which the context holds, they would keep one another for ever.
+    fn cancellation_of_one(&self) -> WorkflowCancellationToken {
+        self.inner.cancellation_token().child_token()
     }
 
     /// No signal comes for a task that has ended before it was asked for.
@@ -300,7 +308,11 @@ impl<W: HumanWorkflow> HumanContext<W> {
             self.inner
                 .wait_condition(|human| human.inbox.get(idempotency_key).is_some())
         );
-        let mut timer = pin!(self.inner.timer(Duration::from_secs(timeout_seconds)));
+        let cancellation = self.cancellation_of_one();
+        let timeout = TimerOptions::builder(Duration::from_secs(timeout_seconds))
+            .cancellation_token(cancellation.clone())
+            .build();
+        let mut timer = pin!(self.inner.timer(timeout));
         select! {
             signalled = signal => {
                 signalled.map_err(|_| AwaitHumanError::WorkflowCancelled)?;

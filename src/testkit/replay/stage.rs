@@ -9,8 +9,9 @@ use temporalio_sdk::runtime::PollerBehavior;
 use tokio::sync::{Mutex, oneshot};
 
 use super::desk::{Answer, Desk};
+use crate::io::alone;
 use crate::testkit::connect;
-use crate::testkit::worker::{REMAINS_LIMIT, sdk_worker};
+use crate::testkit::worker::{REMAINS_LIMIT, SdkWorker};
 
 /// How long, in real time, a worker may take for one workflow task.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -97,20 +98,16 @@ async fn patience() {
 
 /// Runs the worker until its stage is dropped. Gives why it has ended.
 fn run(desk: &Desk, options: WorkerOptions, stopped: oneshot::Receiver<()>) -> String {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return error.to_string(),
-    };
-    let why = runtime.block_on(async {
+    let ended = alone(async {
         let client = connect(desk.service(), "replay").await;
-        let (sdk, mut worker) = match sdk_worker(client, options) {
+        let mut worker = match SdkWorker::new(client, options) {
             Ok(worker) => worker,
             Err(error) => return error,
         };
         let shutdown = worker.shutdown_handle();
         let running = worker.run();
         tokio::pin!(running);
-        let why = tokio::select! {
+        tokio::select! {
             ended = &mut running => match ended {
                 Ok(()) => "the worker has ended".to_owned(),
                 Err(error) => error.to_string(),
@@ -120,10 +117,7 @@ fn run(desk: &Desk, options: WorkerOptions, stopped: oneshot::Receiver<()>) -> S
                 let _ = tokio::time::timeout(REMAINS_LIMIT, running).await;
                 String::new()
             }
-        };
-        drop(sdk);
-        why
+        }
     });
-    runtime.shutdown_background();
-    why
+    ended.unwrap_or_else(|error| error.to_string())
 }
