@@ -8,7 +8,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
 use super::{Call, Engine, HandOut};
 use crate::clock::Timestamp;
 use crate::temporal::matching::{Kind, Match, Poller, QueueKey, Task};
-use crate::temporal::run::{RunRef, Taking};
+use crate::temporal::run::{Run, RunRef, Taking};
 use crate::temporal::standalone::ActivityRef;
 use crate::temporal::token::TaskToken;
 use crate::temporal::txn::Note;
@@ -156,15 +156,21 @@ impl Engine {
             self.note_replay(run, &poller.identity);
         }
         self.take_in_hand(HandKey::Workflow(run), poller, "a workflow task");
-        Some(self.workflow_task_response(run, sticky)?.encode_to_vec())
+        let (run, token) = self.started_task(run)?;
+        Some(run.encoded_workflow_task_response(token, sticky))
     }
 
     /// The answer for the workflow task that has just been started.
     pub(crate) fn workflow_task_response(
         &mut self,
-        run_ref: RunRef,
+        run: RunRef,
         sticky: bool,
     ) -> Option<PollWorkflowTaskQueueResponse> {
+        let (run, token) = self.started_task(run)?;
+        Some(run.workflow_task_response(token, sticky))
+    }
+
+    fn started_task(&mut self, run_ref: RunRef) -> Option<(&mut Run, TaskToken)> {
         let run = self.runs.get_mut(run_ref)?;
         let task = &run.machines.workflow_task;
         let token = TaskToken::Workflow {
@@ -173,7 +179,7 @@ impl Engine {
             started_event_id: task.started_event_id(),
             attempt: task.attempt(),
         };
-        Some(run.workflow_task_response(token, sticky))
+        Some((run, token))
     }
 
     /// The first workflow task, for whoever started the run and wanted it along.

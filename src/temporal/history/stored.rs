@@ -1,12 +1,17 @@
 //! An event as it is kept: encoded. A decoded one takes some kilobytes, whatever is in it, and workflows that wait have
 //! nothing else that is big.
 
-use prost::{Message, length_delimiter_len};
+use prost::{Message, encode_length_delimiter, length_delimiter_len};
 use temporalio_protos::temporal::api::history::v1::HistoryEvent;
 
-/// A shorter event can't have so many messages inside one another that it isn't decoded again: each takes two bytes, and
-/// the decoder takes a hundred.
-const SHALLOW_BYTES: usize = 128;
+/// With fewer causes an event can't have so many messages inside one another that it isn't decoded again: the decoder takes a hundred.
+const SHALLOW_CAUSES: usize = 64;
+
+/// The tag of `Failure.cause`, the only field of an event by which a message comes to be inside its own kind.
+const CAUSE: u8 = 0x22;
+
+/// The tag of `History.events`.
+const EVENTS: u8 = 0x0A;
 
 /// An event that is written.
 #[derive(Clone, Debug)]
@@ -19,7 +24,9 @@ pub(super) enum Stored {
 impl Stored {
     pub(super) fn new(event: HistoryEvent) -> Self {
         let bytes = event.encode_to_vec();
-        match bytes.len() <= SHALLOW_BYTES || HistoryEvent::decode(bytes.as_slice()).is_ok() {
+        // As many causes at most: the byte stands for other things, too.
+        let causes = bytes.iter().filter(|byte| **byte == CAUSE).count();
+        match causes < SHALLOW_CAUSES || HistoryEvent::decode(bytes.as_slice()).is_ok() {
             true => Self::Encoded(bytes.into()),
             false => Self::Deep(Box::new(event)),
         }
@@ -30,6 +37,19 @@ impl Stored {
             // It is decoded before it is kept.
             Self::Encoded(bytes) => HistoryEvent::decode(&**bytes).unwrap_or_default(),
             Self::Deep(event) => HistoryEvent::clone(event),
+        }
+    }
+
+    /// Writes the event as one of a `History`.
+    pub(super) fn write_to(&self, history: &mut Vec<u8>) {
+        history.push(EVENTS);
+        match self {
+            Self::Encoded(bytes) => {
+                // A vector takes any length.
+                let _ = encode_length_delimiter(bytes.len(), history);
+                history.extend_from_slice(bytes);
+            }
+            Self::Deep(event) => history.extend_from_slice(&event.encode_length_delimited_to_vec()),
         }
     }
 
@@ -76,6 +96,9 @@ mod tests {
             assert_eq!(stored.event(), event, "{causes}");
             let batch = History { events: vec![event] };
             assert_eq!(stored.size_bytes(), batch.encoded_len() as i64);
+            let mut written = Vec::new();
+            stored.write_to(&mut written);
+            assert_eq!(written, batch.encode_to_vec());
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What a worker gets when it takes a task.
 
+use prost::Message as _;
 use temporalio_protos::temporal::api::common::v1 as common;
 use temporalio_protos::temporal::api::enums::v1::TaskQueueKind;
-use temporalio_protos::temporal::api::history::v1::History;
+use temporalio_protos::temporal::api::history::v1::{History, HistoryEvent};
 use temporalio_protos::temporal::api::protocol::v1::Message;
 use temporalio_protos::temporal::api::query::v1::WorkflowQuery;
 use temporalio_protos::temporal::api::taskqueue::v1::TaskQueue;
@@ -20,6 +21,21 @@ use crate::temporal::token::{HistoryToken, TaskToken};
 /// Events in one page of a history (dynamic config `frontend.historyMaxPageSize`).
 pub(crate) const HISTORY_PAGE_EVENTS: usize = 256;
 
+/// Which events come with a workflow task.
+struct EventsForTask {
+    first_event_id: i64,
+    limit: usize,
+    /// Those of a speculative task, which come last.
+    unwritten: Vec<HistoryEvent>,
+}
+
+/// The history of a `PollWorkflowTaskQueueResponse`, encoded.
+#[derive(prost::Message)]
+struct EncodedHistory {
+    #[prost(bytes = "vec", optional, tag = "8")]
+    history: Option<Vec<u8>>,
+}
+
 impl Run {
     /// The workflow task that has just been started. `sticky`: the worker has the run in its cache.
     pub(crate) fn workflow_task_response(
@@ -27,11 +43,47 @@ impl Run {
         task_token: TaskToken,
         sticky: bool,
     ) -> PollWorkflowTaskQueueResponse {
-        let task = &self.machines.workflow_task;
-        let first_event_id = match sticky {
-            true => task.last_completed_started_event_id() + 1,
-            false => 1,
+        let events = self.events_for_task(sticky);
+        let (mut history, next_event_id) = self.log.page(events.first_event_id, events.limit);
+        history.extend(events.unwritten);
+        PollWorkflowTaskQueueResponse {
+            history: Some(History { events: history }),
+            ..self.task_without_history(task_token, next_event_id)
+        }
+    }
+
+    /// As [`Self::workflow_task_response`], encoded: its events aren't decoded for it.
+    pub(crate) fn encoded_workflow_task_response(&mut self, task_token: TaskToken, sticky: bool) -> Vec<u8> {
+        let events = self.events_for_task(sticky);
+        let (mut history, next_event_id) = self.log.encoded_page(events.first_event_id, events.limit);
+        // Messages of one kind one after another are one message.
+        let unwritten = History {
+            events: events.unwritten,
         };
+        history.extend(unwritten.encode_to_vec());
+        let mut response = self.task_without_history(task_token, next_event_id).encode_to_vec();
+        response.extend(EncodedHistory { history: Some(history) }.encode_to_vec());
+        response
+    }
+
+    fn events_for_task(&self, sticky: bool) -> EventsForTask {
+        let task = &self.machines.workflow_task;
+        let unwritten = task.unwritten_events(&self.start.task_queue);
+        EventsForTask {
+            first_event_id: match sticky {
+                true => task.last_completed_started_event_id() + 1,
+                false => 1,
+            },
+            limit: match unwritten.is_empty() {
+                true => HISTORY_PAGE_EVENTS,
+                false => usize::MAX,
+            },
+            unwritten,
+        }
+    }
+
+    fn task_without_history(&mut self, task_token: TaskToken, next_event_id: i64) -> PollWorkflowTaskQueueResponse {
+        let task = &self.machines.workflow_task;
         let mut response = PollWorkflowTaskQueueResponse {
             task_token: task_token.encode(),
             previous_started_event_id: task.last_completed_started_event_id(),
@@ -42,14 +94,6 @@ impl Run {
             queries: self.queries_for_task(),
             ..self.response_to_any_poll()
         };
-        let unwritten = task.unwritten_events(&self.start.task_queue);
-        let limit = match unwritten.is_empty() {
-            true => HISTORY_PAGE_EVENTS,
-            false => usize::MAX,
-        };
-        let (mut events, next_event_id) = self.log.page(first_event_id, limit);
-        events.extend(unwritten);
-        response.history = Some(History { events });
         if next_event_id <= self.log.last_event_id() {
             response.next_page_token = self.page_token(next_event_id);
         }
