@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::wall::Wall;
 use crate::clock::Timestamp;
@@ -106,6 +106,8 @@ pub(crate) struct Driver {
 struct Shared {
     state: Mutex<State>,
     changed: Notify,
+    /// Nobody is at work: who lets the next one begin isn't woken for less, since each wake costs two threads a change of hands.
+    idle: Notify,
     /// Something is due before the moment that who keeps the wall clock's time waits for.
     due_sooner: Notify,
     deliveries: mpsc::UnboundedSender<Delivery>,
@@ -132,11 +134,18 @@ struct State {
     connections: HashMap<u64, Weak<Cut>>,
     /// Who starts workers again that a fault has killed, if anybody does.
     supervisor: Option<mpsc::UnboundedSender<String>>,
+    /// Who waits for something to come about.
+    lookers: Vec<Looker>,
+    /// How often something has changed.
+    changes: u64,
     /// What must hold after every step.
     invariants: Invariants,
     /// Workers that had to be left behind: the run can't be repeated byte for byte.
     unreproducible: Vec<String>,
 }
+
+/// Looks at the world, and gives whether it has found what it waits for, or nobody waits any more.
+type Looker = Box<dyn FnMut(&World) -> bool + Send>;
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,12 +169,15 @@ impl Driver {
             cut: BTreeSet::new(),
             connections: HashMap::new(),
             supervisor: None,
+            lookers: Vec::new(),
+            changes: 0,
             invariants: Invariants::default(),
             unreproducible: Vec::new(),
         };
         let shared = Shared {
             state: Mutex::new(state),
             changed: Notify::new(),
+            idle: Notify::new(),
             due_sooner: Notify::new(),
             deliveries,
             grace,
@@ -263,18 +275,23 @@ impl Driver {
     pub(crate) async fn settle(&self) -> Result<(), Vec<String>> {
         let mut graces = 0;
         loop {
-            let changed = self.shared.changed.notified();
-            tokio::pin!(changed);
+            let idle = self.shared.idle.notified();
+            tokio::pin!(idle);
             // Registered before the look, so that no change falls between the two.
-            changed.as_mut().enable();
-            if !self.lock().is_busy() {
+            idle.as_mut().enable();
+            let busy_since = {
+                let state = self.lock();
+                state.is_busy().then_some(state.changes)
+            };
+            let Some(changes) = busy_since else {
                 graces = 0;
                 if self.write(World::hand_out_next) {
                     continue;
                 }
                 return Ok(());
-            }
-            if tokio::time::timeout(self.shared.grace.0, changed).await.is_err() {
+            };
+            let is_over = tokio::time::timeout(self.shared.grace.0, idle).await.is_err();
+            if is_over && self.lock().changes == changes {
                 self.leave_behind();
                 graces += 1;
                 if graces >= MAX_GRACES && self.lock().is_busy() {
@@ -284,16 +301,36 @@ impl Driver {
         }
     }
 
-    /// Waits until the look at the world gives something.
-    pub(crate) async fn wait_for<T>(&self, mut look: impl FnMut(&World) -> Option<T>) -> T {
-        loop {
-            let changed = self.shared.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if let Some(found) = look(&self.lock().world) {
-                return found;
+    /// Waits until the look at the world gives something. It is asked now and after every change, by whoever has made that.
+    ///
+    /// It must not hold a driver, which would hold it.
+    pub(crate) async fn wait_for<T: Send + 'static>(
+        &self,
+        mut look: impl FnMut(&World) -> Option<T> + Send + 'static,
+    ) -> T {
+        let (sender, found) = oneshot::channel();
+        let mut sender = Some(sender);
+        let mut looker = move |world: &World| {
+            if sender.as_ref().is_none_or(oneshot::Sender::is_closed) {
+                return true;
             }
-            changed.await;
+            let Some(found) = look(world) else {
+                return false;
+            };
+            // Whoever has gone meanwhile needs nothing.
+            let _ = sender.take().map(|sender| sender.send(found));
+            true
+        };
+        {
+            let mut state = self.lock();
+            if !looker(&state.world) {
+                state.lookers.push(Box::new(looker));
+            }
+        }
+        match found.await {
+            Ok(found) => found,
+            // The world is gone: nothing will ever be found.
+            Err(_) => std::future::pending().await,
         }
     }
 
@@ -377,8 +414,19 @@ impl Driver {
 
     fn carry_out(&self, state: &mut State) {
         self.send_outputs(state);
+        self.tell(state);
+    }
+
+    /// Tells those who wait for it that the world has changed.
+    fn tell(&self, state: &mut State) {
         state.check_invariants();
+        state.changes += 1;
+        let State { world, lookers, .. } = &mut *state;
+        lookers.retain_mut(|look| !look(world));
         self.shared.changed.notify_waiters();
+        if !state.is_busy() {
+            self.shared.idle.notify_waiters();
+        }
         let due = state.next_due().unwrap_or(Timestamp::MAX);
         if due < state.awaited {
             state.awaited = due;

@@ -252,7 +252,7 @@ impl Run {
             let before = self.driver.read(|world| world.journal().entries().len());
             let moved = self
                 .driver
-                .wait_for(|world| (world.journal().entries().len() != before).then_some(()));
+                .wait_for(move |world| (world.journal().entries().len() != before).then_some(()));
             if tokio::time::timeout(self.outside.patience, moved).await.is_err() {
                 return;
             }

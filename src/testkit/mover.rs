@@ -144,12 +144,12 @@ impl Drop for Caller {
 /// result or an update, or sleeps; unless a call of the test does it.
 pub(super) async fn move_for_clients(driver: Driver, mover: Mover) {
     loop {
-        driver
-            .wait_for(|world| {
-                let waits = world.temporal().has_parked_client() || world.has_delayed_client();
-                (waits && !mover.has_caller()).then_some(())
-            })
-            .await;
+        let callers = Arc::clone(&mover.callers);
+        let client_waits = driver.wait_for(move |world| {
+            let waits = world.temporal().has_parked_client() || world.has_delayed_client();
+            (waits && callers.load(Ordering::SeqCst) == 0).then_some(())
+        });
+        client_waits.await;
         // Who never ends is told to whoever waits, below.
         let _ = driver.settle().await;
         tokio::task::yield_now().await;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{Driver, RpcAnswer};
+use super::{Driver, RpcAnswer, State};
 use crate::temporal::{Reject, Ticket};
 use crate::world::Input;
 
@@ -46,10 +46,7 @@ impl Driver {
             method,
             request,
         });
-        self.carry_out(&mut state);
-        if let Ok(answer) = answer.try_recv() {
-            // Whoever is woken by this step finds that the client has its answer.
-            state.in_flight.remove(&ticket);
+        if let Some(answer) = self.carry_out_call(&mut state, ticket, &mut answer) {
             return Ok(Begun::Answered(answer));
         }
         let in_flight = InFlight {
@@ -81,10 +78,7 @@ impl Driver {
             state.http.insert(ticket, (worker, sender));
             state.world.handle(Input::Http { ticket, request });
             state.fire_what_is_due_now();
-            self.carry_out(&mut state);
-            if let Ok(answer) = answer.try_recv() {
-                // Most are answered at once, and then the client has its answer in the same step.
-                state.in_flight.remove(&ticket);
+            if let Some(answer) = self.carry_out_call(&mut state, ticket, &mut answer) {
                 return answer;
             }
             InFlight {
@@ -95,6 +89,18 @@ impl Driver {
         };
         let answer = answer.await.ok().flatten();
         drop(in_flight);
+        answer
+    }
+
+    /// Carries out a call. Most are answered at once: then the client has its answer in the same step, and whoever is told of the step finds
+    /// that it has.
+    fn carry_out_call<T>(&self, state: &mut State, ticket: Ticket, answer: &mut oneshot::Receiver<T>) -> Option<T> {
+        self.send_outputs(state);
+        let answer = answer.try_recv().ok();
+        if answer.is_some() {
+            state.in_flight.remove(&ticket);
+        }
+        self.tell(state);
         answer
     }
 

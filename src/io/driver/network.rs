@@ -88,7 +88,7 @@ impl Driver {
         let mut state = self.enter();
         // What has just become due by the wall clock may be a webhook, which is on its way only when it has been sent.
         if self.send_outputs(&mut state) {
-            self.shared.changed.notify_waiters();
+            self.tell(&mut state);
         }
         let Some(deadline) = state.world.poll_timeout() else {
             return false;
@@ -108,7 +108,7 @@ impl Driver {
         let mut state = self.enter();
         // What has just become due by the wall clock may be a webhook, which is on its way only when it has been sent.
         if self.send_outputs(&mut state) {
-            self.shared.changed.notify_waiters();
+            self.tell(&mut state);
         }
         if state.world.held_by().next().is_some() {
             return Step::Held;
