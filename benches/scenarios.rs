@@ -76,6 +76,10 @@ fn scenarios(criterion: &mut Criterion) {
         let mut stages = Stages::new(sdk::Stage::new);
         bench.iter_custom(|each| stages.play(each, sdk::Stage::play));
     });
+    group.bench_function("real worker, one testkit, a hundred at once", |bench| {
+        let mut stages = Stages::new(sdk::Stage::new);
+        bench.iter_custom(|each| stages.play(each, sdk::Stage::play_in_hundreds));
+    });
     group.bench_function("real worker, a testkit for each", |bench| {
         let mut none = Stages::new(|| ());
         bench.iter_custom(|each| none.play(each, |(), each| (0..each).for_each(|_| sdk::Stage::new().play(1))));

@@ -69,26 +69,46 @@ impl Stage {
         }
     }
 
+    /// Scenarios one after another.
     pub(crate) fn play(&mut self, scenarios: u64) {
-        for _ in 0..scenarios {
-            self.played += 1;
-            let id = format!("approval-{}", self.played);
-            let question = Question {
-                server_url: self.kit.server_url().to_owned(),
-                callback_url: self.kit.callback_url(),
-            };
-            let options = WorkflowStartOptions::new(TASK_QUEUE, id.as_str()).build();
-            self.runtime.block_on(async {
-                let client = self.kit.client();
-                let started = client.start_workflow(Human::<Approval>::run, question, options).await;
-                started.expect("it starts");
-                self.kit
-                    .run_until_moment(Moment::closed(id.as_str()))
-                    .await
-                    .expect("it ends");
-            });
+        (0..scenarios).for_each(|_| self.play_at_once(1));
+    }
+
+    /// Scenarios a hundred at a time, as of a company whose many requests wait for people.
+    pub(crate) fn play_in_hundreds(&mut self, scenarios: u64) {
+        let mut left = scenarios;
+        while left > 0 {
+            let these = left.min(100);
+            self.play_at_once(these);
+            left -= these;
         }
     }
+
+    fn play_at_once(&mut self, scenarios: u64) {
+        let first = self.played + 1;
+        self.played += scenarios;
+        let (kit, these) = (&self.kit, first..=self.played);
+        self.runtime.block_on(async {
+            for number in these.clone() {
+                let id = id(number);
+                let question = Question {
+                    server_url: kit.server_url().to_owned(),
+                    callback_url: kit.callback_url(),
+                };
+                let options = WorkflowStartOptions::new(TASK_QUEUE, id.as_str()).build();
+                let started = kit.client().start_workflow(Human::<Approval>::run, question, options);
+                started.await.expect("it starts");
+            }
+            for number in these {
+                let closed = Moment::closed(id(number));
+                kit.run_until_moment(closed).await.expect("it ends");
+            }
+        });
+    }
+}
+
+fn id(number: u64) -> String {
+    format!("approval-{number}")
 }
 
 impl Drop for Stage {
