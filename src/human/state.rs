@@ -45,6 +45,7 @@ impl Snapshot {
     }
 
     /// The same state, as of another moment.
+    #[cfg(feature = "serve")]
     pub(crate) fn taken_as_of(mut self, moment: Timestamp) -> Self {
         self.taken_at = moment;
         self
