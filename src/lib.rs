@@ -143,6 +143,7 @@ pub mod strategies;
 // The public interface is:
 pub use clock::{HoldId, Timestamp};
 pub use entropy::Entropy;
+pub use io::Threads;
 pub use journal::{Entry, Journal, Mark, Party};
 pub use moment::{Happening, Moment, MomentKind};
 pub use temporal::{

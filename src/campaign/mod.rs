@@ -45,6 +45,7 @@ pub use tally::{Failure, Tally};
 pub use worker::{default_task_queue, leave_signals_alone, work, worker_options};
 pub use workflow::Shards;
 
+use crate::Threads;
 use crate::player;
 use crate::scenario::{Problem, ScenarioError, ScenarioFile};
 
@@ -93,10 +94,10 @@ impl Campaign {
     ///
     /// # Panics
     /// If a thread or a runtime can't be started.
-    pub fn play(&self, threads: usize, tell: impl Fn(u64) + Sync) -> Tally {
+    pub fn play(&self, threads: impl Into<Threads>, tell: impl Fn(u64) + Sync) -> Tally {
         // Only `new` and who reads what it has written make campaigns.
         let file = self.file().expect("the scenario has been checked");
-        shard::play_on_threads(&file, self.seeds, threads, &tell)
+        shard::play_on_threads(&file, self.seeds, threads.into(), &tell)
     }
 
     /// The line that plays a seed once more.

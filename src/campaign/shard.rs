@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::{Seeds, Tally};
+use crate::Threads;
 use crate::explore;
 use crate::player;
 use crate::scenario::{Coverage, ScenarioFile};
@@ -52,13 +53,13 @@ pub(super) fn play_rest(
 pub(super) fn play_on_threads(
     file: &ScenarioFile,
     seeds: Seeds,
-    threads: usize,
+    threads: Threads,
     tell: &(impl Fn(u64) + Sync),
 ) -> Tally {
     let next = AtomicU64::new(seeds.first());
     let done = AtomicU64::new(0);
     let sum: Mutex<Tally> = Mutex::default();
-    let thread = || {
+    let thread = |_| {
         let mut tally = Tally::default();
         loop {
             let seed = next.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |seed| {
@@ -73,11 +74,7 @@ pub(super) fn play_on_threads(
         sum.lock().unwrap_or_else(PoisonError::into_inner).add(&tally);
     };
     // Each seed has a world of its own, and tallies add up to the same in any order.
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(thread);
-        }
-    });
+    threads.run(thread);
     sum.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 

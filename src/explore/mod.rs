@@ -45,6 +45,7 @@ pub(crate) use fingerprint::Fingerprint;
 pub(crate) use quiet::catch;
 pub(crate) use quiet::is_quiet;
 
+use crate::Threads;
 use crate::scenario::{Coverage, Plan};
 use crate::strategies::PlanOptions;
 use crate::testkit::{Builder, Testkit};
@@ -65,7 +66,7 @@ pub struct Explore {
     builder: Builder,
     options: PlanOptions,
     regressions: Option<PathBuf>,
-    threads: usize,
+    threads: Threads,
     max_shrinks: u32,
     replays: bool,
 }
@@ -79,7 +80,7 @@ impl Explore {
             builder: Testkit::builder(),
             options: PlanOptions::default(),
             regressions: Some(PathBuf::from(REGRESSIONS)),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: Threads::of_all_cores(),
             max_shrinks: 400,
             replays: true,
         }
@@ -111,8 +112,8 @@ impl Explore {
     }
 
     /// How many runs at a time; as many as there are cores by default. Which failure is found doesn't depend on it: the one of the lowest seed.
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads.max(1);
+    pub fn threads(mut self, threads: impl Into<Threads>) -> Self {
+        self.threads = threads.into();
         self
     }
 
@@ -169,7 +170,7 @@ impl Explore {
         let next = AtomicU64::new(self.seeds.start);
         let failed = AtomicBool::new(false);
         let found: Mutex<(Coverage, Option<Found>)> = Mutex::default();
-        let shard = || {
+        let shard = |_| {
             let mut coverage = Coverage::default();
             let mut first = None;
             // Seeds are taken in order: when one fails, all below it are done or at work, and those are finished.
@@ -195,11 +196,7 @@ impl Explore {
             }
         };
         // Each shard has worlds of its own: what is found doesn't depend on which of them finds it.
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads {
-                scope.spawn(shard);
-            }
-        });
+        self.threads.run(shard);
         found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 

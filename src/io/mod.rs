@@ -4,6 +4,7 @@ mod alone;
 mod driver;
 mod grpc;
 mod http;
+mod threads;
 mod wall;
 
 pub(crate) use alone::alone;
@@ -18,5 +19,6 @@ pub(crate) use http::MAX_BODY_BYTES;
 #[cfg(feature = "serve")]
 pub(crate) use http::Network;
 pub(crate) use http::{HOST as RECEIVER_HOST, InProcess, Receiver, router};
+pub use threads::Threads;
 #[cfg(feature = "serve")]
 pub(crate) use wall::time_of_day;
