@@ -26,7 +26,7 @@ pub(crate) struct Campaign {
     /// How many seeds at a time, if they are played here; as many as there are cores if it isn't said.
     #[arg(long, value_name = "COUNT", conflicts_with = "temporal")]
     threads: Option<NonZeroUsize>,
-    /// Holds each thread, with its workers', to one core: a quarter faster on a machine that does nothing else, slower on one that is shared. Linux only.
+    /// Holds each thread, with its workers', to one core: a fifth faster on a machine that does nothing else, slower on one that is shared. Linux only.
     #[arg(long, conflicts_with = "temporal")]
     pin_threads: bool,
     /// Plays on the workers of this Temporal cluster instead.

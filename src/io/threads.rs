@@ -28,7 +28,7 @@ impl Threads {
     /// Whether each thread, with its workers', keeps to one core.
     ///
     /// A run is a conversation of its thread with those of its workers, and on one core they needn't wake another one for each word: on a machine that does nothing
-    /// else that is worth a quarter. On one that is shared it costs more than that, since a thread can't get out of others' way, so it isn't the default. Linux
+    /// else that is worth a fifth. On one that is shared it costs more than that, since a thread can't get out of others' way, so it isn't the default. Linux
     /// only; elsewhere, and where the system refuses, nothing is pinned.
     pub fn pinned(mut self, pinned: bool) -> Self {
         self.pinned = pinned;
