@@ -46,7 +46,8 @@ pub fn readable(history: &History) -> Value {
     json
 }
 
-fn descriptor() -> MessageDescriptor {
+/// The descriptor of Temporal's `History`.
+pub(crate) fn descriptor() -> MessageDescriptor {
     static POOL: OnceLock<DescriptorPool> = OnceLock::new();
     POOL.get_or_init(|| {
         DescriptorPool::decode(include_bytes!(env!("TEMPORAL_DESCRIPTOR_PATH")).as_slice())

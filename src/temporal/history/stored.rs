@@ -67,6 +67,10 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    use crate::history_json::descriptor;
+    use prost_reflect::{Kind, MessageDescriptor};
     use temporalio_protos::temporal::api::failure::v1::Failure;
     use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
     use temporalio_protos::temporal::api::history::v1::{ActivityTaskFailedEventAttributes, History};
@@ -86,6 +90,41 @@ mod tests {
             )),
             ..Default::default()
         }
+    }
+
+    /// What [`CAUSE`] and [`SHALLOW_CAUSES`] say of Temporal's protobuf: without causes nothing is deep.
+    #[test]
+    fn only_the_cause_of_a_failure_is_a_message_inside_its_own_kind() {
+        /// How deep messages of this kind can be, and the fields by which they come to be inside their own kind.
+        fn walk(
+            kind: &MessageDescriptor,
+            above: &mut Vec<String>,
+            own_kind: &mut BTreeSet<(String, String, u32)>,
+        ) -> usize {
+            above.push(kind.full_name().to_owned());
+            let mut depth = 0;
+            for field in kind.fields() {
+                let Kind::Message(of) = field.kind() else {
+                    continue;
+                };
+                if above.iter().any(|name| name == of.full_name()) {
+                    own_kind.insert((kind.full_name().to_owned(), of.full_name().to_owned(), field.number()));
+                } else {
+                    depth = depth.max(walk(&of, above, own_kind));
+                }
+            }
+            above.pop();
+            depth + 1
+        }
+
+        let mut own_kind = BTreeSet::new();
+        let depth = walk(&descriptor(), &mut Vec::new(), &mut own_kind);
+
+        let failure = "temporal.api.failure.v1.Failure".to_owned();
+        let length_delimited = 2;
+        assert_eq!(own_kind, [(failure.clone(), failure, u32::from(CAUSE >> 3))].into());
+        assert_eq!(CAUSE & 7, length_delimited);
+        assert!(depth + SHALLOW_CAUSES < 100, "{depth}");
     }
 
     #[test]
