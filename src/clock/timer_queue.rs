@@ -66,6 +66,11 @@ impl<T> TimerQueue<T> {
         self.timers.len()
     }
 
+    /// The key of the timer that is first.
+    pub(crate) fn next_key(&self) -> Option<TimerKey> {
+        self.timers.keys().next().copied()
+    }
+
     /// When the next timer fires. The end of time never comes: what is set there, as all beyond it is, never fires.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         let next = self.timers.keys().next().map(|key| key.deadline);

@@ -245,7 +245,7 @@ impl Log {
             return BUFFERED_EVENT_ID;
         }
         event.event_id = self.next_event_id();
-        self.append(event)
+        self.append(&mut event)
     }
 
     /// What was emitted since the last call.
@@ -309,17 +309,16 @@ impl Log {
         event.user_metadata = annotation.user_metadata.or(event.user_metadata);
         event.event_group_markers = annotation.event_group_markers;
         self.size_bytes -= stored.size_bytes();
-        *stored = Stored::new(event);
+        *stored = Stored::new(&event);
         self.size_bytes += stored.size_bytes();
     }
 
     /// Gives the events that were held back their ids and places: results last, else in order of arrival.
     pub(crate) fn flush(&mut self) -> Flushed {
-        let (results, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held_back)
-            .into_iter()
-            .partition(|event| is_result(event.event_type()));
+        let mut events = std::mem::take(&mut self.held_back);
+        events.sort_by_key(|event| is_result(event.event_type()));
         let mut flushed = Flushed::default();
-        for mut event in others.into_iter().chain(results) {
+        for event in &mut events {
             event.event_id = self.next_event_id();
             let event_id = event.event_id;
             match event.attributes.as_mut() {
@@ -389,7 +388,8 @@ impl Log {
         last.filter(|event| is_close(event.event_type()))
     }
 
-    fn append(&mut self, mut event: HistoryEvent) -> i64 {
+    /// Events are large: who writes one lends it.
+    fn append(&mut self, event: &mut HistoryEvent) -> i64 {
         let event_id = event.event_id;
         event.task_id = FIRST_TASK_ID + event_id;
         // Temporal's own rule: what follows a started workflow task is never in one batch with it.

@@ -53,6 +53,12 @@ pub(crate) enum Timer {
     RateLimit,
 }
 
+impl Timer {
+    fn is_of_schedule(self) -> bool {
+        matches!(self, Self::Schedule(_))
+    }
+}
+
 /// The clocks of one nexus operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum NexusTimer {
@@ -97,27 +103,51 @@ pub(crate) enum ActivityTimer {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TimerTable {
     queue: TimerQueue<Timer>,
+    /// Where in the queue each timer is. The names of those that have fired stay for a while: most fire without being looked for by
+    /// name, and to come back to each entry for that is a way through cold memory. The queue gives no key twice, so it tells which are gone.
     keys: BTreeMap<Timer, TimerKey>,
+    /// How many of those that are set are schedules'.
+    schedules: usize,
 }
+
+/// So many times as many names as timers are kept before those of timers that are gone are taken out.
+const SHARE: usize = 4;
+
+/// So many names of timers that are gone are nothing.
+const FEW: usize = 16;
 
 impl TimerTable {
     pub(crate) fn set(&mut self, timer: Timer, deadline: Timestamp) {
-        self.stop(timer);
         let key = self.queue.set(deadline, timer);
-        self.keys.insert(timer, key);
+        self.schedules += usize::from(timer.is_of_schedule());
+        if let Some(before) = self.keys.insert(timer, key) {
+            self.cancel(before);
+        }
     }
 
     /// Sets a timer unless it is set to that moment already: then it keeps its turn among those of the same moment.
     pub(crate) fn set_if_other(&mut self, timer: Timer, deadline: Timestamp) {
-        if self.keys.get(&timer).is_none_or(|key| key.deadline() != deadline) {
+        if self.key(timer).is_none_or(|key| key.deadline() != deadline) {
             self.set(timer, deadline);
         }
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {
         if let Some(key) = self.keys.remove(&timer) {
-            self.queue.cancel(key);
+            self.cancel(key);
         }
+    }
+
+    fn cancel(&mut self, key: TimerKey) {
+        if let Some(timer) = self.queue.cancel(key) {
+            self.schedules -= usize::from(timer.is_of_schedule());
+        }
+    }
+
+    /// Where a timer is in the queue, if it is set.
+    fn key(&self, timer: Timer) -> Option<TimerKey> {
+        let key = *self.keys.get(&timer)?;
+        self.queue.get(key).is_some().then_some(key)
     }
 
     /// Stops every timer of a run that has ended.
@@ -181,7 +211,8 @@ impl TimerTable {
             )
             .filter(|(timer, _)| matches!(timer, Timer::Activity(_, _, ActivityTimer::Retry)));
         let many = users.chain(retries).map(|(timer, key)| (*key, *timer));
-        let mut waiting: Vec<(TimerKey, Timer)> = singles.chain(many).collect();
+        let is_set = |(key, _): &(TimerKey, Timer)| self.queue.get(*key).is_some();
+        let mut waiting: Vec<(TimerKey, Timer)> = singles.chain(many).filter(is_set).collect();
         waiting.sort_unstable_by_key(|(key, _)| *key);
         for (key, timer) in waiting {
             self.set(timer, key.deadline() - by);
@@ -190,15 +221,37 @@ impl TimerTable {
 
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
         let (_, timer) = self.queue.pop_due(now)?;
-        self.keys.remove(&timer);
+        self.schedules -= usize::from(timer.is_of_schedule());
+        self.forget_the_gone();
         Some(timer)
+    }
+
+    /// Keeps the names of timers that are gone from being far more than the others.
+    fn forget_the_gone(&mut self) {
+        if self.has_few_names() {
+            return;
+        }
+        // What lies before the first in the queue isn't in it. That finds all but those whose time had come before they were set.
+        let first = self.queue.next_key();
+        self.keep_names(|_, key| first.is_some_and(|first| *key >= first));
+        if !self.has_few_names() {
+            self.keep_names(|queue, key| queue.get(*key).is_some());
+        }
+    }
+
+    fn has_few_names(&self) -> bool {
+        self.keys.len() <= SHARE * self.queue.len() + FEW
+    }
+
+    /// Most names go, so the others are put together anew.
+    fn keep_names(&mut self, keep: impl Fn(&TimerQueue<Timer>, &TimerKey) -> bool) {
+        let names = std::mem::take(&mut self.keys).into_iter();
+        self.keys = names.filter(|(_, key)| keep(&self.queue, key)).collect();
     }
 
     /// Whether timers are set, and all of them are those of schedules.
     pub(crate) fn has_only_schedules(&self) -> bool {
-        // Names of one kind sort together: what lies between two of them is of that kind.
-        let ends = [self.keys.first_key_value(), self.keys.last_key_value()];
-        ends.iter().all(|end| matches!(end, Some((Timer::Schedule(_), _))))
+        self.schedules > 0 && self.schedules == self.queue.len()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
@@ -207,18 +260,22 @@ impl TimerTable {
 
     /// Whether a timer is set.
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.keys.contains_key(&timer)
+        self.key(timer).is_some()
     }
 
-    /// All timers that are set, by name.
+    /// All timers that are set, in the order of firing.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Timer> {
-        self.keys.keys().copied()
+        self.queue.iter().map(|(_, timer)| *timer)
     }
 
-    /// Whether each timer is found by its name and by its deadline.
+    /// Whether each timer is found by its name, few other names are kept, and the schedules' are counted right.
     pub(crate) fn is_consistent(&self) -> bool {
-        let found = |(timer, key): (&Timer, &TimerKey)| self.queue.get(*key) == Some(timer);
-        self.keys.len() == self.queue.len() && self.keys.iter().all(found)
+        let found = self
+            .keys
+            .iter()
+            .filter(|(timer, key)| self.queue.get(**key) == Some(*timer));
+        found.count() == self.queue.len()
+            && self.schedules == self.iter().filter(|timer| timer.is_of_schedule()).count()
     }
 }
 
@@ -269,5 +326,66 @@ mod tests {
 
         assert_eq!(table.pop_due(at(99)), Some(Timer::User(two, 5)));
         assert_eq!(table.pop_due(at(99)), None);
+    }
+
+    #[test]
+    fn the_names_of_timers_that_have_fired_are_forgotten() {
+        let mut table = TimerTable::default();
+        let at = Timestamp::from_seconds;
+        let run = RunRef(1);
+        for id in 0..1_000 {
+            table.set(Timer::User(run, id), at(1_000 - id.unsigned_abs()));
+        }
+        for left in (0..1_000).rev() {
+            let fired = table.pop_due(at(1_000));
+            assert_eq!(fired, Some(Timer::User(run, left)));
+            assert!(!table.is_set(Timer::User(run, left)));
+            assert!(table.has_few_names());
+            assert!(table.is_consistent());
+        }
+        // Each of these lies before one that fired earlier: its time had come long before it was set.
+        for id in 0..1_000 {
+            table.set(Timer::User(run, id), at(1));
+            table.set(Timer::WorkflowRunTimeout(run), at(0));
+            assert_eq!(table.pop_due(at(1)), Some(Timer::WorkflowRunTimeout(run)));
+            assert_eq!(table.pop_due(at(1)), Some(Timer::User(run, id)));
+            assert!(table.has_few_names());
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_left_behind_is_no_timer() {
+        let mut table = TimerTable::default();
+        let at = Timestamp::from_seconds;
+        let (run, user) = (RunRef(1), Timer::User(RunRef(1), 5));
+        table.set(user, at(100));
+        assert_eq!(table.pop_due(at(100)), Some(user));
+        assert_eq!(table.keys.len(), 1, "the name is still there");
+
+        table.hurry(run, Duration::from_secs(50));
+        assert_eq!((table.is_set(user), table.next_deadline()), (false, None));
+        table.stop(user);
+        table.set(user, at(100));
+        assert_eq!(table.pop_due(at(100)), Some(user));
+        table.set_if_other(user, at(100));
+        assert_eq!(table.pop_due(at(100)), Some(user));
+    }
+
+    #[test]
+    fn schedules_alone_are_told_from_others_with_them() {
+        let mut table = TimerTable::default();
+        let at = Timestamp::from_seconds;
+        let (schedule, user) = (Timer::Schedule(ScheduleRef(1)), Timer::User(RunRef(1), 5));
+        assert!(!table.has_only_schedules());
+        table.set(schedule, at(2));
+        table.set(schedule, at(3));
+        assert!(table.has_only_schedules());
+        table.set(user, at(1));
+        assert!(!table.has_only_schedules());
+        assert_eq!(table.pop_due(at(3)), Some(user));
+        assert!(table.has_only_schedules());
+        table.set(user, at(4));
+        table.stop(schedule);
+        assert!(!table.has_only_schedules());
     }
 }

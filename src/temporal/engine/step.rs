@@ -83,21 +83,7 @@ impl Engine {
         }
         self.notes.extend(effects.notes);
         self.tell_happenings(run, effects.happenings);
-        let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
-        for (queue, scheduled_event_id) in effects.withdrawn {
-            let namespace = namespace.as_deref().unwrap_or_default();
-            self.matching
-                .withdraw_activity(namespace, &queue, run, scheduled_event_id);
-        }
-        // The server's own worker doesn't poll.
-        let for_workers = |task: &Task| task.queue() != TASK_QUEUE;
-        for task in effects.tasks.into_iter().filter(for_workers) {
-            let dispatch = self.dispatch(run, &task);
-            let namespace = namespace.as_deref().unwrap_or_default();
-            if let Some(build_id) = self.matching.add(now, namespace, task.clone(), dispatch) {
-                self.note_assigned(run, &task, &build_id);
-            }
-        }
+        self.match_tasks(now, run, effects.withdrawn, effects.tasks);
         self.mail.extend(effects.mail);
         for (ticket, reply) in effects.replies {
             self.answer(ticket, reply);
@@ -113,6 +99,27 @@ impl Engine {
             self.settle_versioning(&mut start);
             self.create_run(now, *start)
         })
+    }
+
+    /// Gives what a step has for workers to their queues, and takes back what isn't for them any more: queues and scheduled events.
+    fn match_tasks(&mut self, now: Timestamp, run: RunRef, withdrawn: Vec<(String, i64)>, tasks: Vec<Task>) {
+        if withdrawn.is_empty() && tasks.is_empty() {
+            return;
+        }
+        let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
+        let namespace = namespace.as_deref().unwrap_or_default();
+        for (queue, scheduled_event_id) in withdrawn {
+            self.matching
+                .withdraw_activity(namespace, &queue, run, scheduled_event_id);
+        }
+        // The server's own worker doesn't poll.
+        let for_workers = |task: &Task| task.queue() != TASK_QUEUE;
+        for task in tasks.into_iter().filter(for_workers) {
+            let dispatch = self.dispatch(run, &task);
+            if let Some(build_id) = self.matching.add(now, namespace, task.clone(), dispatch) {
+                self.note_assigned(run, &task, &build_id);
+            }
+        }
     }
 
     /// A run that has ended holds no timers, and no worker is busy for it.

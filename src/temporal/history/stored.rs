@@ -22,13 +22,13 @@ pub(super) enum Stored {
 }
 
 impl Stored {
-    pub(super) fn new(event: HistoryEvent) -> Self {
+    pub(super) fn new(event: &HistoryEvent) -> Self {
         let bytes = event.encode_to_vec();
         // As many causes at most: the byte stands for other things, too.
         let causes = bytes.iter().filter(|byte| **byte == CAUSE).count();
         match causes < SHALLOW_CAUSES || HistoryEvent::decode(bytes.as_slice()).is_ok() {
             true => Self::Encoded(bytes.into()),
-            false => Self::Deep(Box::new(event)),
+            false => Self::Deep(Box::new(event.clone())),
         }
     }
 
@@ -131,7 +131,7 @@ mod tests {
     fn an_event_comes_out_as_it_went_in_however_deep_it_is() {
         for causes in [0, 1, 40, 60, 95, 98, 99, 100, 200] {
             let event = failed(causes);
-            let stored = Stored::new(event.clone());
+            let stored = Stored::new(&event);
             assert_eq!(stored.event(), event, "{causes}");
             let batch = History { events: vec![event] };
             assert_eq!(stored.size_bytes(), batch.encoded_len() as i64);

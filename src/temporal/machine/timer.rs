@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use smol_str::SmolStr;
 use temporalio_protos::temporal::api::history::v1 as history;
 
 use crate::clock::Timestamp;
@@ -49,7 +50,8 @@ pub(crate) fn step(state: State, input: Input) -> Option<State> {
 #[derive(Clone, Debug)]
 pub(crate) struct UserTimer {
     state: State,
-    timer_id: String,
+    /// Most are a few characters, which lie here and not somewhere else in memory.
+    timer_id: SmolStr,
     started_event_id: i64,
     fires_at: Timestamp,
 }
@@ -61,7 +63,7 @@ impl UserTimer {
         attributes: history::TimerStartedEventAttributes,
         duration: Duration,
     ) -> Self {
-        let timer_id = attributes.timer_id.clone();
+        let timer_id = attributes.timer_id.as_str().into();
         let attributes = history::TimerStartedEventAttributes {
             start_to_fire_timeout: Some(proto_duration(duration)),
             ..attributes
@@ -85,7 +87,7 @@ impl UserTimer {
     ) -> Self {
         Self {
             state: State::Started,
-            timer_id: attributes.timer_id.clone(),
+            timer_id: attributes.timer_id.as_str().into(),
             started_event_id,
             fires_at: started_at + from_wire(attributes.start_to_fire_timeout.as_ref()).unwrap_or_default(),
         }
@@ -104,7 +106,7 @@ impl UserTimer {
         };
         self.state = next;
         txn.emit(history::TimerFiredEventAttributes {
-            timer_id: self.timer_id.clone(),
+            timer_id: self.timer_id.to_string(),
             started_event_id: self.started_event_id,
         });
     }
@@ -117,7 +119,7 @@ impl UserTimer {
         self.state = next;
         txn.stop_timer(ClockTimer::User(txn.run, self.started_event_id));
         txn.emit(history::TimerCanceledEventAttributes {
-            timer_id: self.timer_id.clone(),
+            timer_id: self.timer_id.to_string(),
             started_event_id: self.started_event_id,
             workflow_task_completed_event_id,
             identity: identity.to_owned(),

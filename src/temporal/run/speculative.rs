@@ -41,6 +41,9 @@ impl Run {
 
     /// The events of a speculative task, before those of the step that takes it along.
     pub(super) fn write_speculative_task(&mut self, context: &mut Context<'_>) {
+        if !self.machines.workflow_task.is_speculative() {
+            return;
+        }
         let queue = self.start.task_queue.clone();
         let (machines, mut txn) = self.open(context);
         machines.workflow_task.become_normal(&mut txn, &queue);

@@ -1,6 +1,7 @@
 //! The timers that a workflow has set and that run: found by the event that started them, and by the id that the workflow gave them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use crate::temporal::machine::timer::UserTimer;
 use crate::temporal::versioning::fingerprint32;
@@ -8,13 +9,17 @@ use crate::temporal::versioning::fingerprint32;
 /// The timers of one run. No two of them have the same id.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
-    /// By started event id.
-    timers: BTreeMap<i64, UserTimer>,
+    /// By started event id. Hashed, since a timer fires long after whatever lay near it was last looked at: the way down a tree is
+    /// several places in cold memory, and this is one or two. Their order is made when it is asked for, and the hasher has no key.
+    timers: HashMap<i64, UserTimer, BuildHasherDefault<DefaultHasher>>,
     /// The fingerprint of each timer's id, and its started event. Not the ids themselves: with a million timers, to find one
     /// among texts that lie scattered over the memory takes about twice as long. Those of timers that are gone stay for a while: most timers
     /// fire without being looked for by their ids, and to come back to each entry for that is a way through cold memory.
     ids: BTreeSet<(u32, i64)>,
 }
+
+/// So many times as many ids as timers are kept before those of timers that are gone are taken out.
+const SHARE: usize = 4;
 
 /// So many entries of timers that are gone are nothing.
 const FEW: usize = 16;
@@ -29,9 +34,10 @@ impl Timers {
     /// Takes the timer out that this event started.
     pub(crate) fn remove(&mut self, started_event_id: i64) -> Option<UserTimer> {
         let timer = self.timers.remove(&started_event_id)?;
-        if self.ids.len() > 2 * self.timers.len() + FEW {
-            let timers = &self.timers;
-            self.ids.retain(|(_, id)| timers.contains_key(id));
+        if self.ids.len() > SHARE * self.timers.len() + FEW {
+            // Most go, so the others are put together anew.
+            let ids = std::mem::take(&mut self.ids).into_iter();
+            self.ids = ids.filter(|(_, id)| self.timers.contains_key(id)).collect();
         }
         Some(timer)
     }
@@ -58,8 +64,11 @@ impl Timers {
     }
 
     /// In the order in which they were started.
+    #[expect(clippy::disallowed_methods, reason = "sorted at once")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &UserTimer> {
-        self.timers.values()
+        let mut timers: Vec<&UserTimer> = self.timers.values().collect();
+        timers.sort_unstable_by_key(|timer| timer.started_event_id());
+        timers.into_iter()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -69,8 +78,8 @@ impl Timers {
 
     /// Whether each timer is found by its id.
     pub(crate) fn is_consistent(&self) -> bool {
-        let is_found = |(id, timer): (&i64, &UserTimer)| self.find(timer.timer_id()) == Some(*id);
-        self.timers.iter().all(is_found)
+        let is_found = |timer: &UserTimer| self.find(timer.timer_id()) == Some(timer.started_event_id());
+        self.iter().all(is_found)
     }
 }
 
@@ -80,6 +89,8 @@ fn fingerprint(timer_id: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use temporalio_protos::temporal::api::history::v1::TimerStartedEventAttributes;
 
     use super::*;
@@ -118,7 +129,7 @@ mod tests {
         }
         for id in 0..1_000 {
             assert!(timers.remove(id).is_some());
-            assert!(timers.ids.len() <= 2 * (timers.len() + 1) + FEW);
+            assert!(timers.ids.len() <= SHARE * (timers.len() + 1) + FEW);
             assert_eq!(timers.find(&id.to_string()), None);
         }
         assert!(timers.is_empty());
