@@ -268,7 +268,7 @@ impl TimerTable {
         self.queue.iter().map(|(_, timer)| *timer)
     }
 
-    /// Whether each timer is found by its name, few other names are kept, and the schedules' are counted right.
+    /// Whether each timer is found by its name, and the schedules' are counted right.
     pub(crate) fn is_consistent(&self) -> bool {
         let found = self
             .keys
