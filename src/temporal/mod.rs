@@ -41,7 +41,7 @@ mod worker;
 
 pub use config::DynamicConfigError;
 pub use engine::{Answer, Call, Engine, HandOut, Patience, Polls};
-pub(crate) use engine::{ClosedRun, EngineFaults};
+pub(crate) use engine::{ClosedRun, EngineFaults, WaitId};
 #[cfg(test)]
 pub(crate) use event::event_type;
 pub use nexus::outbound::{CallbackId, CallbackOutcome};

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tonic::Code;
 
-use super::later::Later;
+use super::later::{Later, Waiting};
 use super::tasks::polled;
 use super::{Output, World};
 use crate::fault::{CallInfo, Fault, RuleId, Span};
-use crate::human::AttemptId;
-use crate::temporal::{Answer, Call, HandOut, Reject, Ticket};
+use crate::temporal::{Answer, Call, HandOut, Reject, Ticket, WaitId};
 
 /// Calls that a fault has struck.
 #[derive(Debug, Default)]
@@ -139,11 +138,9 @@ impl World {
 
     fn delay_call(&mut self, call: Call<'_>, request: &[u8], by: Span) {
         // Whoever has called waits for time to pass, and isn't at work.
-        let receiving = if self.temporal.identity_of(call.connection).is_some() {
-            self.temporal.begin_wait(self.temporal_now(), call.connection);
-            None
-        } else {
-            Some(self.receivers_wait())
+        let caller = match self.temporal.identity_of(call.connection).is_some() {
+            true => Waiting::Worker(self.begin_wait(&[call.connection])),
+            false => Waiting::Client(self.receivers_wait()),
         };
         let later = Later::Call {
             ticket: call.ticket,
@@ -151,7 +148,7 @@ impl World {
             service: call.service.to_owned(),
             method: call.method.to_owned(),
             request: request.to_vec(),
-            receiving,
+            caller,
         };
         self.later.set(self.now + by.get(), later);
         if polled(call.method).is_some() {
@@ -159,11 +156,24 @@ impl World {
         }
     }
 
-    /// A delayed call has come: whoever waited for it goes on. `receiving`: the webhooks that a client was at work on.
-    pub(super) fn end_delay(&mut self, connection: u64, receiving: Option<Vec<AttemptId>>) {
-        match receiving {
-            None => self.temporal.end_wait(connection),
-            Some(attempts) => self.receivers_go_on(attempts),
+    /// Something that the workers of these connections have asked for is delayed: they wait for time to pass, with all that they hold.
+    pub(super) fn begin_wait(&mut self, connections: &[u64]) -> WaitId {
+        let wait = self.temporal.begin_wait(self.temporal_now(), connections);
+        self.tasks.begin_wait(wait, connections);
+        wait
+    }
+
+    /// It has come.
+    pub(super) fn end_wait(&mut self, wait: WaitId) {
+        self.temporal.end_wait(wait);
+        self.tasks.end_wait(wait);
+    }
+
+    /// A delayed call has come: whoever waited for it goes on.
+    pub(super) fn end_delay(&mut self, caller: Waiting) {
+        match caller {
+            Waiting::Worker(wait) => self.end_wait(wait),
+            Waiting::Client(attempts) => self.receivers_go_on(attempts),
         }
     }
 

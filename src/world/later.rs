@@ -6,7 +6,15 @@ use super::webhooks::Shipment;
 use super::{Output, World};
 use crate::fault::RuleId;
 use crate::human::{self, AttemptId, DeliveryOutcome};
-use crate::temporal::{Call, Ticket};
+use crate::temporal::{Call, Ticket, WaitId};
+
+/// Who waits for a call that is delayed.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Worker(WaitId),
+    /// A client, and the webhooks that it is at work on.
+    Client(Vec<AttemptId>),
+}
 
 /// Something that a fault brings about at a time.
 #[derive(Debug)]
@@ -20,21 +28,20 @@ pub(super) enum Later {
         service: String,
         method: String,
         request: Vec<u8>,
-        /// The webhooks that its client is at work on, if it is no worker.
-        receiving: Option<Vec<AttemptId>>,
+        caller: Waiting,
     },
     /// A request to awaithumans arrives.
     Request {
         ticket: Ticket,
         request: http::Request<Bytes>,
-        /// The connections of workers that may have made it.
-        waiting: Vec<u64>,
+        /// The workers that may have made it.
+        waiting: WaitId,
     },
     /// The awaithumans server gives up on its database, and answers a request so.
     NoDatabase {
         ticket: Ticket,
-        /// The connections of workers that may have made the request.
-        waiting: Vec<u64>,
+        /// The workers that may have made the request.
+        waiting: WaitId,
     },
     /// A webhook arrives.
     Webhook(Shipment),
@@ -58,9 +65,9 @@ impl World {
                 service,
                 method,
                 request,
-                receiving,
+                caller,
             } => {
-                self.end_delay(connection, receiving);
+                self.end_delay(caller);
                 if !self.calls.arrives(ticket, &method) {
                     return;
                 }
@@ -78,11 +85,11 @@ impl World {
                 request,
                 waiting,
             } => {
-                self.callers_go_on(waiting);
+                self.end_wait(waiting);
                 self.serve_request(ticket, request);
             }
             Later::NoDatabase { ticket, waiting } => {
-                self.callers_go_on(waiting);
+                self.end_wait(waiting);
                 let response = human::internal_error(self.now + self.ahead.human);
                 self.outputs.push_back(Output::Http { ticket, response });
             }

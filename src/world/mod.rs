@@ -33,7 +33,7 @@ use crate::temporal::{
     Ticket,
 };
 use calls::Calls;
-use later::Later;
+use later::{Later, Waiting};
 use moments::Moments;
 use requests::Requests;
 use tasks::Tasks;
@@ -277,7 +277,7 @@ impl World {
 
     /// Whether a client waits for a call that a fault delays.
     pub fn has_delayed_client(&self) -> bool {
-        let is_clients = |later: &Later| matches!(later, Later::Call { receiving: Some(_), .. });
+        let is_clients = |later: &Later| matches!(later, Later::Call { caller: Waiting::Client(_), .. });
         self.later.iter().any(|(_, later)| is_clients(later))
     }
 

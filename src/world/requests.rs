@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 use super::later::Later;
 use super::{Output, World};
 use crate::fault::{DatabaseFailure, Fault, RequestInfo};
-use crate::temporal::Ticket;
+use crate::temporal::{Ticket, WaitId};
 
 /// Requests that a fault has struck.
 #[derive(Debug, Default)]
@@ -82,22 +82,11 @@ impl World {
 
     /// Whoever has a task and waits for the awaithumans server waits for time to pass. Who that is can't be seen from here: a request
     /// doesn't say which worker makes it.
-    fn callers_wait(&mut self) -> Vec<u64> {
-        let now = self.temporal_now();
+    fn callers_wait(&mut self) -> WaitId {
         let workers = self.temporal.worker_connections();
-        let mut connections: Vec<u64> = workers.into_iter().map(|(connection, _)| connection).collect();
-        connections.dedup();
-        for connection in &connections {
-            self.temporal.begin_wait(now, *connection);
-        }
-        connections
-    }
-
-    /// What they waited for has come.
-    pub(super) fn callers_go_on(&mut self, connections: Vec<u64>) {
-        for connection in connections {
-            self.temporal.end_wait(connection);
-        }
+        let workers = workers.into_iter().map(|(connection, _)| connection);
+        let connections: Vec<u64> = workers.chain(self.tasks.connections()).collect();
+        self.begin_wait(&connections)
     }
 }
 

@@ -7,7 +7,7 @@ use temporalio_protos::temporal::api::workflowservice::v1 as wire;
 
 use super::{Output, World};
 use crate::fault::{Fault, TaskInfo, TaskKind};
-use crate::temporal::{Call, HandOut, Reject, Ticket};
+use crate::temporal::{Call, HandOut, Reject, Ticket, WaitId};
 
 /// Polls that wait, and tasks that are given out twice.
 #[derive(Debug, Default)]
@@ -15,8 +15,17 @@ pub(super) struct Tasks {
     polls: BTreeMap<Ticket, Poll>,
     /// Tasks that go out again once they have been answered.
     repeated: VecDeque<Repeated>,
-    /// Those that have gone out again, by token, and the connection: nobody but this boundary knows that a worker is at work.
-    at_work: Vec<(Vec<u8>, u64)>,
+    /// Those that have gone out again: nobody but this boundary knows that a worker is at work.
+    at_work: Vec<AtWork>,
+}
+
+/// A task that has gone out again.
+#[derive(Debug)]
+struct AtWork {
+    token: Vec<u8>,
+    connection: u64,
+    /// What its worker waits for, since faults delay it.
+    waits: Vec<WaitId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,13 +43,34 @@ struct Repeated {
 
 impl Tasks {
     pub(super) fn is_busy(&self) -> bool {
-        !self.at_work.is_empty()
+        self.busy().next().is_some()
     }
 
     pub(super) fn busy_with(&self) -> impl Iterator<Item = String> {
-        self.at_work
-            .iter()
+        self.busy()
             .map(|_| "a worker with a task that it has had before".to_owned())
+    }
+
+    fn busy(&self) -> impl Iterator<Item = &AtWork> {
+        self.at_work.iter().filter(|task| task.waits.is_empty())
+    }
+
+    /// The connections of workers that have a task again.
+    pub(super) fn connections(&self) -> impl Iterator<Item = u64> {
+        self.at_work.iter().map(|task| task.connection)
+    }
+
+    /// Something that the workers of these connections have asked for is delayed.
+    pub(super) fn begin_wait(&mut self, wait: WaitId, connections: &[u64]) {
+        let waiting = self.at_work.iter_mut();
+        let waiting = waiting.filter(|task| connections.contains(&task.connection));
+        waiting.for_each(|task| task.waits.push(wait));
+    }
+
+    pub(super) fn end_wait(&mut self, wait: WaitId) {
+        for task in &mut self.at_work {
+            task.waits.retain(|waiting| *waiting != wait);
+        }
     }
 
     pub(super) fn forget(&mut self, ticket: Ticket) {
@@ -49,13 +79,13 @@ impl Tasks {
 
     pub(super) fn forget_connection(&mut self, connection: u64) {
         self.polls.retain(|_, poll| poll.connection != connection);
-        self.at_work.retain(|(_, at_work)| *at_work != connection);
+        self.at_work.retain(|task| task.connection != connection);
     }
 
     /// The grace is over: gives who is still at work.
     pub(super) fn release(&mut self) -> Vec<String> {
         let waited_for = self.busy_with().collect();
-        self.at_work.clear();
+        self.at_work.retain(|task| !task.waits.is_empty());
         waited_for
     }
 
@@ -65,7 +95,7 @@ impl Tasks {
             self.polls.insert(call.ticket, Poll { kind, connection });
         } else if call.method.starts_with("RespondActivityTask") {
             let names = |token: &[u8]| request.windows(token.len()).any(|part| part == token);
-            self.at_work.retain(|(token, _)| !names(token));
+            self.at_work.retain(|task| !names(&task.token));
             for repeated in self.repeated.iter_mut().filter(|repeated| names(&repeated.token)) {
                 repeated.is_answered = true;
             }
@@ -189,7 +219,11 @@ impl World {
         };
         self.tasks.polls.remove(&ticket);
         self.temporal.handle_abandoned(self.temporal_now(), ticket);
-        self.tasks.at_work.push((repeated.token, poll.connection));
+        self.tasks.at_work.push(AtWork {
+            token: repeated.token,
+            connection: poll.connection,
+            waits: Vec::new(),
+        });
         self.outputs.push_back(Output::Rpc((ticket, Ok(repeated.task))));
         true
     }

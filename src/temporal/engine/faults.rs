@@ -20,8 +20,18 @@ pub(crate) struct EngineFaults {
     pub(crate) reorders: Vec<Option<String>>,
     /// The queues of which it did.
     pub(crate) reordered: Vec<String>,
-    /// The runs whose workflow task's answer is delayed, and the connection of its worker.
-    pub(crate) slow_runs: BTreeSet<(u64, RunRef)>,
+}
+
+/// Names something that a worker has asked for and that a fault delays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WaitId(u64);
+
+/// What workers have asked for and wait for, since faults delay it.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    next: u64,
+    /// The runs that a worker was at when it asked: what it waits for, its connection, the run.
+    slow_runs: BTreeSet<(WaitId, u64, RunRef)>,
 }
 
 impl EngineFaults {
@@ -42,8 +52,7 @@ impl EngineFaults {
 impl Engine {
     /// What the rules in force ask of the server from now on.
     pub(crate) fn set_faults(&mut self, faults: EngineFaults) {
-        let slow_runs = std::mem::take(&mut self.faults.slow_runs);
-        self.faults = EngineFaults { slow_runs, ..faults };
+        self.faults = faults;
     }
 
     /// The queues whose tasks went out in another order since the last call.
@@ -75,34 +84,39 @@ impl Engine {
         self.settle(now);
     }
 
-    /// Something that the worker of this connection has asked for is delayed: it waits for time to pass, with all that it holds.
-    pub(crate) fn begin_wait(&mut self, now: Timestamp, connection: u64) {
+    /// Something that the workers of these connections have asked for is delayed: they wait for time to pass, with all that they hold.
+    pub(crate) fn begin_wait(&mut self, now: Timestamp, connections: &[u64]) -> WaitId {
+        let wait = WaitId(self.waits.next);
+        self.waits.next += 1;
         for (key, hand) in &mut self.hands {
-            if hand.connection == connection {
-                hand.waits += 1;
+            if connections.contains(&hand.connection) {
+                hand.waits.push(wait);
                 if let HandKey::Workflow(run) = key {
-                    self.faults.slow_runs.insert((connection, *run));
+                    self.waits.slow_runs.insert((wait, hand.connection, *run));
                 }
             }
         }
         self.ignore_expected_polls = true;
         self.settle(now);
+        wait
     }
 
-    /// It has come: the worker is at work again.
-    pub(crate) fn end_wait(&mut self, connection: u64) {
-        for hand in self.hands.values_mut().filter(|hand| hand.connection == connection) {
-            hand.waits = hand.waits.saturating_sub(1);
+    /// It has come: the workers are at work again, unless they wait for something else.
+    pub(crate) fn end_wait(&mut self, wait: WaitId) {
+        for hand in self.hands.values_mut() {
+            hand.waits.retain(|waiting| *waiting != wait);
         }
-        self.faults.slow_runs.retain(|(slow, _)| *slow != connection);
+        self.waits.slow_runs.retain(|(waiting, ..)| *waiting != wait);
     }
 
-    /// How much a task waits for that a worker gets now: the SDK puts a workflow task aside whose run it is still at.
-    pub(super) fn waits_of(&self, key: &HandKey, connection: u64) -> u32 {
-        match key {
-            HandKey::Workflow(run) => u32::from(self.faults.slow_runs.contains(&(connection, *run))),
-            _ => 0,
-        }
+    /// What a task waits for that a worker gets now: the SDK puts a workflow task aside whose run it is still at.
+    pub(super) fn waits_of(&self, key: &HandKey, connection: u64) -> Vec<WaitId> {
+        let HandKey::Workflow(run) = key else {
+            return Vec::new();
+        };
+        let slow_runs = self.waits.slow_runs.iter();
+        let is_at_it = |(_, slow, at): &&(WaitId, u64, RunRef)| (*slow, *at) == (connection, *run);
+        slow_runs.filter(is_at_it).map(|(wait, ..)| *wait).collect()
     }
 
     /// The inputs of all signals of this name that the latest run of a workflow has in its history.

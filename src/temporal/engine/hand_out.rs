@@ -5,7 +5,7 @@ use temporalio_protos::temporal::api::workflowservice::v1::{
     PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse,
 };
 
-use super::{Call, Engine, HandOut};
+use super::{Call, Engine, HandOut, WaitId};
 use crate::clock::Timestamp;
 use crate::temporal::matching::{Kind, Match, Poller, QueueKey, Task};
 use crate::temporal::run::{Run, RunRef, Taking};
@@ -40,14 +40,14 @@ pub(crate) struct Hand {
     pub(crate) what: String,
     /// The grace is over, or a fault has lost the task: nothing waits for it any more.
     pub(crate) released: bool,
-    /// How much of what the worker has asked for is delayed by a fault: as long as anything is, the worker waits for time to pass.
-    pub(crate) waits: u32,
+    /// What the worker has asked for and a fault delays: as long as there is anything, the worker waits for time to pass.
+    pub(crate) waits: Vec<WaitId>,
 }
 
 impl Hand {
     /// Whether its worker is at work, so that time stands still.
     pub(crate) fn is_at_work(&self) -> bool {
-        !self.released && self.waits == 0
+        !self.released && self.waits.is_empty()
     }
 
     /// In plain words, for reports.
@@ -196,7 +196,7 @@ impl Engine {
             identity: identity.to_owned(),
             what,
             released: false,
-            waits: 0,
+            waits: Vec::new(),
         };
         self.put_in_hand(HandKey::Workflow(run), hand, "");
         self.workflow_task_response(run, false)
@@ -389,7 +389,7 @@ impl Engine {
             identity: poller.identity.clone(),
             what,
             released: false,
-            waits: 0,
+            waits: Vec::new(),
         };
         self.put_in_hand(key, hand, activity_type);
     }

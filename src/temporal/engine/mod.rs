@@ -35,7 +35,7 @@ use std::time::Duration;
 
 pub(crate) use batch::input as batch_input;
 pub use expiry::Patience;
-pub(crate) use faults::EngineFaults;
+pub(crate) use faults::{EngineFaults, WaitId};
 pub(crate) use hand_out::{Hand, HandKey};
 pub(crate) use look::ClosedRun;
 pub(crate) use namespaces::{CLUSTER, Namespace, Namespaces};
@@ -49,6 +49,8 @@ pub(crate) use standalone::IdPolicies;
 pub(crate) use start::{Started, terminates_if_running};
 pub(crate) use step::{history_answer, wants_close_event};
 pub(crate) use update_with_start::UpdateWithStart;
+
+use faults::Waits;
 
 use super::batch::Batch;
 use super::config::{DynamicConfig, DynamicConfigError};
@@ -154,6 +156,7 @@ pub struct Engine {
     notes: Vec<Note>,
     happenings: Vec<Happening>,
     faults: EngineFaults,
+    waits: Waits,
 }
 
 impl Engine {
@@ -192,6 +195,7 @@ impl Engine {
             notes: Vec::new(),
             happenings: Vec::new(),
             faults: EngineFaults::default(),
+            waits: Waits::default(),
         }
     }
 

@@ -30,10 +30,14 @@ fn explore(name: &str) -> Explore {
     Explore::new(name).plans(plans).regressions(None)
 }
 
-/// So many seeds as an environment variable says.
+/// So many seeds as an environment variable says, or those from one to another (`5506..5507`).
 fn seeds(variable: &str, otherwise: u64) -> Range<u64> {
-    let seeds = std::env::var(variable).ok().and_then(|seeds| seeds.parse().ok());
-    0..seeds.unwrap_or(otherwise)
+    let Ok(seeds) = std::env::var(variable) else {
+        return 0..otherwise;
+    };
+    let (from, to) = seeds.split_once("..").unwrap_or(("0", &seeds));
+    let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("{variable}={seeds}: not seeds"));
+    number(from)..number(to)
 }
 
 /// The bug is found, its plan is small, and it fails again, to the byte.
@@ -63,7 +67,15 @@ fn finds(name: &str, words: &str, body: impl AsyncFn(&Testkit) + Sync) {
 
 /// The fixed body survives.
 fn survives(name: &str, body: impl AsyncFn(&Testkit) + Sync) {
-    let report = explore(name).seeds(seeds("BUG_GALLERY_SEEDS", 40)).run(body);
+    let report = explore(name)
+        .seeds(seeds("BUG_GALLERY_SEEDS", 40))
+        .run(async |kit: &Testkit| {
+            body(kit).await;
+            let left_behind = kit.unreproducible();
+            if !left_behind.is_empty() {
+                println!("{name}, seed {}: {left_behind:?}\n{}", kit.seed(), kit.timeline());
+            }
+        });
     if let Some(failure) = report.failure {
         panic!("{failure}");
     }
