@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 use awaithumans_testkit::Threads;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
+/// The executable's: it plays campaigns.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What each thread plays, kept from sample to sample.
 struct Stages<S> {
     threads: Threads,

@@ -9,6 +9,9 @@ use cli::campaign::Campaign;
 use cli::run::Run;
 use cli::serve::Serve;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// An in-memory Temporal and a fake awaithumans server on one clock.
 #[derive(Debug, Parser)]
 #[command(version)]

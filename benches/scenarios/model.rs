@@ -8,6 +8,7 @@ use awaithumans_temporal::PayloadKey;
 use awaithumans_testkit::human::{Config, DeliveryOutcome};
 use awaithumans_testkit::{HandOut, Input, Output, World};
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use prost::Message;
 use temporalio_protos::temporal::api::command::v1::{self as command, command::Attributes};
 use temporalio_protos::temporal::api::common::v1::{ActivityType, Payload, Payloads, WorkflowExecution, WorkflowType};
@@ -30,6 +31,9 @@ const WORKER: u64 = 2;
 pub(crate) struct Model {
     world: World,
     key: awaithumans_temporal::WebhookKey,
+    said: Said,
+    /// The request that is being written.
+    request: Vec<u8>,
     ticket: u64,
     started: u64,
     completed: u64,
@@ -38,6 +42,18 @@ pub(crate) struct Model {
     answers: VecDeque<(u64, Vec<u8>)>,
     /// The task that nobody has answered yet.
     asked: Option<String>,
+}
+
+/// What each scenario's requests have in common, encoded once: what a client spends on its requests isn't the harness's cost. Messages of one
+/// kind one after another are one message, so the rest of a request follows.
+struct Said {
+    start: Vec<u8>,
+    signal: Vec<u8>,
+    polls: [Vec<u8>; 3],
+    workflow_task_completed: Vec<u8>,
+    start_timer: Vec<u8>,
+    end: Vec<u8>,
+    activity_task_completed: Vec<u8>,
 }
 
 /// What is looked at of `PollWorkflowTaskQueueResponse`: to read all of it is the worker's cost.
@@ -70,6 +86,8 @@ impl Model {
         let mut model = Self {
             world: World::new(0, HandOut::Serial, Config::with_key(key.clone())),
             key: key.webhook_key(),
+            said: Said::new(),
+            request: Vec::new(),
             ticket: 0,
             started: 0,
             completed: 0,
@@ -119,21 +137,13 @@ impl Model {
 
     fn start(&mut self) {
         let number = self.started;
-        let request = wire::StartWorkflowExecutionRequest {
-            namespace: NAMESPACE.to_owned(),
+        self.request.extend_from_slice(&self.said.start);
+        let rest = wire::StartWorkflowExecutionRequest {
             workflow_id: format!("approval-{number}"),
-            workflow_type: Some(WorkflowType {
-                name: "approval".to_owned(),
-            }),
-            task_queue: Some(queue(QUEUE)),
-            input: json(
-                r#"{"server_url":"http://awaithumans.test","callback_url":"http://receiver.test/callback"}"#.to_owned(),
-            ),
             request_id: format!("request-{number}"),
-            identity: "test".to_owned(),
             ..Default::default()
         };
-        self.call(CLIENT, "StartWorkflowExecution", &request);
+        self.call(CLIENT, "StartWorkflowExecution", &rest);
     }
 
     /// What the world gives out: answers are kept, a webhook is received.
@@ -167,86 +177,63 @@ impl Model {
         };
         self.poll(kind);
         match kind {
-            ACTIVITY => self.create_task(&decode(&answer)),
-            _ => self.work(&decode(&answer)),
+            ACTIVITY => self.create_task(decode(&answer)),
+            _ => self.work(decode(&answer)),
         }
         true
     }
 
     fn poll(&mut self, kind: usize) {
         self.polls[kind] = self.ticket + 1;
-        if kind == ACTIVITY {
-            let request = wire::PollActivityTaskQueueRequest {
-                namespace: NAMESPACE.to_owned(),
-                task_queue: Some(queue(QUEUE)),
-                identity: IDENTITY.to_owned(),
-                ..Default::default()
-            };
-            return self.call(WORKER, "PollActivityTaskQueue", &request);
+        self.request.extend_from_slice(&self.said.polls[kind]);
+        match kind {
+            ACTIVITY => self.call(WORKER, "PollActivityTaskQueue", &()),
+            _ => self.call(WORKER, "PollWorkflowTaskQueue", &()),
         }
-        let task_queue = match kind {
-            STICKY => TaskQueue {
-                normal_name: QUEUE.to_owned(),
-                kind: TaskQueueKind::Sticky as i32,
-                ..queue(STICKY_QUEUE)
-            },
-            _ => queue(QUEUE),
-        };
-        let request = wire::PollWorkflowTaskQueueRequest {
-            namespace: NAMESPACE.to_owned(),
-            task_queue: Some(task_queue),
-            identity: IDENTITY.to_owned(),
-            ..Default::default()
-        };
-        self.call(WORKER, "PollWorkflowTaskQueue", &request);
     }
 
     /// The workflow's code: create the task, wait with a timer as a safety net, and end with the answer.
-    fn work(&mut self, task: &WorkflowTask) {
-        let execution = task.workflow_execution.as_ref().expect("whose task it is");
-        let commands = match task.started_event_id {
-            3 => vec![create_task(&execution.workflow_id)],
-            9 => vec![start_timer()],
-            _ => {
-                self.completed += 1;
-                vec![cancel_timer(), complete()]
-            }
-        };
-        let request = wire::RespondWorkflowTaskCompletedRequest {
-            task_token: task.task_token.clone(),
-            commands,
-            identity: IDENTITY.to_owned(),
-            namespace: NAMESPACE.to_owned(),
-            sticky_attributes: Some(StickyExecutionAttributes {
-                worker_task_queue: Some(queue(STICKY_QUEUE)),
-                schedule_to_start_timeout: Some(seconds(10)),
-            }),
+    fn work(&mut self, task: WorkflowTask) {
+        self.request.extend_from_slice(&self.said.workflow_task_completed);
+        let mut rest = wire::RespondWorkflowTaskCompletedRequest {
+            task_token: task.task_token,
             ..Default::default()
         };
-        self.call(WORKER, "RespondWorkflowTaskCompleted", &request);
+        match task.started_event_id {
+            3 => {
+                let execution = task.workflow_execution.as_ref().expect("whose task it is");
+                rest.commands = vec![create_task(&execution.workflow_id)];
+            }
+            9 => self.request.extend_from_slice(&self.said.start_timer),
+            _ => {
+                self.completed += 1;
+                self.request.extend_from_slice(&self.said.end);
+            }
+        }
+        self.call(WORKER, "RespondWorkflowTaskCompleted", &rest);
     }
 
     /// The activity: a request to awaithumans.
-    fn create_task(&mut self, task: &ActivityTask) {
-        let input = task.input.as_ref().and_then(|input| input.payloads.first());
-        let body = input.expect("the question").data.clone();
+    fn create_task(&mut self, task: ActivityTask) {
+        let input = task.input.and_then(|input| input.payloads.into_iter().next());
         let request = http::Request::post("/api/tasks")
-            .header("authorization", "Bearer testkit-admin-token")
-            .header("content-type", "application/json")
-            .body(Bytes::from(body))
+            .header(
+                AUTHORIZATION,
+                HeaderValue::from_static("Bearer testkit-admin-token"),
+            )
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(Bytes::from(input.expect("the question").data))
             .expect("a request");
         self.ticket += 1;
         let ticket = self.ticket;
         self.world.handle(Input::Http { ticket, request });
         self.carry_out();
-        let request = wire::RespondActivityTaskCompletedRequest {
-            task_token: task.task_token.clone(),
-            result: json(r#"{"status":"created"}"#.to_owned()),
-            identity: IDENTITY.to_owned(),
-            namespace: NAMESPACE.to_owned(),
+        self.request.extend_from_slice(&self.said.activity_task_completed);
+        let rest = wire::RespondActivityTaskCompletedRequest {
+            task_token: task.task_token,
             ..Default::default()
         };
-        self.call(WORKER, "RespondActivityTaskCompleted", &request);
+        self.call(WORKER, "RespondActivityTaskCompleted", &rest);
     }
 
     /// The receiver: verifies the webhook and signals the workflow.
@@ -256,40 +243,113 @@ impl Model {
         self.key.verify(request.body(), signature).expect("our own signature");
         let workflow_id = request.uri().query().and_then(|query| query.strip_prefix("wf="));
         let workflow_id = workflow_id.expect("whose webhook it is");
-        let signal = wire::SignalWorkflowExecutionRequest {
-            namespace: NAMESPACE.to_owned(),
+        self.request.extend_from_slice(&self.said.signal);
+        let rest = wire::SignalWorkflowExecutionRequest {
             workflow_execution: Some(WorkflowExecution {
                 workflow_id: workflow_id.to_owned(),
                 run_id: String::new(),
             }),
             signal_name: format!("awaithumans:temporal:{workflow_id}"),
-            input: json(String::from_utf8(request.body().to_vec()).expect("JSON")),
-            identity: "receiver".to_owned(),
+            input: json(request.body().to_vec()),
             request_id: format!("signal-{workflow_id}"),
             ..Default::default()
         };
-        self.call(CLIENT, "SignalWorkflowExecution", &signal);
+        self.call(CLIENT, "SignalWorkflowExecution", &rest);
     }
 
-    fn call(&mut self, connection: u64, method: &str, request: &impl Message) {
+    /// Calls with what is written of the request, and this.
+    fn call(&mut self, connection: u64, method: &str, rest: &impl Message) {
         self.ticket += 1;
+        rest.encode(&mut self.request).expect("a vector takes any length");
         self.world.handle(Input::Rpc {
             ticket: self.ticket,
             connection,
             service: SERVICE,
             method,
-            request: &request.encode_to_vec(),
+            request: &self.request,
         });
+        self.request.clear();
     }
 }
 
-fn id(created: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Created {
-        id: String,
+impl Said {
+    fn new() -> Self {
+        let start = wire::StartWorkflowExecutionRequest {
+            namespace: NAMESPACE.to_owned(),
+            workflow_type: Some(WorkflowType {
+                name: "approval".to_owned(),
+            }),
+            task_queue: Some(queue(QUEUE)),
+            input: json(
+                br#"{"server_url":"http://awaithumans.test","callback_url":"http://receiver.test/callback"}"#.to_vec(),
+            ),
+            identity: "test".to_owned(),
+            ..Default::default()
+        };
+        let signal = wire::SignalWorkflowExecutionRequest {
+            namespace: NAMESPACE.to_owned(),
+            identity: "receiver".to_owned(),
+            ..Default::default()
+        };
+        let workflow_poll = |task_queue| wire::PollWorkflowTaskQueueRequest {
+            namespace: NAMESPACE.to_owned(),
+            task_queue: Some(task_queue),
+            identity: IDENTITY.to_owned(),
+            ..Default::default()
+        };
+        let sticky = TaskQueue {
+            normal_name: QUEUE.to_owned(),
+            kind: TaskQueueKind::Sticky as i32,
+            ..queue(STICKY_QUEUE)
+        };
+        let activity_poll = wire::PollActivityTaskQueueRequest {
+            namespace: NAMESPACE.to_owned(),
+            task_queue: Some(queue(QUEUE)),
+            identity: IDENTITY.to_owned(),
+            ..Default::default()
+        };
+        let workflow_task_completed = wire::RespondWorkflowTaskCompletedRequest {
+            identity: IDENTITY.to_owned(),
+            namespace: NAMESPACE.to_owned(),
+            sticky_attributes: Some(StickyExecutionAttributes {
+                worker_task_queue: Some(queue(STICKY_QUEUE)),
+                schedule_to_start_timeout: Some(seconds(10)),
+            }),
+            ..Default::default()
+        };
+        let activity_task_completed = wire::RespondActivityTaskCompletedRequest {
+            result: json(br#"{"status":"created"}"#.to_vec()),
+            identity: IDENTITY.to_owned(),
+            namespace: NAMESPACE.to_owned(),
+            ..Default::default()
+        };
+        let commands = |commands| {
+            let request = wire::RespondWorkflowTaskCompletedRequest {
+                commands,
+                ..Default::default()
+            };
+            request.encode_to_vec()
+        };
+        Self {
+            start: start.encode_to_vec(),
+            signal: signal.encode_to_vec(),
+            polls: [
+                workflow_poll(queue(QUEUE)).encode_to_vec(),
+                workflow_poll(sticky).encode_to_vec(),
+                activity_poll.encode_to_vec(),
+            ],
+            workflow_task_completed: workflow_task_completed.encode_to_vec(),
+            start_timer: commands(vec![start_timer()]),
+            end: commands(vec![cancel_timer(), complete()]),
+            activity_task_completed: activity_task_completed.encode_to_vec(),
+        }
     }
-    let created: Created = serde_json::from_slice(created).expect("JSON with an id");
-    created.id
+}
+
+/// The task's id: the first field of the answer. To read all of it is the worker's cost.
+fn id(created: &[u8]) -> String {
+    let id = created.strip_prefix(br#"{"id":""#).and_then(|rest| rest.get(..32));
+    String::from_utf8(id.expect("an id comes first").to_vec()).expect("hexadecimal digits")
 }
 
 fn decode<M: Message + Default>(bytes: &[u8]) -> M {
@@ -303,10 +363,10 @@ fn queue(name: &str) -> TaskQueue {
     }
 }
 
-fn json(text: String) -> Option<Payloads> {
+fn json(data: Vec<u8>) -> Option<Payloads> {
     let payload = Payload {
         metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
-        data: text.into_bytes(),
+        data,
         ..Default::default()
     };
     Some(Payloads {
@@ -327,22 +387,26 @@ fn command(kind: CommandType, attributes: Attributes) -> command::Command {
 }
 
 fn create_task(workflow_id: &str) -> command::Command {
-    let question = serde_json::json!({
-        "task": "Refund $250 to cus_demo?",
-        "payload": {"server_url": "http://awaithumans.test", "callback_url": "http://receiver.test/callback"},
-        "payload_schema": {"type": "object"},
-        "response_schema": {"type": "object", "properties": {"approved": {"type": "boolean"}}},
-        "timeout_seconds": TIMEOUT_SECONDS,
-        "idempotency_key": format!("temporal:{workflow_id}"),
-        "callback_url": format!("http://receiver.test/callback?wf={workflow_id}"),
-    });
+    let question = [
+        concat!(
+            r#"{"task":"Refund $250 to cus_demo?","#,
+            r#""payload":{"server_url":"http://awaithumans.test","callback_url":"http://receiver.test/callback"},"#,
+            r#""payload_schema":{"type":"object"},"#,
+            r#""response_schema":{"type":"object","properties":{"approved":{"type":"boolean"}}},"#,
+            r#""timeout_seconds":604800,"idempotency_key":"temporal:"#
+        ),
+        workflow_id,
+        r#"","callback_url":"http://receiver.test/callback?wf="#,
+        workflow_id,
+        r#""}"#,
+    ];
     let attributes = command::ScheduleActivityTaskCommandAttributes {
         activity_id: "1".to_owned(),
         activity_type: Some(ActivityType {
             name: "awaithumans_create_task".to_owned(),
         }),
         task_queue: Some(queue(QUEUE)),
-        input: json(question.to_string()),
+        input: json(question.concat().into_bytes()),
         start_to_close_timeout: Some(seconds(30)),
         ..Default::default()
     };
@@ -375,7 +439,7 @@ fn cancel_timer() -> command::Command {
 
 fn complete() -> command::Command {
     let attributes = command::CompleteWorkflowExecutionCommandAttributes {
-        result: json("true".to_owned()),
+        result: json(b"true".to_vec()),
     };
     command(
         CommandType::CompleteWorkflowExecution,

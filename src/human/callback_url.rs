@@ -33,7 +33,7 @@ const UNKNOWN_NAME: &str = "ConnectError: [Errno -2] Name or service not known";
 
 /// Takes a callback's address apart.
 pub(crate) fn target(url: &str) -> Result<Target, Unsendable> {
-    if url.chars().count() > MAX_LENGTH {
+    if url.len() > MAX_LENGTH && url.chars().count() > MAX_LENGTH {
         return Err(invalid("URL too long".to_owned()));
     }
     if let Some((place, control)) = url

@@ -249,8 +249,8 @@ impl Log {
     }
 
     /// What was emitted since the last call.
-    pub(crate) fn take_fresh(&mut self) -> Vec<Fresh> {
-        std::mem::take(&mut self.fresh)
+    pub(crate) fn take_fresh(&mut self) -> impl Iterator<Item = Fresh> {
+        self.fresh.drain(..)
     }
 
     fn tell(&self, event_type: EventType, attributes: &Attributes) -> Fresh {
@@ -287,13 +287,8 @@ impl Log {
     /// The type of the activity that this event scheduled.
     fn activity(&self, scheduled_event_id: i64) -> String {
         let place = usize::try_from(scheduled_event_id - 1).ok();
-        let scheduled = place.and_then(|place| self.events.get(place)).map(Stored::event);
-        match scheduled.and_then(|event| event.attributes) {
-            Some(Attributes::ActivityTaskScheduledEventAttributes(scheduled)) => {
-                scheduled.activity_type.unwrap_or_default().name
-            }
-            _ => String::new(),
-        }
+        let scheduled = place.and_then(|place| self.events.get(place));
+        scheduled.map(Stored::activity_type).unwrap_or_default()
     }
 
     /// Puts on an event what a worker attached to its command. Nothing happens if there is no such event.
@@ -422,6 +417,10 @@ pub(crate) struct NewEvent {
 }
 
 impl NewEvent {
+    pub(crate) fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
     /// With the summary and details that the caller attached.
     pub(crate) fn with_user_metadata(
         mut self,

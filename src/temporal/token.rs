@@ -41,17 +41,16 @@ impl TaskToken {
                 scheduled_event_id,
                 started_event_id,
                 attempt,
-            } => format!("w:{}:{scheduled_event_id}:{started_event_id}:{attempt}", run.0),
+            } => parts(b'w', run.0, &[*scheduled_event_id, *started_event_id, i64::from(*attempt)]),
             Self::Activity {
                 run,
                 scheduled_event_id,
                 attempt,
-            } => format!("a:{}:{scheduled_event_id}:{attempt}", run.0),
-            Self::Query { run, query_id } => format!("q:{}:{query_id}", run.0),
-            Self::Nexus { number } => format!("n:{number}"),
-            Self::Standalone { activity, attempt } => format!("s:{}:{attempt}", activity.0),
+            } => parts(b'a', run.0, &[*scheduled_event_id, i64::from(*attempt)]),
+            Self::Query { run, query_id } => format!("q:{}:{query_id}", run.0).into_bytes(),
+            Self::Nexus { number } => parts(b'n', *number, &[]),
+            Self::Standalone { activity, attempt } => parts(b's', activity.0, &[i64::from(*attempt)]),
         }
-        .into_bytes()
     }
 
     /// From bytes that may be anything.
@@ -86,6 +85,19 @@ impl TaskToken {
         };
         parts.next().is_none().then_some(token)
     }
+}
+
+/// Every task has a token: it is written without the machinery of `format!`.
+fn parts(kind: u8, number: u64, rest: &[i64]) -> Vec<u8> {
+    let mut digits = itoa::Buffer::new();
+    let mut token = Vec::with_capacity(32);
+    token.extend_from_slice(&[kind, b':']);
+    token.extend_from_slice(digits.format(number).as_bytes());
+    for number in rest {
+        token.push(b':');
+        token.extend_from_slice(digits.format(*number).as_bytes());
+    }
+    token
 }
 
 /// Whose history it is, where its next page begins, and where the last one ends if that is fixed.

@@ -51,6 +51,29 @@ pub(crate) struct Effects {
     pub(crate) fast_forward_changed: bool,
 }
 
+impl Effects {
+    /// Nothing is to happen, and there is room for as much as before: most steps want something of most kinds.
+    pub(crate) fn emptied(mut self) -> Self {
+        self.timers.clear();
+        self.withdrawn.clear();
+        self.tasks.clear();
+        self.mail.clear();
+        self.replies.clear();
+        self.notes.clear();
+        self.happenings.clear();
+        Self {
+            timers: self.timers,
+            withdrawn: self.withdrawn,
+            tasks: self.tasks,
+            mail: self.mail,
+            replies: self.replies,
+            notes: self.notes,
+            happenings: self.happenings,
+            ..Self::default()
+        }
+    }
+}
+
 /// A line for the timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {

@@ -90,29 +90,37 @@ impl World {
     pub(super) fn take_notes(&mut self) {
         self.journal.set_ahead(Duration::ZERO);
         loop {
-            for note in self.temporal.take_notes() {
-                self.journal.headline(self.now, note.party, note.what);
-            }
-            for happening in self.temporal.take_happenings() {
-                match happening.kind {
-                    MomentKind::HistoryEvent => self.moments.events.push_back(happening),
-                    _ => self.journal.happened(self.now, happening),
-                }
-            }
-            for queue in self.temporal.take_reordered() {
-                if let Some((id, _)) = self.faults.on_choice(&queue) {
-                    self.note_fired(id, &format!("the newest task of {queue} goes out first"));
-                    self.tell_engine();
-                }
+            if self.temporal.has_news() {
+                self.take_news();
             }
             if let Some(event) = self.moments.events.pop_front() {
                 self.on_happening(&event);
             } else if let Some((_, happening)) = self.journal.happenings().get(self.moments.seen) {
-                let happening = happening.clone();
                 self.moments.seen += 1;
-                self.on_happening(&happening);
+                if !self.faults.is_empty() || is_about_parking(happening.kind) {
+                    let happening = happening.clone();
+                    self.on_happening(&happening);
+                }
             } else {
                 return;
+            }
+        }
+    }
+
+    fn take_news(&mut self) {
+        for note in self.temporal.take_notes() {
+            self.journal.headline(self.now, note.party, note.what);
+        }
+        for happening in self.temporal.take_happenings() {
+            match happening.kind {
+                MomentKind::HistoryEvent => self.moments.events.push_back(happening),
+                _ => self.journal.happened(self.now, happening),
+            }
+        }
+        for queue in self.temporal.take_reordered() {
+            if let Some((id, _)) = self.faults.on_choice(&queue) {
+                self.note_fired(id, &format!("the newest task of {queue} goes out first"));
+                self.tell_engine();
             }
         }
     }
@@ -205,4 +213,12 @@ impl World {
         };
         self.temporal.set_faults(faults);
     }
+}
+
+/// Whether [`World::look_for_parked`] goes by it.
+fn is_about_parking(kind: MomentKind) -> bool {
+    matches!(
+        kind,
+        MomentKind::TaskCreated | MomentKind::WorkflowTaskCompleted | MomentKind::WorkflowClosed
+    )
 }

@@ -280,9 +280,10 @@ fn redirect(human: &Human, path: &str, uri: &Uri, headers: &HeaderMap) -> Reject
 
 /// Whether a decoded path fits a pattern; gives what stands for `{id}`, or an empty text.
 fn matches<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
-    let Some((before, after)) = pattern.split_once("{id}") else {
+    let Some((before, after)) = pattern.split_once('{') else {
         return (pattern == path).then_some("");
     };
+    let after = after.strip_prefix("id}")?;
     let id = path.strip_prefix(before)?.strip_suffix(after)?;
     (!id.is_empty() && !id.contains('/')).then_some(id)
 }

@@ -41,9 +41,9 @@ impl Engine {
         let has_recent_poller = match update {
             Some(RulesUpdate::Commit { target, .. }) => {
                 let key = QueueKey {
-                    namespace: namespace.to_owned(),
+                    namespace: namespace.into(),
                     kind: Kind::Workflow,
-                    name: queue.to_owned(),
+                    name: queue.into(),
                 };
                 self.matching.has_poller_within(now, &key, target, POLLER_SEEN)
             }

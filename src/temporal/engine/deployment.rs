@@ -77,37 +77,16 @@ impl Engine {
             )));
         }
         let registration = Registration {
-            namespace: key.namespace.clone(),
+            namespace: key.namespace.to_string(),
             version: version.clone(),
             queue: QueueOfVersion {
-                name: key.name.clone(),
+                name: key.name.to_string(),
                 kind: key.kind,
             },
         };
         self.change_deployments(now, &key.namespace, |deployments, queues, at| {
             Ok(((), deployments.register(queues, &registration, at)?))
         })
-    }
-
-    /// What matching must know of a run's task.
-    pub(super) fn dispatch(&self, run: RunRef, task: &Task) -> Dispatch {
-        let Some(run) = self.runs.get(run) else {
-            return Dispatch::default();
-        };
-        let is_activity = matches!(task, Task::Activity { .. });
-        let is_first = run.machines.workflow_task.last_completed_started_event_id() == 0;
-        let priority = run.task_priority(task);
-        let (fairness_key, fairness_weight) = priority::fairness(priority.as_ref());
-        Dispatch {
-            directive: run.versioning.directive(is_first && !is_activity),
-            build_id: run.build_id_directive(task),
-            run_id: run.start.run_id.clone(),
-            workflow_id: run.start.workflow_id.clone(),
-            stamp: run.versioning.task_stamp(is_activity),
-            priority: priority::level(priority.as_ref()),
-            fairness_key,
-            fairness_weight,
-        }
     }
 
     /// Refuses an override to a version whose workers don't poll the run's queue.
@@ -164,9 +143,9 @@ impl Engine {
 
     fn has_version(&self, namespace: &str, queue: &str, version: &Version) -> bool {
         let key = QueueKey {
-            namespace: namespace.to_owned(),
+            namespace: namespace.into(),
             kind: Kind::Workflow,
-            name: queue.to_owned(),
+            name: queue.into(),
         };
         self.matching.routing(&key).is_some_and(|routing| routing.has(version))
     }
@@ -206,8 +185,26 @@ fn pinned_runs<'a>(runs: impl Iterator<Item = &'a Run>, namespace: &str, version
 
 fn queue_key(namespace: &str, queue: &QueueOfVersion) -> QueueKey {
     QueueKey {
-        namespace: namespace.to_owned(),
+        namespace: namespace.into(),
         kind: queue.kind,
-        name: queue.name.clone(),
+        name: queue.name.as_str().into(),
+    }
+}
+
+/// What matching must know of a run's task.
+pub(super) fn dispatch(run: &Run, task: &Task) -> Dispatch {
+    let is_activity = matches!(task, Task::Activity { .. });
+    let is_first = run.machines.workflow_task.last_completed_started_event_id() == 0;
+    let priority = run.task_priority(task);
+    let (fairness_key, fairness_weight) = priority::fairness(priority.as_ref());
+    Dispatch {
+        directive: run.versioning.directive(is_first && !is_activity),
+        build_id: run.build_id_directive(task),
+        run_id: run.start.run_id.clone(),
+        workflow_id: run.start.workflow_id.clone(),
+        stamp: run.versioning.task_stamp(is_activity),
+        priority: priority::level(priority.as_ref()),
+        fairness_key,
+        fairness_weight,
     }
 }

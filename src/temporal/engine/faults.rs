@@ -55,6 +55,11 @@ impl Engine {
         self.faults = faults;
     }
 
+    /// Whether there are notes, happenings or reordered queues to take.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.notes.is_empty() || !self.happenings.is_empty() || !self.faults.reordered.is_empty()
+    }
+
     /// The queues whose tasks went out in another order since the last call.
     pub(crate) fn take_reordered(&mut self) -> Vec<String> {
         std::mem::take(&mut self.faults.reordered)
@@ -165,17 +170,13 @@ impl Engine {
     }
 
     /// What the last step of a run has brought about.
-    pub(super) fn tell_happenings(&mut self, run: RunRef, others: Vec<Happening>) {
-        self.happenings.extend(others);
+    pub(super) fn tell_happenings(&mut self, run: RunRef, others: &mut Vec<Happening>) {
+        self.happenings.append(others);
         let Some(run) = self.runs.get_mut(run) else {
             return;
         };
-        let fresh = run.log.take_fresh();
-        if fresh.is_empty() {
-            return;
-        }
-        let workflow_id = run.start.workflow_id.clone();
-        for fresh in fresh {
+        let workflow_id = &run.start.workflow_id;
+        for fresh in run.log.take_fresh() {
             if self.faults.tells_events {
                 let name = event_name(fresh.event_type);
                 self.happenings

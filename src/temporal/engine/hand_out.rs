@@ -1,5 +1,7 @@
 //! Giving tasks to workers, and knowing which worker has what.
 
+use std::borrow::Cow;
+
 use prost::Message as _;
 use temporalio_protos::temporal::api::workflowservice::v1::{
     PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse,
@@ -37,7 +39,9 @@ pub(crate) struct Hand {
     pub(crate) connection: u64,
     pub(crate) identity: String,
     /// What the task is, in plain words.
-    pub(crate) what: String,
+    pub(crate) what: Cow<'static, str>,
+    /// Of which workflow, if it is of one.
+    pub(crate) workflow_id: Option<String>,
     /// The grace is over, or a fault has lost the task: nothing waits for it any more.
     pub(crate) released: bool,
     /// What the worker has asked for and a fault delays: as long as there is anything, the worker waits for time to pass.
@@ -52,7 +56,10 @@ impl Hand {
 
     /// In plain words, for reports.
     pub(crate) fn describe(&self, _key: &HandKey) -> String {
-        format!("worker {} with {}", self.identity, self.what)
+        match &self.workflow_id {
+            Some(workflow_id) => format!("worker {} with {} of workflow {workflow_id}", self.identity, self.what),
+            None => format!("worker {} with {}", self.identity, self.what),
+        }
     }
 }
 
@@ -155,7 +162,7 @@ impl Engine {
         if !sticky {
             self.note_replay(run, &poller.identity);
         }
-        self.take_in_hand(HandKey::Workflow(run), poller, "a workflow task");
+        self.take_in_hand(HandKey::Workflow(run), poller, "a workflow task".into());
         let (run, token) = self.started_task(run)?;
         Some(run.encoded_workflow_task_response(token, sticky))
     }
@@ -190,11 +197,11 @@ impl Engine {
         identity: &str,
     ) -> Option<PollWorkflowTaskQueueResponse> {
         let found = self.runs.get(run).filter(|run| run.has_eager_task())?;
-        let what = format!("a workflow task of workflow {}", found.start.workflow_id);
         let hand = Hand {
             connection: call.connection,
             identity: identity.to_owned(),
-            what,
+            what: "a workflow task".into(),
+            workflow_id: Some(found.start.workflow_id.clone()),
             released: false,
             waits: Vec::new(),
         };
@@ -234,7 +241,7 @@ impl Engine {
         let what = activity_in_words(&response);
         let activity_type = response.activity_type.clone().unwrap_or_default().name;
         let key = HandKey::Activity(run, scheduled_event_id, attempt);
-        self.take_activity_in_hand(key, poller, &what, &activity_type);
+        self.take_activity_in_hand(key, poller, what.into(), &activity_type);
         Some(response.encode_to_vec())
     }
 
@@ -261,6 +268,10 @@ impl Engine {
         hand: Option<&Hand>,
         identity: &str,
     ) -> Vec<PollActivityTaskQueueResponse> {
+        let has_eager = |run: &Run| !run.machines.eager_activities.is_empty();
+        if !self.runs.get(run).is_some_and(has_eager) {
+            return Vec::new();
+        }
         let eager = self
             .with_run(now, run, |run, _| run.take_eager_activities())
             .unwrap_or_default();
@@ -286,10 +297,14 @@ impl Engine {
                 continue;
             };
             if let Some(hand) = hand {
-                let what = format!("{} of workflow {}", activity_in_words(&task), hand_workflow(&task));
+                let in_hand = Hand {
+                    what: activity_in_words(&task).into(),
+                    workflow_id: task.workflow_execution.as_ref().map(|it| it.workflow_id.clone()),
+                    ..hand.clone()
+                };
                 let key = HandKey::Activity(run, scheduled_event_id, FIRST_ATTEMPT);
                 let activity_type = task.activity_type.clone().unwrap_or_default().name;
-                self.put_in_hand(key, Hand { what, ..hand.clone() }, &activity_type);
+                self.put_in_hand(key, in_hand, &activity_type);
             }
             tasks.push(task);
         }
@@ -329,7 +344,7 @@ impl Engine {
         let response = self.take_standalone(now, activity, attempt, poller)?;
         let what = activity_in_words(&response);
         let activity_type = response.activity_type.clone().unwrap_or_default().name;
-        self.take_activity_in_hand(HandKey::Standalone(activity, attempt), poller, &what, &activity_type);
+        self.take_activity_in_hand(HandKey::Standalone(activity, attempt), poller, what.into(), &activity_type);
         Some(response.encode_to_vec())
     }
 
@@ -339,9 +354,9 @@ impl Engine {
             return (None, 0);
         };
         let key = QueueKey {
-            namespace: run.start.namespace.clone(),
+            namespace: run.start.namespace.as_str().into(),
             kind: Kind::Workflow,
-            name: run.start.task_queue.clone(),
+            name: run.start.task_queue.as_str().into(),
         };
         let target = self
             .matching
@@ -362,15 +377,15 @@ impl Engine {
         // Between question and answer a client may have reset it.
         let sticky = sticky.is_some_and(|sticky| sticky.queue == found.key.name);
         let response = run.query_task_response(token, query, sticky);
-        self.take_in_hand(HandKey::Query(run_ref, query_id.to_owned()), &found.poller, &what);
+        self.take_in_hand(HandKey::Query(run_ref, query_id.to_owned()), &found.poller, what.into());
         Some(response.encode_to_vec())
     }
 
-    pub(super) fn take_in_hand(&mut self, key: HandKey, poller: &Poller, what: &str) {
+    pub(super) fn take_in_hand(&mut self, key: HandKey, poller: &Poller, what: Cow<'static, str>) {
         self.take_activity_in_hand(key, poller, what, "");
     }
 
-    fn take_activity_in_hand(&mut self, key: HandKey, poller: &Poller, what: &str, activity_type: &str) {
+    fn take_activity_in_hand(&mut self, key: HandKey, poller: &Poller, what: Cow<'static, str>, activity_type: &str) {
         let run = match &key {
             HandKey::Workflow(run) | HandKey::Activity(run, ..) | HandKey::Query(run, _) => Some(*run),
             HandKey::Nexus(number) => self
@@ -380,14 +395,12 @@ impl Engine {
                 .and_then(|request| request.caller.operation.run()),
             HandKey::Standalone(..) => None,
         };
-        let what = match run.and_then(|run| self.runs.get(run)) {
-            Some(run) => format!("{what} of workflow {}", run.start.workflow_id),
-            None => what.to_owned(),
-        };
+        let run = run.and_then(|run| self.runs.get(run));
         let hand = Hand {
             connection: poller.connection,
             identity: poller.identity.clone(),
             what,
+            workflow_id: run.map(|run| run.start.workflow_id.clone()),
             released: false,
             waits: Vec::new(),
         };
@@ -431,10 +444,4 @@ fn starting_worker(found: &Match) -> StartingWorker {
 fn activity_in_words(task: &PollActivityTaskQueueResponse) -> String {
     let type_name = task.activity_type.as_ref().map(|it| it.name.as_str());
     format!("activity {} (attempt {})", type_name.unwrap_or_default(), task.attempt)
-}
-
-fn hand_workflow(task: &PollActivityTaskQueueResponse) -> &str {
-    task.workflow_execution
-        .as_ref()
-        .map_or("", |execution| &execution.workflow_id)
 }

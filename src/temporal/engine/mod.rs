@@ -64,7 +64,7 @@ use super::standalone::Standalones;
 use super::time_locks::TimeLocks;
 use super::time_skipping::FastForwardWaits;
 use super::timer::{Timer, TimerTable};
-use super::txn::{Letter, Note, Ticket};
+use super::txn::{Effects, Letter, Note, Ticket};
 use super::versioning::Deployments;
 use super::visibility::Visibility;
 use super::worker::Workers;
@@ -134,6 +134,8 @@ pub struct Engine {
     pub(crate) fast_forward_waits: FastForwardWaits,
     /// What lists and counts know.
     pub(crate) visibility: Visibility,
+    /// The runs that they don't know as they are now: see `visibility.rs`.
+    to_list: BTreeSet<RunRef>,
     /// Batch operations at work.
     pub(crate) batches: BTreeMap<RunRef, Batch>,
     /// Parents' ends that are about to reach a child at work, by the child.
@@ -157,6 +159,8 @@ pub struct Engine {
     happenings: Vec<Happening>,
     faults: EngineFaults,
     waits: Waits,
+    /// Those of the last step, emptied.
+    spare_effects: Effects,
 }
 
 impl Engine {
@@ -180,6 +184,7 @@ impl Engine {
             parked: BTreeMap::new(),
             fast_forward_waits: FastForwardWaits::default(),
             visibility: Visibility::default(),
+            to_list: BTreeSet::new(),
             batches: BTreeMap::new(),
             parent_ends: BTreeMap::new(),
             retryable: BTreeMap::new(),
@@ -196,6 +201,7 @@ impl Engine {
             happenings: Vec::new(),
             faults: EngineFaults::default(),
             waits: Waits::default(),
+            spare_effects: Effects::default(),
         }
     }
 
@@ -280,13 +286,13 @@ impl Engine {
     }
 
     /// Lines for the timeline, since the last call.
-    pub fn take_notes(&mut self) -> Vec<Note> {
-        std::mem::take(&mut self.notes)
+    pub fn take_notes(&mut self) -> impl Iterator<Item = Note> {
+        self.notes.drain(..)
     }
 
     /// What has happened, by name, since the last call.
-    pub fn take_happenings(&mut self) -> Vec<Happening> {
-        std::mem::take(&mut self.happenings)
+    pub fn take_happenings(&mut self) -> impl Iterator<Item = Happening> {
+        self.happenings.drain(..)
     }
 
     /// Serial hand-out: gives one task to a worker, if none has one. Gives whether it did.

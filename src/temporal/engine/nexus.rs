@@ -120,7 +120,7 @@ impl Engine {
             request: Some(request.for_worker(now)),
             ..Default::default()
         };
-        self.take_in_hand(HandKey::Nexus(number), poller, &what);
+        self.take_in_hand(HandKey::Nexus(number), poller, what.into());
         Some(response.encode_to_vec())
     }
 
@@ -367,7 +367,7 @@ impl Engine {
             ..Default::default()
         };
         self.matching
-            .add(now, namespace, Task::Nexus { number, queue }, dispatch);
+            .add(now, namespace, Task::Nexus { number, queue: queue.into() }, dispatch);
     }
 
     fn note_external(&mut self, endpoint: &str) {

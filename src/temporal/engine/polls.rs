@@ -68,7 +68,7 @@ impl Engine {
     /// The workers that this one is of. One that a newer build has superseded is sent away.
     fn group_of(&self, key: &QueueKey, worker: &PollingWorker) -> Result<WorkerGroup, Reject> {
         let queue = match worker.is_sticky {
-            true => &worker.normal_queue,
+            true => worker.normal_queue.as_str(),
             false => &key.name,
         };
         let by_build_id = match &worker.build_id {

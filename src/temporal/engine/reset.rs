@@ -94,6 +94,7 @@ impl Engine {
             return;
         };
         let start = &removed.start;
+        self.to_list.remove(&run);
         self.visibility.remove(&start.namespace, &start.run_id);
         self.timers.stop_all_of(run);
         self.timers.stop(Timer::QueryScheduleToStart(run));

@@ -1,20 +1,27 @@
 //! All runs, and the ways to find one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Run, RunRef};
 
+/// Runs by an id that a client may name. Never gone through, only looked into.
+type ById = HashMap<String, RunRef, BuildHasherDefault<DefaultHasher>>;
+
 /// The runs of all namespaces.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
-    /// Boxed: a tree's nodes are half empty, and runs are big.
-    runs: BTreeMap<RunRef, Box<Run>>,
-    by_run_id: BTreeMap<String, RunRef>,
-    /// The latest run of each workflow id.
-    current: BTreeMap<(String, String), RunRef>,
+    /// By name, from `first` on: names are given one after another. A run that is forgotten leaves its place empty.
+    runs: VecDeque<Option<Box<Run>>>,
+    /// The name of the run at the first place.
+    first: u64,
+    count: usize,
+    by_run_id: ById,
+    /// The latest run of each workflow id, by namespace.
+    current: BTreeMap<String, ById>,
     next: u64,
 }
 
@@ -27,21 +34,52 @@ impl Runs {
 
     /// Adds a run; it is its workflow id's latest from now on.
     pub(crate) fn insert(&mut self, run: Run) {
-        let key = (run.start.namespace.clone(), run.start.workflow_id.clone());
-        self.by_run_id.insert(run.start.run_id.clone(), run.run);
-        self.current.insert(key, run.run);
-        self.runs.insert(run.run, Box::new(run));
+        let name = run.run;
+        self.by_run_id.insert(run.start.run_id.clone(), name);
+        match self.current.get_mut(&run.start.namespace) {
+            Some(current) => current.insert(run.start.workflow_id.clone(), name),
+            None => {
+                let current = ById::from_iter([(run.start.workflow_id.clone(), name)]);
+                self.current.insert(run.start.namespace.clone(), current);
+                None
+            }
+        };
+        if self.runs.is_empty() {
+            self.first = name.0;
+        }
+        let Some(place) = self.place(name) else {
+            debug_assert!(false, "{name:?} was given before those that are kept");
+            return;
+        };
+        if place >= self.runs.len() {
+            self.runs.resize_with(place + 1, || None);
+        }
+        self.count += usize::from(self.runs[place].is_none());
+        self.runs[place] = Some(Box::new(run));
     }
 
     /// Forgets a run. If it was its workflow id's latest, the id has none from now on, even if older runs are left.
     pub(crate) fn remove(&mut self, run: RunRef) -> Option<Run> {
-        let removed = self.runs.remove(&run)?;
+        let place = self.place(run)?;
+        let removed = self.runs.get_mut(place)?.take()?;
+        self.count -= 1;
+        while let Some(None) = self.runs.front() {
+            self.runs.pop_front();
+            self.first += 1;
+        }
         self.by_run_id.remove(&removed.start.run_id);
-        let key = (removed.start.namespace.clone(), removed.start.workflow_id.clone());
-        if self.current.get(&key) == Some(&run) {
-            self.current.remove(&key);
+        let of_namespace = self.current.get_mut(&removed.start.namespace)?;
+        if of_namespace.get(&removed.start.workflow_id) == Some(&run) {
+            of_namespace.remove(&removed.start.workflow_id);
+        }
+        if of_namespace.is_empty() {
+            self.current.remove(&removed.start.namespace);
         }
         Some(*removed)
+    }
+
+    fn place(&self, run: RunRef) -> Option<usize> {
+        usize::try_from(run.0.checked_sub(self.first)?).ok()
     }
 
     /// The run with this id.
@@ -50,29 +88,34 @@ impl Runs {
     }
 
     pub(crate) fn get(&self, run: RunRef) -> Option<&Run> {
-        self.runs.get(&run).map(|run| &**run)
+        self.runs.get(self.place(run)?)?.as_deref()
     }
 
     pub(crate) fn get_mut(&mut self, run: RunRef) -> Option<&mut Run> {
-        self.runs.get_mut(&run).map(|run| &mut **run)
+        let place = self.place(run)?;
+        self.runs.get_mut(place)?.as_deref_mut()
     }
 
     /// Whether each run is found by its id, and each id leads to a run.
     pub(crate) fn is_consistent(&self) -> bool {
         let is_found = |run: &Run| self.by_run_id.get(&run.start.run_id) == Some(&run.run);
-        self.by_run_id.len() == self.runs.len()
-            && self.iter().all(is_found)
-            && self.current.values().all(|run| self.runs.contains_key(run))
+        let in_place = |run: &Run| self.get(run.run).is_some_and(|found| found.run == run.run);
+        #[expect(clippy::disallowed_methods, reason = "all of them, in whatever order")]
+        let mut current = self.current.values().flat_map(ById::values);
+        self.by_run_id.len() == self.count
+            && self.iter().count() == self.count
+            && self.iter().all(|run| is_found(run) && in_place(run))
+            && current.all(|run| self.get(*run).is_some())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Run> {
-        self.runs.values().map(|run| &**run)
+        self.runs.iter().filter_map(|run| run.as_deref())
     }
 
     /// The latest run of a workflow id.
     pub(crate) fn current(&self, namespace: &str, workflow_id: &str) -> Option<&Run> {
-        let key = (namespace.to_owned(), workflow_id.to_owned());
-        self.current.get(&key).and_then(|run| self.get(*run))
+        let run = self.current.get(namespace)?.get(workflow_id)?;
+        self.get(*run)
     }
 
     /// The run that a client names: by run id, or the latest of the workflow id.

@@ -10,7 +10,7 @@ use crate::moment::{Happening, MomentKind};
 use crate::temporal::proto::string_payloads;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Context, Run, RunRef, StartRun};
-use crate::temporal::txn::{Effects, Note};
+use crate::temporal::txn::Note;
 
 /// What a start came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Engine {
         let (workflow_id, workflow_type) = (start.workflow_id.clone(), start.workflow_type.clone());
         self.happenings
             .push(Happening::new(MomentKind::WorkflowStarted, workflow_id, workflow_type));
-        let mut effects = Effects::default();
+        let mut effects = std::mem::take(&mut self.spare_effects);
         let mut context = Context {
             now,
             effects: &mut effects,

@@ -5,6 +5,7 @@ use temporalio_protos::temporal::api::enums::v1::HistoryEventFilterType;
 use temporalio_protos::temporal::api::history::v1::History;
 use temporalio_protos::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryResponse;
 
+use super::deployment::dispatch;
 use super::retention::Ended;
 use super::{Engine, HandKey, ParkedAt};
 use crate::clock::Timestamp;
@@ -31,8 +32,8 @@ impl Engine {
         run_ref: RunRef,
         body: impl FnOnce(&mut Run, &mut Context<'_>) -> T,
     ) -> Option<T> {
-        let mut effects = Effects::default();
         let run = self.runs.get_mut(run_ref)?;
+        let mut effects = std::mem::take(&mut self.spare_effects);
         let ahead = run.skipped();
         let before = run.snapshot_near_limits(&self.config);
         let speculated = run.speculated();
@@ -71,8 +72,8 @@ impl Engine {
         given
     }
 
-    pub(super) fn apply_effects(&mut self, now: Timestamp, run: RunRef, effects: Effects) -> Option<RunRef> {
-        for (timer, deadline) in effects.timers {
+    pub(super) fn apply_effects(&mut self, now: Timestamp, run: RunRef, mut effects: Effects) -> Option<RunRef> {
+        for (timer, deadline) in effects.timers.drain(..) {
             match deadline {
                 Some(deadline) => self.timers.set(timer, self.not_read_yet(deadline - effects.ahead)),
                 None => self.timers.stop(timer),
@@ -81,11 +82,11 @@ impl Engine {
         if !effects.hurry.is_zero() {
             self.timers.hurry(run, effects.hurry);
         }
-        self.notes.extend(effects.notes);
-        self.tell_happenings(run, effects.happenings);
-        self.match_tasks(now, run, effects.withdrawn, effects.tasks);
-        self.mail.extend(effects.mail);
-        for (ticket, reply) in effects.replies {
+        self.notes.append(&mut effects.notes);
+        self.tell_happenings(run, &mut effects.happenings);
+        self.match_tasks(now, run, &mut effects);
+        self.mail.extend(effects.mail.drain(..));
+        for (ticket, reply) in effects.replies.drain(..) {
             self.answer(ticket, reply);
         }
         if effects.visible {
@@ -95,27 +96,34 @@ impl Engine {
         self.note_whether_it_keeps_failing(run);
         self.tell_fast_forward_waiters(run, effects.fast_forward_changed);
         self.wake_history_waiters(run);
-        effects.next_run.map(|mut start| {
+        let next_run = effects.next_run.take();
+        self.spare_effects = effects.emptied();
+        next_run.map(|mut start| {
             self.settle_versioning(&mut start);
             self.create_run(now, *start)
         })
     }
 
     /// Gives what a step has for workers to their queues, and takes back what isn't for them any more: queues and scheduled events.
-    fn match_tasks(&mut self, now: Timestamp, run: RunRef, withdrawn: Vec<(String, i64)>, tasks: Vec<Task>) {
-        if withdrawn.is_empty() && tasks.is_empty() {
+    fn match_tasks(&mut self, now: Timestamp, run: RunRef, effects: &mut Effects) {
+        if effects.withdrawn.is_empty() && effects.tasks.is_empty() {
             return;
         }
-        let namespace = self.runs.get(run).map(|run| run.start.namespace.clone());
-        let namespace = namespace.as_deref().unwrap_or_default();
-        for (queue, scheduled_event_id) in withdrawn {
+        let Some(found) = self.runs.get(run) else {
+            return;
+        };
+        for (queue, scheduled_event_id) in effects.withdrawn.drain(..) {
             self.matching
-                .withdraw_activity(namespace, &queue, run, scheduled_event_id);
+                .withdraw_activity(&found.start.namespace, &queue, run, scheduled_event_id);
         }
         // The server's own worker doesn't poll.
         let for_workers = |task: &Task| task.queue() != TASK_QUEUE;
-        for task in tasks.into_iter().filter(for_workers) {
-            let dispatch = self.dispatch(run, &task);
+        for task in effects.tasks.drain(..).filter(for_workers) {
+            let Some(found) = self.runs.get(run) else {
+                return;
+            };
+            let dispatch = dispatch(found, &task);
+            let namespace = &found.start.namespace;
             if let Some(build_id) = self.matching.add(now, namespace, task.clone(), dispatch) {
                 self.note_assigned(run, &task, &build_id);
             }

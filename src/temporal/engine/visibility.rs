@@ -9,20 +9,34 @@ impl Engine {
     /// Gives a namespace a search attribute, as an operator does; `false` if there is no such namespace, or no place for
     /// another one of that type.
     pub fn add_search_attribute(&mut self, namespace: &str, name: &str, kind: SearchAttributeType) -> bool {
+        self.catch_up_with_lists();
         self.namespaces
             .get_mut(namespace)
             .is_some_and(|namespace| namespace.search_attributes.add(name, kind.into()).is_ok())
     }
 
-    /// What lists know of a run is what it is now.
+    /// What lists know of a run is what it is now. Few ask for a list: the record is made when somebody does. All that is in it is the
+    /// same then, since whatever changes it comes here first.
     pub(super) fn show(&mut self, run: RunRef) {
-        let Some(run) = self.runs.get(run) else {
-            return;
-        };
-        if let Some(namespace) = self.namespaces.get(&run.start.namespace) {
-            let record = record_of(run, &namespace.search_attributes);
-            self.visibility.put(record);
+        self.to_list.insert(run);
+    }
+
+    /// Makes the records that lists lack: before they are looked at, and before a namespace's attributes get other names.
+    pub(crate) fn catch_up_with_lists(&mut self) {
+        for run in std::mem::take(&mut self.to_list) {
+            let Some(run) = self.runs.get(run) else {
+                continue;
+            };
+            if let Some(namespace) = self.namespaces.get(&run.start.namespace) {
+                let record = record_of(run, &namespace.search_attributes);
+                self.visibility.put(record);
+            }
         }
+    }
+
+    /// Whether lists don't know yet what a run is now.
+    pub(crate) fn is_to_be_listed(&self, run: RunRef) -> bool {
+        self.to_list.contains(&run)
     }
 }
 

@@ -2,6 +2,7 @@
 //! nothing else that is big.
 
 use prost::{Message, encode_length_delimiter, length_delimiter_len};
+use temporalio_protos::temporal::api::common::v1::ActivityType;
 use temporalio_protos::temporal::api::history::v1::HistoryEvent;
 
 /// With fewer causes an event can't have so many messages inside one another that it isn't decoded again: the decoder takes a hundred.
@@ -21,11 +22,24 @@ pub(super) enum Stored {
     Deep(Box<HistoryEvent>),
 }
 
+/// What is read of an event for the name of the activity that it scheduled.
+#[derive(prost::Message)]
+struct ActivityScheduled {
+    #[prost(message, optional, tag = "15")]
+    attributes: Option<ActivityScheduledAttributes>,
+}
+
+#[derive(prost::Message)]
+struct ActivityScheduledAttributes {
+    #[prost(message, optional, tag = "2")]
+    activity_type: Option<ActivityType>,
+}
+
 impl Stored {
     pub(super) fn new(event: &HistoryEvent) -> Self {
         let bytes = event.encode_to_vec();
         // As many causes at most: the byte stands for other things, too.
-        let causes = bytes.iter().filter(|byte| **byte == CAUSE).count();
+        let causes = count_of(CAUSE, &bytes);
         match causes < SHALLOW_CAUSES || HistoryEvent::decode(bytes.as_slice()).is_ok() {
             true => Self::Encoded(bytes.into()),
             false => Self::Deep(Box::new(event.clone())),
@@ -38,6 +52,16 @@ impl Stored {
             Self::Encoded(bytes) => HistoryEvent::decode(&**bytes).unwrap_or_default(),
             Self::Deep(event) => HistoryEvent::clone(event),
         }
+    }
+
+    /// The type of the activity that the event scheduled; empty if it scheduled none.
+    pub(super) fn activity_type(&self) -> String {
+        let Self::Encoded(bytes) = self else {
+            return String::new();
+        };
+        let scheduled = ActivityScheduled::decode(&**bytes).unwrap_or_default();
+        let activity_type = scheduled.attributes.and_then(|attributes| attributes.activity_type);
+        activity_type.unwrap_or_default().name
     }
 
     /// Writes the event as one of a `History`.
@@ -64,6 +88,12 @@ impl Stored {
     }
 }
 
+/// In pieces whose count fits a byte: so the processor looks at many bytes at once.
+fn count_of(wanted: u8, bytes: &[u8]) -> usize {
+    let count = |piece: &[u8]| piece.iter().map(|byte| u8::from(*byte == wanted)).sum::<u8>();
+    bytes.chunks(128).map(|piece| usize::from(count(piece))).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,7 +103,9 @@ mod tests {
     use prost_reflect::{Kind, MessageDescriptor};
     use temporalio_protos::temporal::api::failure::v1::Failure;
     use temporalio_protos::temporal::api::history::v1::history_event::Attributes;
-    use temporalio_protos::temporal::api::history::v1::{ActivityTaskFailedEventAttributes, History};
+    use temporalio_protos::temporal::api::history::v1::{
+        ActivityTaskFailedEventAttributes, ActivityTaskScheduledEventAttributes, History,
+    };
 
     fn failed(causes: usize) -> HistoryEvent {
         let failure = (0..causes).fold(Failure::default(), |cause, _| Failure {
@@ -125,6 +157,26 @@ mod tests {
         assert_eq!(own_kind, [(failure.clone(), failure, u32::from(CAUSE >> 3))].into());
         assert_eq!(CAUSE & 7, length_delimited);
         assert!(depth + SHALLOW_CAUSES < 100, "{depth}");
+    }
+
+    #[test]
+    fn the_name_of_an_activity_is_read_from_the_event_that_scheduled_it_and_from_no_other() {
+        let activity_type = Some(ActivityType {
+            name: "pay".to_owned(),
+        });
+        let scheduled = HistoryEvent {
+            attributes: Some(Attributes::ActivityTaskScheduledEventAttributes(
+                ActivityTaskScheduledEventAttributes {
+                    activity_id: "7".to_owned(),
+                    activity_type,
+                    ..Default::default()
+                },
+            )),
+            ..failed(0)
+        };
+        assert_eq!(Stored::new(&scheduled).activity_type(), "pay");
+        assert_eq!(Stored::new(&failed(3)).activity_type(), "");
+        assert_eq!(Stored::new(&failed(200)).activity_type(), "");
     }
 
     #[test]

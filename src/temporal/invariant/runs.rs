@@ -85,7 +85,8 @@ fn findable(engine: &Engine, run: &Run, violations: &mut Violations) {
         "it runs, and isn't its workflow's latest run".to_owned()
     });
     let shown = engine.visibility.status(&start.namespace, &start.run_id);
-    violations.unless(shown == Some(run.status), || {
+    let is_shown = shown == Some(run.status) || engine.is_to_be_listed(run.run);
+    violations.unless(is_shown, || {
         format!("it is {:?}, and lists show {shown:?}", run.status)
     });
 }

@@ -490,8 +490,8 @@ impl WorkflowTask {
         }
         txn.effects.tasks.push(Task::Workflow {
             run: txn.run,
-            queue: self.task_queue(normal_queue).name,
-            normal_queue: normal_queue.to_owned(),
+            queue: self.sticky.as_ref().map_or(normal_queue, |sticky| &sticky.queue).into(),
+            normal_queue: normal_queue.into(),
             scheduled_event_id: self.scheduled_event_id,
         });
     }

@@ -30,9 +30,9 @@ impl Matching {
         let mut superseded = Vec::new();
         for kind in [Kind::Workflow, Kind::Activity, Kind::Nexus] {
             let key = QueueKey {
-                namespace: namespace.to_owned(),
+                namespace: namespace.into(),
                 kind,
-                name: name.to_owned(),
+                name: name.into(),
             };
             let known = self.build_ids.get(namespace, name);
             let Some(queue) = self.queues.get_mut(&key) else {

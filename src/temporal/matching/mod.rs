@@ -16,6 +16,7 @@ mod throttle;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use smol_str::SmolStr;
 use temporalio_protos::temporal::api::enums::v1::TaskQueueType;
 
 use describe::StatsKept;
@@ -45,30 +46,30 @@ const STICKY_UNAVAILABLE_AFTER: Duration = Duration::from_secs(10);
 pub(crate) enum Task {
     Workflow {
         run: RunRef,
-        queue: String,
-        normal_queue: String,
+        queue: SmolStr,
+        normal_queue: SmolStr,
         scheduled_event_id: i64,
     },
     Activity {
         run: RunRef,
-        queue: String,
+        queue: SmolStr,
         scheduled_event_id: i64,
         attempt: i32,
     },
     /// An activity without a workflow.
     Standalone {
         activity: ActivityRef,
-        queue: String,
+        queue: SmolStr,
         attempt: i32,
     },
     Query {
         run: RunRef,
-        queue: String,
-        normal_queue: String,
+        queue: SmolStr,
+        normal_queue: SmolStr,
         query_id: String,
     },
     /// A request to a nexus handler, by its number.
-    Nexus { number: u64, queue: String },
+    Nexus { number: u64, queue: SmolStr },
 }
 
 impl Task {
@@ -164,12 +165,12 @@ impl Kind {
     }
 }
 
-/// Names a queue.
+/// Names a queue. Such names are copied for every task and every poll.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct QueueKey {
-    pub(crate) namespace: String,
+    pub(crate) namespace: SmolStr,
     pub(crate) kind: Kind,
-    pub(crate) name: String,
+    pub(crate) name: SmolStr,
 }
 
 /// Names one group of workers' part of a queue.
@@ -232,9 +233,9 @@ impl Matching {
             level: None,
         };
         let key = |name: &str| QueueKey {
-            namespace: namespace.to_owned(),
+            namespace: namespace.into(),
             kind: queued.task.kind(),
-            name: name.to_owned(),
+            name: name.into(),
         };
         let normal = key(queued.task.normal_queue());
         let own = key(queued.task.queue());
@@ -432,9 +433,9 @@ impl Matching {
 
     fn withdraw_task(&mut self, namespace: &str, queue: &str, is_meant: impl Fn(&Task) -> bool) {
         let key = QueueKey {
-            namespace: namespace.to_owned(),
+            namespace: namespace.into(),
             kind: Kind::Activity,
-            name: queue.to_owned(),
+            name: queue.into(),
         };
         let changed = self.queues.get_mut(&key).map(|queue| queue.withdraw(is_meant));
         for lane in changed.into_iter().flatten() {
@@ -551,7 +552,7 @@ fn route(routing: Option<&QueueRouting>, build_ids: &BuildIds, kind: Kind, queue
 
 fn normal_key(own: &QueueKey, task: &Task) -> QueueKey {
     QueueKey {
-        name: task.normal_queue().to_owned(),
+        name: task.normal_queue().into(),
         ..own.clone()
     }
 }

@@ -161,8 +161,13 @@ impl Lane {
         if self.polled.len() >= MAX_REMEMBERED {
             self.polled.retain(|_, polled| polled.is_recent(at));
         }
-        if self.polled.len() < MAX_REMEMBERED || self.polled.contains_key(&poller.identity) {
-            self.polled.insert(poller.identity.clone(), Polled::new(poller, at));
+        let has_room = self.polled.len() < MAX_REMEMBERED;
+        match self.polled.get_mut(&poller.identity) {
+            Some(polled) => *polled = Polled::new(poller, at),
+            None if has_room => {
+                self.polled.insert(poller.identity.clone(), Polled::new(poller, at));
+            }
+            None => {}
         }
     }
 

@@ -2,17 +2,17 @@ use super::*;
 
 fn key(name: &str) -> QueueKey {
     QueueKey {
-        namespace: "default".to_owned(),
+        namespace: "default".into(),
         kind: Kind::Workflow,
-        name: name.to_owned(),
+        name: name.into(),
     }
 }
 
 fn task(queue: &str, event: i64) -> Task {
     Task::Workflow {
         run: RunRef(1),
-        queue: queue.to_owned(),
-        normal_queue: "q".to_owned(),
+        queue: queue.into(),
+        normal_queue: "q".into(),
         scheduled_event_id: event,
     }
 }

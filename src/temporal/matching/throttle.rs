@@ -170,9 +170,9 @@ impl ConfigKey {
     /// The queue, if it is of a type that there is.
     pub(crate) fn queue(&self) -> Option<QueueKey> {
         Some(QueueKey {
-            namespace: self.namespace.clone(),
+            namespace: self.namespace.as_str().into(),
             kind: Kind::from_wire(self.queue_type)?,
-            name: self.name.clone(),
+            name: self.name.as_str().into(),
         })
     }
 }

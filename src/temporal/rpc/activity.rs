@@ -48,9 +48,9 @@ pub(super) fn poll(
     let mut worker = polling_worker(engine, request.identity.clone(), capabilities, options, Some(&*queue))?;
     check_partition(queue)?;
     let key = QueueKey {
-        namespace: request.namespace,
+        namespace: request.namespace.into(),
         kind: Kind::Activity,
-        name,
+        name: name.into(),
     };
     worker.instance_key = request.worker_instance_key;
     let metadata = request.task_queue_metadata;

@@ -72,9 +72,9 @@ pub(super) fn describe_version(
         .into_iter()
         .map(|queue| {
             let key = QueueKey {
-                namespace: request.namespace.clone(),
+                namespace: request.namespace.as_str().into(),
                 kind: queue.kind,
-                name: queue.name.clone(),
+                name: queue.name.as_str().into(),
             };
             let stats = match request.report_task_queue_stats {
                 true => engine

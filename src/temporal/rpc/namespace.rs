@@ -110,6 +110,7 @@ pub(super) fn update(
     call: &Call<'_>,
     request: wire::UpdateNamespaceRequest,
 ) -> Result<Answer<wire::UpdateNamespaceResponse>, Reject> {
+    engine.catch_up_with_lists();
     let mut namespace = engine.namespaces.require(&request.namespace)?.clone();
     let mut changed = false;
     if let Some(info) = request.update_info {

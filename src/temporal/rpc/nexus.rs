@@ -34,9 +34,9 @@ pub(super) fn poll(
     let mut worker = polling_worker(engine, request.identity, capabilities, options, Some(&*queue))?;
     check_partition(queue)?;
     let key = QueueKey {
-        namespace: request.namespace,
+        namespace: request.namespace.into(),
         kind: Kind::Nexus,
-        name: queue.name.clone(),
+        name: queue.name.as_str().into(),
     };
     worker.instance_key = request.worker_instance_key;
     if engine.matching.is_shut_down(call.now, &worker.instance_key) {

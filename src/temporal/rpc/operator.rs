@@ -32,6 +32,7 @@ pub(super) fn add_search_attributes(
         };
         kinds.push(kind);
     }
+    engine.catch_up_with_lists();
     let namespace = namespace_mut(engine, &request.namespace)?;
     let mut changed = namespace.search_attributes.clone();
     for (name, kind) in wanted.keys().zip(kinds) {
@@ -52,6 +53,7 @@ pub(super) fn remove_search_attributes(
     request: wire::RemoveSearchAttributesRequest,
 ) -> Result<Answer<wire::RemoveSearchAttributesResponse>, Reject> {
     check_named(engine, &request.namespace, request.search_attributes.is_empty())?;
+    engine.catch_up_with_lists();
     let namespace = namespace_mut(engine, &request.namespace)?;
     let mut changed = namespace.search_attributes.clone();
     for name in &request.search_attributes {

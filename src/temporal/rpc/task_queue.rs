@@ -153,9 +153,9 @@ fn describe_queue(
     };
     // A type that no queue has is one that nobody polls.
     let key = config_key.queue().unwrap_or_else(|| QueueKey {
-        namespace: request.namespace.clone(),
+        namespace: request.namespace.as_str().into(),
         kind: Kind::Nexus,
-        name: format!("{PARTITION_PREFIX}{queue_type}"),
+        name: format!("{PARTITION_PREFIX}{queue_type}").into(),
     });
     let is_sticky = engine.matching.is_sticky(&key);
     let is_sticky = is_sticky.unwrap_or(matches!(partition, Partition::Sticky(_)));

@@ -146,6 +146,7 @@ pub(super) fn count(
     request: wire::CountWorkflowExecutionsRequest,
 ) -> Result<Answer<wire::CountWorkflowExecutionsResponse>, Reject> {
     engine.namespaces.require(&request.namespace)?;
+    engine.catch_up_with_lists();
     let (count, groups) = WORKFLOWS.count(engine, &request.namespace, &request.query)?;
     Ok(Answer::Now(wire::CountWorkflowExecutionsResponse {
         count,
@@ -174,12 +175,13 @@ pub(super) fn search_attributes(
 
 /// A page of the workflow executions that a query means, and the token of the next one.
 pub(crate) fn page(
-    engine: &Engine,
+    engine: &mut Engine,
     namespace: &str,
     size: i32,
     token: &[u8],
     query: &str,
 ) -> Result<(Vec<WorkflowExecutionInfo>, Vec<u8>), Reject> {
+    engine.catch_up_with_lists();
     let custom = &engine.namespaces.require(namespace)?.search_attributes;
     let page = PageWanted {
         namespace,
@@ -191,7 +193,8 @@ pub(crate) fn page(
 }
 
 /// How many workflow executions a query means.
-pub(crate) fn count_of(engine: &Engine, namespace: &str, query: &str) -> Result<i64, Reject> {
+pub(crate) fn count_of(engine: &mut Engine, namespace: &str, query: &str) -> Result<i64, Reject> {
+    engine.catch_up_with_lists();
     Ok(WORKFLOWS.count(engine, namespace, query)?.0)
 }
 

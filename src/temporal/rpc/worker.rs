@@ -16,9 +16,9 @@ pub(super) fn shutdown(
     let last_heartbeat = request.worker_heartbeat.into_iter().collect();
     worker_registry::record(engine, call.now, &request.namespace, last_heartbeat)?;
     let sticky = QueueKey {
-        namespace: request.namespace,
+        namespace: request.namespace.into(),
         kind: Kind::Workflow,
-        name: engine.stable_id(request.sticky_task_queue),
+        name: engine.stable_id(request.sticky_task_queue).into(),
     };
     engine.matching.retire(call.connection, Some(&sticky));
     engine.matching.abandon(&sticky);
@@ -28,7 +28,7 @@ pub(super) fn shutdown(
     for kind in [Kind::Workflow, Kind::Activity, Kind::Nexus] {
         let key = QueueKey {
             kind,
-            name: request.task_queue.clone(),
+            name: request.task_queue.as_str().into(),
             ..sticky.clone()
         };
         engine.matching.forget_worker(&key, &request.identity);

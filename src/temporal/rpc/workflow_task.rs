@@ -41,9 +41,9 @@ pub(super) fn poll(
         false => name,
     };
     let key = QueueKey {
-        namespace: request.namespace,
+        namespace: request.namespace.into(),
         kind: Kind::Workflow,
-        name,
+        name: name.into(),
     };
     worker.instance_key = request.worker_instance_key;
     if engine.matching.is_shut_down(call.now, &worker.instance_key) {

@@ -367,6 +367,7 @@ impl Run {
     fn close(&mut self, context: &mut Context<'_>, status: Status, event: NewEvent, outcome: Option<ChildOutcome>) {
         let left_open = self.pending(context.now);
         self.left_open = (left_open != Pending::default()).then(|| Box::new(left_open));
+        let detail = close_detail(event.attributes());
         let (machines, mut txn) = self.open(context);
         machines.workflow_task.drop_task(&mut txn);
         txn.emit(event);
@@ -395,14 +396,16 @@ impl Run {
         self.machines.externals.clear();
         self.machines.nexus_operations.clear();
         context.effects.notes.push(Note::temporal(format!(
-            "workflow {} {}{}",
+            "workflow {} {}{detail}",
             self.start.workflow_id,
             status_words(status),
-            self.log.close_event().as_ref().map(close_detail).unwrap_or_default()
         )));
     }
 
     fn tell_children(&mut self, context: &mut Context<'_>) {
+        if self.machines.children.is_empty() {
+            return;
+        }
         let parent = (self.start.workflow_id.clone(), self.start.run_id.clone());
         for child in self.machines.children.values() {
             if let Some((child, terminate)) = child.on_parent_close() {
@@ -429,9 +432,9 @@ fn run_id(following: Option<&Following>) -> String {
 }
 
 /// Why a run failed, for the timeline: the first line of its failure.
-fn close_detail(event: &history::HistoryEvent) -> String {
-    match &event.attributes {
-        Some(history::history_event::Attributes::WorkflowExecutionFailedEventAttributes(failed)) => {
+fn close_detail(event: &history::history_event::Attributes) -> String {
+    match event {
+        history::history_event::Attributes::WorkflowExecutionFailedEventAttributes(failed) => {
             let failure = failed.failure.as_ref();
             let line = failure
                 .and_then(|failure| failure.message.lines().next())

@@ -169,8 +169,8 @@ impl Run {
         }
         context.effects.tasks.push(Task::Query {
             run: self.run,
-            queue: queue.name,
-            normal_queue: self.start.task_queue.clone(),
+            queue: queue.name.into(),
+            normal_queue: self.start.task_queue.as_str().into(),
             query_id,
         });
     }

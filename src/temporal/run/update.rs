@@ -60,6 +60,9 @@ impl Run {
 
     /// After each workflow task: what became of the updates, told to those who wait.
     pub(crate) fn after_updates(&mut self, context: &mut Context<'_>) {
+        if self.machines.updates.is_empty() {
+            return;
+        }
         if !self.is_running() {
             self.machines
                 .updates

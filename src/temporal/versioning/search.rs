@@ -42,6 +42,11 @@ impl SystemAttributes {
 
     /// Forgets the oldest build ids and versions of a run that has had too many, so that no value has more bytes than this.
     pub(crate) fn trim(&mut self, limit: usize) {
+        // Most are far from it.
+        let is_small = |values: &[String]| values.iter().map(|value| longest(value)).sum::<usize>() < limit;
+        if is_small(&self.build_ids) && is_small(&self.used_versions) {
+            return;
+        }
         while list_bytes(&self.build_ids) > limit {
             let first = self.build_ids.first().map_or("", String::as_str);
             // What the run is now is kept as long as anything is.
@@ -97,6 +102,11 @@ impl SystemAttributes {
         values.extend(own.filter(|_| !is_known));
         self.build_ids = values;
     }
+}
+
+/// How many bytes a value has at most in a list: six for an escaped one, quotes, and what stands between values.
+fn longest(value: &str) -> usize {
+    6 * value.len() + 4
 }
 
 /// The size of a list as JSON; an empty one isn't there.

@@ -474,7 +474,7 @@ fn who_polls_hears_when_the_fast_forward_is_done_even_in_the_next_run() {
     raw.complete(&task, vec![continue_as_new()]).unwrap();
     raw.now_due();
     let task = raw.poll().expect("the next run's first task");
-    raw.engine.take_notes();
+    drop(raw.engine.take_notes());
     let request = wire::RespondWorkflowTaskCompletedRequest {
         namespace: "default".to_owned(),
         task_token: task.task_token,

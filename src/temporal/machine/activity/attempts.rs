@@ -137,7 +137,7 @@ impl Activity {
     pub(crate) fn offer(&self, txn: &mut Txn<'_>) {
         txn.effects.tasks.push(Task::Activity {
             run: txn.run,
-            queue: self.queue(),
+            queue: self.queue().into(),
             scheduled_event_id: self.scheduled_event_id,
             attempt: self.attempt,
         });

@@ -83,7 +83,7 @@ impl StandaloneActivity {
         if self.go(Input::Dispatch) {
             step.effects.tasks.push(Task::Standalone {
                 activity: self.activity,
-                queue: self.queue(),
+                queue: self.queue().into(),
                 attempt: self.attempt,
             });
         }

@@ -55,6 +55,9 @@ pub(crate) struct QueueBuildIds {
 impl QueueBuildIds {
     /// What a queue knows; nothing if nobody has told it anything.
     pub(crate) fn get(&self, namespace: &str, queue: &str) -> &BuildIds {
+        if self.by_queue.is_empty() {
+            return &self.nothing;
+        }
         let key = (namespace.to_owned(), queue.to_owned());
         self.by_queue.get(&key).unwrap_or(&self.nothing)
     }
