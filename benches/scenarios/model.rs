@@ -217,10 +217,7 @@ impl Model {
     fn create_task(&mut self, task: ActivityTask) {
         let input = task.input.and_then(|input| input.payloads.into_iter().next());
         let request = http::Request::post("/api/tasks")
-            .header(
-                AUTHORIZATION,
-                HeaderValue::from_static("Bearer testkit-admin-token"),
-            )
+            .header(AUTHORIZATION, HeaderValue::from_static("Bearer testkit-admin-token"))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(Bytes::from(input.expect("the question").data))
             .expect("a request");

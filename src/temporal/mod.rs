@@ -48,8 +48,10 @@ pub use nexus::outbound::{CallbackId, CallbackOutcome};
 pub use reject::Reject;
 pub(crate) use rpc::system_info;
 pub use rpc::{Rpc, Support, table};
+pub(crate) use run::RunRef;
 #[cfg(feature = "serve")]
 pub(crate) use schedule::go_duration;
 pub use time_locks::Skipping;
+pub(crate) use token::answered_run;
 pub use txn::{Note, Ticket};
 pub use visibility::SearchAttributeType;

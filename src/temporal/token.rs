@@ -1,5 +1,7 @@
 //! The opaque tokens that clients hand back: of tasks, and of pages of a history.
 
+use prost::Message as _;
+
 use super::nexus::OperationRef;
 use super::run::RunRef;
 use super::standalone::ActivityRef;
@@ -41,7 +43,11 @@ impl TaskToken {
                 scheduled_event_id,
                 started_event_id,
                 attempt,
-            } => parts(b'w', run.0, &[*scheduled_event_id, *started_event_id, i64::from(*attempt)]),
+            } => parts(
+                b'w',
+                run.0,
+                &[*scheduled_event_id, *started_event_id, i64::from(*attempt)],
+            ),
             Self::Activity {
                 run,
                 scheduled_event_id,
@@ -84,6 +90,25 @@ impl TaskToken {
             _ => return None,
         };
         parts.next().is_none().then_some(token)
+    }
+}
+
+/// What requests that answer a workflow task have in common.
+#[derive(prost::Message)]
+struct WorkflowTaskAnswer {
+    #[prost(bytes = "vec", tag = "1")]
+    task_token: Vec<u8>,
+}
+
+/// The run whose workflow task a request answers, if it does.
+pub(crate) fn answered_run(method: &str, request: &[u8]) -> Option<RunRef> {
+    if !method.starts_with("RespondWorkflowTask") {
+        return None;
+    }
+    let answer = WorkflowTaskAnswer::decode(request).ok()?;
+    match TaskToken::decode(&answer.task_token)? {
+        TaskToken::Workflow { run, .. } => Some(run),
+        _ => None,
     }
 }
 

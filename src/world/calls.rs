@@ -8,7 +8,7 @@ use super::later::{Later, Waiting};
 use super::tasks::polled;
 use super::{Output, World};
 use crate::fault::{CallInfo, Fault, RuleId, Span};
-use crate::temporal::{Answer, Call, HandOut, Reject, Ticket, WaitId};
+use crate::temporal::{Answer, Call, HandOut, Reject, RunRef, Ticket, WaitId, answered_run};
 
 /// Calls that a fault has struck.
 #[derive(Debug, Default)]
@@ -139,7 +139,7 @@ impl World {
     fn delay_call(&mut self, call: Call<'_>, request: &[u8], by: Span) {
         // Whoever has called waits for time to pass, and isn't at work.
         let caller = match self.temporal.identity_of(call.connection).is_some() {
-            true => Waiting::Worker(self.begin_wait(&[call.connection])),
+            true => Waiting::Worker(self.begin_wait(&[call.connection], answered_run(call.method, request))),
             false => Waiting::Client(self.receivers_wait()),
         };
         let later = Later::Call {
@@ -157,8 +157,9 @@ impl World {
     }
 
     /// Something that the workers of these connections have asked for is delayed: they wait for time to pass, with all that they hold.
-    pub(super) fn begin_wait(&mut self, connections: &[u64]) -> WaitId {
-        let wait = self.temporal.begin_wait(self.temporal_now(), connections);
+    pub(super) fn begin_wait(&mut self, connections: &[u64], answered: Option<RunRef>) -> WaitId {
+        let now = self.temporal_now();
+        let wait = self.temporal.begin_wait(now, connections, answered);
         self.tasks.begin_wait(wait, connections);
         wait
     }

@@ -277,7 +277,15 @@ impl World {
 
     /// Whether a client waits for a call that a fault delays.
     pub fn has_delayed_client(&self) -> bool {
-        let is_clients = |later: &Later| matches!(later, Later::Call { caller: Waiting::Client(_), .. });
+        let is_clients = |later: &Later| {
+            matches!(
+                later,
+                Later::Call {
+                    caller: Waiting::Client(_),
+                    ..
+                }
+            )
+        };
         self.later.iter().any(|(_, later)| is_clients(later))
     }
 

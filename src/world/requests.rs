@@ -86,7 +86,7 @@ impl World {
         let workers = self.temporal.worker_connections();
         let workers = workers.into_iter().map(|(connection, _)| connection);
         let connections: Vec<u64> = workers.chain(self.tasks.connections()).collect();
-        self.begin_wait(&connections)
+        self.begin_wait(&connections, None)
     }
 }
 

@@ -441,3 +441,19 @@ async fn a_worker_with_a_task_that_it_has_had_before_waits_for_what_is_delayed()
     let run = play_all(&[Rule::new(twice), Rule::new(late).when(second)]).await;
     assert_eq!(run.ending, approved(), "{}", run.timeline);
 }
+
+/// The answer has come and its reply was lost: the SDK sends it again, and is at that run until this is answered, whoever has the task by then.
+#[tokio::test]
+async fn a_worker_whose_answer_is_delayed_when_it_sends_it_again_is_waited_for_in_virtual_time() {
+    let answer = || CallMatch::rpc("RespondWorkflowTaskCompleted");
+    let lost = Fault::LoseReply {
+        call: answer(),
+        code: Code::Internal,
+    };
+    let late = Fault::DelayCall {
+        call: answer(),
+        by: span(600),
+    };
+    let run = play_all(&[Rule::new(lost), Rule::new(late)]).await;
+    assert_eq!(run.ending, approved(), "{}", run.timeline);
+}

@@ -90,7 +90,8 @@ impl Engine {
     }
 
     /// Something that the workers of these connections have asked for is delayed: they wait for time to pass, with all that they hold.
-    pub(crate) fn begin_wait(&mut self, now: Timestamp, connections: &[u64]) -> WaitId {
+    /// `answered`: the run whose workflow task it answers, if it does. Nobody may have that task any more: the same answer may have come before.
+    pub(crate) fn begin_wait(&mut self, now: Timestamp, connections: &[u64], answered: Option<RunRef>) -> WaitId {
         let wait = WaitId(self.waits.next);
         self.waits.next += 1;
         for (key, hand) in &mut self.hands {
@@ -100,6 +101,12 @@ impl Engine {
                     self.waits.slow_runs.insert((wait, hand.connection, *run));
                 }
             }
+        }
+        for (run, connection) in answered
+            .into_iter()
+            .flat_map(|run| connections.iter().map(move |it| (run, *it)))
+        {
+            self.waits.slow_runs.insert((wait, connection, run));
         }
         self.ignore_expected_polls = true;
         self.settle(now);

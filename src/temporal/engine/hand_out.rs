@@ -344,7 +344,12 @@ impl Engine {
         let response = self.take_standalone(now, activity, attempt, poller)?;
         let what = activity_in_words(&response);
         let activity_type = response.activity_type.clone().unwrap_or_default().name;
-        self.take_activity_in_hand(HandKey::Standalone(activity, attempt), poller, what.into(), &activity_type);
+        self.take_activity_in_hand(
+            HandKey::Standalone(activity, attempt),
+            poller,
+            what.into(),
+            &activity_type,
+        );
         Some(response.encode_to_vec())
     }
 

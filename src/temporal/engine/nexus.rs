@@ -366,8 +366,9 @@ impl Engine {
             build_id: BuildIdDirective::Assign,
             ..Default::default()
         };
+        let queue = queue.into();
         self.matching
-            .add(now, namespace, Task::Nexus { number, queue: queue.into() }, dispatch);
+            .add(now, namespace, Task::Nexus { number, queue }, dispatch);
     }
 
     fn note_external(&mut self, endpoint: &str) {

@@ -161,9 +161,7 @@ mod tests {
 
     #[test]
     fn the_name_of_an_activity_is_read_from_the_event_that_scheduled_it_and_from_no_other() {
-        let activity_type = Some(ActivityType {
-            name: "pay".to_owned(),
-        });
+        let activity_type = Some(ActivityType { name: "pay".to_owned() });
         let scheduled = HistoryEvent {
             attributes: Some(Attributes::ActivityTaskScheduledEventAttributes(
                 ActivityTaskScheduledEventAttributes {

@@ -86,9 +86,7 @@ fn findable(engine: &Engine, run: &Run, violations: &mut Violations) {
     });
     let shown = engine.visibility.status(&start.namespace, &start.run_id);
     let is_shown = shown == Some(run.status) || engine.is_to_be_listed(run.run);
-    violations.unless(is_shown, || {
-        format!("it is {:?}, and lists show {shown:?}", run.status)
-    });
+    violations.unless(is_shown, || format!("it is {:?}, and lists show {shown:?}", run.status));
 }
 
 fn closed(run: &Run, violations: &mut Violations) {
