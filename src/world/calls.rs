@@ -137,8 +137,10 @@ impl World {
     }
 
     fn delay_call(&mut self, call: Call<'_>, request: &[u8], by: Span) {
-        // Whoever has called waits for time to pass, and isn't at work.
+        let is_poll = polled(call.method).is_some();
+        // Whoever has called waits for time to pass, and isn't at work; but who polls may be.
         let caller = match self.temporal.identity_of(call.connection).is_some() {
+            _ if is_poll => Waiting::Worker(self.temporal.begin_late_poll(call.connection)),
             true => Waiting::Worker(self.begin_wait(&[call.connection], answered_run(call.method, request))),
             false => Waiting::Client(self.receivers_wait()),
         };
@@ -151,7 +153,7 @@ impl World {
             caller,
         };
         self.later.set(self.now + by.get(), later);
-        if polled(call.method).is_some() {
+        if is_poll {
             self.calls.delayed_polls.insert(call.ticket, call.connection);
         }
     }

@@ -32,6 +32,20 @@ pub(crate) struct Waits {
     next: u64,
     /// The runs that a worker was at when it asked: what it waits for, its connection, the run.
     slow_runs: BTreeSet<(WaitId, u64, RunRef)>,
+    /// Polls on their way, and the connections by which they come: they keep nobody from work.
+    late_polls: Vec<(WaitId, u64)>,
+}
+
+impl Waits {
+    fn next(&mut self) -> WaitId {
+        self.next += 1;
+        WaitId(self.next)
+    }
+
+    /// Whether a worker's poll is on its way.
+    pub(super) fn is_late(&self, connection: u64) -> bool {
+        self.late_polls.iter().any(|(_, late)| *late == connection)
+    }
 }
 
 impl EngineFaults {
@@ -92,8 +106,7 @@ impl Engine {
     /// Something that the workers of these connections have asked for is delayed: they wait for time to pass, with all that they hold.
     /// `answered`: the run whose workflow task it answers, if it does. Nobody may have that task any more: the same answer may have come before.
     pub(crate) fn begin_wait(&mut self, now: Timestamp, connections: &[u64], answered: Option<RunRef>) -> WaitId {
-        let wait = WaitId(self.waits.next);
-        self.waits.next += 1;
+        let wait = self.waits.next();
         for (key, hand) in &mut self.hands {
             if connections.contains(&hand.connection) {
                 hand.waits.push(wait);
@@ -113,12 +126,20 @@ impl Engine {
         wait
     }
 
+    /// A poll of a worker is delayed. Its worker is at work all the same, but nobody expects it to poll.
+    pub(crate) fn begin_late_poll(&mut self, connection: u64) -> WaitId {
+        let wait = self.waits.next();
+        self.waits.late_polls.push((wait, connection));
+        wait
+    }
+
     /// It has come: the workers are at work again, unless they wait for something else.
     pub(crate) fn end_wait(&mut self, wait: WaitId) {
         for hand in self.hands.values_mut() {
             hand.waits.retain(|waiting| *waiting != wait);
         }
         self.waits.slow_runs.retain(|(waiting, ..)| *waiting != wait);
+        self.waits.late_polls.retain(|(waiting, _)| *waiting != wait);
     }
 
     /// What a task waits for that a worker gets now: the SDK puts a workflow task aside whose run it is still at.

@@ -272,7 +272,7 @@ impl Engine {
                 blocked.push(hand.describe(key));
             }
         }
-        if self.matching.expects_poll() {
+        if self.expects_poll() {
             blocked.push("a worker that doesn't poll its task queue".to_owned());
         }
         self.ignore_expected_polls = true;
@@ -313,7 +313,12 @@ impl Engine {
         self.starting_workers > 0
             || self.nexus.outgoing.len() > 0
             || self.hands.values().any(Hand::is_at_work)
-            || (self.matching.expects_poll() && !self.ignore_expected_polls)
+            || self.expects_poll()
+    }
+
+    /// Whether a task waits for a poll that is sure to come, and not by a fault later.
+    fn expects_poll(&self) -> bool {
+        !self.ignore_expected_polls && self.matching.expects_poll(|connection| !self.waits.is_late(connection))
     }
 
     /// Whether a completion callback is on its way to another server.

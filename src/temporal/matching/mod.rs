@@ -354,9 +354,10 @@ impl Matching {
         self.shut_down.contains(now, worker_instance_key)
     }
 
-    /// Whether a task waits for a poll that is sure to come, since its worker lives.
-    pub(crate) fn expects_poll(&self) -> bool {
-        self.starved.iter().any(|lane| self.served.contains_key(lane))
+    /// Whether a task waits for a poll that is sure to come, since its worker lives and `may_poll`.
+    pub(crate) fn expects_poll(&self, may_poll: impl Fn(u64) -> bool) -> bool {
+        let workers = self.starved.iter().filter_map(|lane| self.served.get(lane));
+        workers.flatten().any(|connection| may_poll(*connection))
     }
 
     /// Whether some queue has both a task and a poller that will do for it.
