@@ -13,8 +13,8 @@ use crate::temporal::{Answer, Call, HandOut, Reject, RunRef, Ticket, WaitId, ans
 /// Calls that a fault has struck.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    /// Calls whose answer is lost: what their caller gets in its place, and the connection.
-    lost: BTreeMap<Ticket, (Reject, u64, String)>,
+    /// Calls whose answer is lost: what their caller gets in its place, and the connection while there is one.
+    lost: BTreeMap<Ticket, (Reject, Option<u64>, String)>,
     /// Calls after which their worker is killed, and when it is started again.
     deadly: BTreeMap<Ticket, (u64, Option<Span>)>,
     /// Callers that try again by themselves, in real time: time waits for them.
@@ -37,6 +37,9 @@ impl Calls {
     pub(super) fn forget(&mut self, connection: u64) {
         self.retries.retain(|(retrying, _)| *retrying != connection);
         self.delayed_polls.retain(|_, polling| *polling != connection);
+        for (_, caller, _) in self.lost.values_mut() {
+            *caller = caller.filter(|caller| *caller != connection);
+        }
     }
 
     /// Nobody waits for the answer to this call any more.
@@ -109,7 +112,7 @@ impl World {
                 let reject = Reject::Fault(code, "the answer was lost by a fault rule of the test".to_owned());
                 self.calls
                     .lost
-                    .insert(call.ticket, (reject, call.connection, rpc.to_owned()));
+                    .insert(call.ticket, (reject, Some(call.connection), rpc.to_owned()));
                 self.carry_call_out(call, request);
             }
             Fault::DelayCall { by, .. } | Fault::SlowWorker { by, .. } => {
@@ -194,9 +197,11 @@ impl World {
         }
         if let Some((reject, connection, rpc)) = self.calls.lost.remove(&ticket) {
             self.tasks.forget(ticket);
-            // A task that was in the answer is in nobody's hands.
-            self.temporal.lose_hands(self.temporal_now(), connection);
-            self.expect_retry(connection, &rpc, reject.code());
+            if let Some(connection) = connection {
+                // A task that was in the answer is in nobody's hands.
+                self.temporal.lose_hands(self.temporal_now(), connection);
+                self.expect_retry(connection, &rpc, reject.code());
+            }
             self.outputs.push_back(Output::Rpc((ticket, Err(reject))));
             return;
         }

@@ -481,3 +481,19 @@ async fn a_worker_whose_answer_is_delayed_when_it_sends_it_again_is_waited_for_i
     let run = play_all(&[Rule::new(lost), Rule::new(late)]).await;
     assert_eq!(run.ending, approved(), "{}", run.timeline);
 }
+
+/// What the call brought about has killed its caller before the answer could be lost: nobody tries again.
+#[tokio::test]
+async fn a_worker_that_is_dead_when_its_answer_is_lost_is_not_waited_for() {
+    let lost = Fault::LoseReply {
+        call: CallMatch::rpc("RespondWorkflowTaskCompleted"),
+        code: Code::Internal,
+    };
+    let dies = Fault::CrashWorker {
+        worker: None,
+        restart_after: Some(span(60)),
+    };
+    let completed = Moment::of_kind(MomentKind::WorkflowTaskCompleted).of("refund-1");
+    let run = play_all(&[Rule::new(lost), Rule::new(dies).when(When::from(completed))]).await;
+    assert_eq!(run.ending, approved(), "{}", run.timeline);
+}
