@@ -9,7 +9,7 @@ use temporalio_client::WorkflowSignalOptions;
 use temporalio_sdk::WorkflowResult;
 use temporalio_sdk::workflows::select;
 
-use super::shop::{self, Order, Question, Shop, WEEK, soon};
+use super::shop::{self, Order, PATIENCE, Question, Shop, soon};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -72,8 +72,18 @@ impl HumanWorkflow for ListensLate {
         ctx.execute_activity(Shop::ask, question, soon()).await?;
         // The bug: what comes before this line is dropped.
         ctx.state_mut(|workflow| workflow.is_listening = true);
-        ctx.wait_condition(|workflow| workflow.decision.is_some()).await?;
-        Ok("decided".to_owned())
+        let decided = ctx.wait_condition(|workflow| workflow.decision.is_some());
+        if !order.fixed {
+            decided.await?;
+            return Ok("decided".to_owned());
+        }
+        select! {
+            decided = std::pin::pin!(decided) => {
+                decided?;
+                Ok("decided".to_owned())
+            },
+            _ = ctx.timer(PATIENCE) => Ok("gave up".to_owned()),
+        }
     }
 }
 
@@ -106,8 +116,7 @@ impl HumanWorkflow for GivesUpEarly {
     async fn run(ctx: HumanContext<Self>, order: Order) -> WorkflowResult<String> {
         // The bug: the server lets people answer for a week.
         let patience = match order.fixed {
-            // Longer than the server's, which counts from the task's creation, and that comes late if the server is down.
-            true => 8 * WEEK,
+            true => PATIENCE,
             false => HOUR,
         };
         select! {

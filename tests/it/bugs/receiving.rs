@@ -11,8 +11,9 @@ use bytes::Bytes;
 use http::Request;
 use temporalio_client::{Client, WorkflowSignalOptions};
 use temporalio_sdk::WorkflowResult;
+use temporalio_sdk::workflows::select;
 
-use super::shop::{self, Order, Question, Shop, soon};
+use super::shop::{self, Order, PATIENCE, Question, Shop, soon};
 
 /// Waits for a decision by a signal of its own.
 #[derive(Debug, Default)]
@@ -37,8 +38,14 @@ impl HumanWorkflow for Waits {
             with_time: false,
         };
         ctx.execute_activity(Shop::ask, question, soon()).await?;
-        ctx.wait_condition(|workflow| workflow.decision.is_some()).await?;
-        Ok("decided".to_owned())
+        let decided = ctx.wait_condition(|workflow| workflow.decision.is_some());
+        select! {
+            decided = std::pin::pin!(decided) => {
+                decided?;
+                Ok("decided".to_owned())
+            },
+            _ = ctx.timer(PATIENCE) => Ok("gave up".to_owned()),
+        }
     }
 }
 

@@ -18,6 +18,10 @@ use temporalio_sdk::activities::{ActivityContext, ActivityError};
 pub const TASK_QUEUE: &str = "orders";
 pub const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
+/// How long a workflow waits for a decision that may never come: the server gives up on its webhooks one day. Longer than people may take, which
+/// counts from the task's creation, and that comes late if the server is down.
+pub const PATIENCE: Duration = Duration::from_secs(8 * 7 * 86_400);
+
 /// What each workflow is started with.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Order {
