@@ -68,12 +68,13 @@ impl Runs {
             self.first += 1;
         }
         self.by_run_id.remove(&removed.start.run_id);
-        let of_namespace = self.current.get_mut(&removed.start.namespace)?;
-        if of_namespace.get(&removed.start.workflow_id) == Some(&run) {
-            of_namespace.remove(&removed.start.workflow_id);
-        }
-        if of_namespace.is_empty() {
-            self.current.remove(&removed.start.namespace);
+        if let Some(current) = self.current.get_mut(&removed.start.namespace)
+            && current.get(&removed.start.workflow_id) == Some(&run)
+        {
+            current.remove(&removed.start.workflow_id);
+            if current.is_empty() {
+                self.current.remove(&removed.start.namespace);
+            }
         }
         Some(*removed)
     }
@@ -209,6 +210,40 @@ pub(super) fn random_tail(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
+    use crate::entropy::Entropy;
+    use crate::temporal::run::StartRun;
+
+    #[test]
+    fn an_older_run_can_be_forgotten_after_the_latest_of_its_workflow() {
+        let mut entropy = Entropy::new(1);
+        let mut runs = Runs::default();
+        let mut insert = |runs: &mut Runs, workflow_id: &str| {
+            let name = runs.next_ref();
+            let start = StartRun {
+                namespace: "default".to_owned(),
+                workflow_id: workflow_id.to_owned(),
+                run_id: entropy.uuid(),
+                ..Default::default()
+            };
+            runs.insert(Run::new(name, start, Timestamp::EPOCH_OF_TESTS));
+            assert!(runs.is_consistent());
+            name
+        };
+        let older = insert(&mut runs, "a");
+        let latest = insert(&mut runs, "a");
+        assert_eq!(runs.current("default", "a").map(|run| run.run), Some(latest));
+
+        assert!(runs.remove(latest).is_some());
+
+        assert!(runs.current("default", "a").is_none());
+        assert!(runs.is_consistent());
+        assert!(runs.get(older).is_some() && runs.get(latest).is_none());
+        assert_eq!(runs.remove(older).map(|run| run.run), Some(older));
+        assert!(runs.remove(older).is_none());
+        let next = insert(&mut runs, "b");
+        assert_eq!(runs.iter().map(|run| run.run).collect::<Vec<_>>(), [next]);
+    }
 
     #[test]
     fn random_tails_are_found_in_both_forms_and_nothing_else_is() {

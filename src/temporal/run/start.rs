@@ -83,7 +83,7 @@ impl Run {
     }
 
     /// A run in which nothing has happened yet, not even its start.
-    pub(super) fn new(run: RunRef, start: StartRun, now: Timestamp) -> Self {
+    pub(crate) fn new(run: RunRef, start: StartRun, now: Timestamp) -> Self {
         // A cron string or a schedule hands things over too, but not from a run of the same chain.
         let continued = start.continued.as_ref().is_some_and(|it| !it.run_id.is_empty());
         Self {
