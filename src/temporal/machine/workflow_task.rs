@@ -300,7 +300,9 @@ impl WorkflowTask {
                 ..Default::default()
             });
         }
-        self.last_failure = failure.map(Box::new);
+        // Something came while the worker was at it: that is nobody's fault, and the next attempt sees it.
+        let is_fault = cause != WorkflowTaskFailedCause::UnhandledCommand;
+        self.last_failure = failure.filter(|_| is_fault).map(Box::new);
         self.prepare_next_attempt();
     }
 
