@@ -115,11 +115,9 @@ impl Engine {
                 }
             }
         }
-        for (run, connection) in answered
-            .into_iter()
-            .flat_map(|run| connections.iter().map(move |it| (run, *it)))
-        {
-            self.waits.slow_runs.insert((wait, connection, run));
+        if let Some(run) = answered {
+            let slow = connections.iter().map(|connection| (wait, *connection, run));
+            self.waits.slow_runs.extend(slow);
         }
         self.ignore_expected_polls = true;
         self.settle(now);

@@ -18,7 +18,6 @@ pub(crate) struct Runs {
     runs: VecDeque<Option<Box<Run>>>,
     /// The name of the run at the first place.
     first: u64,
-    count: usize,
     by_run_id: ById,
     /// The latest run of each workflow id, by namespace.
     current: BTreeMap<String, ById>,
@@ -54,7 +53,6 @@ impl Runs {
         if place >= self.runs.len() {
             self.runs.resize_with(place + 1, || None);
         }
-        self.count += usize::from(self.runs[place].is_none());
         self.runs[place] = Some(Box::new(run));
     }
 
@@ -62,7 +60,6 @@ impl Runs {
     pub(crate) fn remove(&mut self, run: RunRef) -> Option<Run> {
         let place = self.place(run)?;
         let removed = self.runs.get_mut(place)?.take()?;
-        self.count -= 1;
         while let Some(None) = self.runs.front() {
             self.runs.pop_front();
             self.first += 1;
@@ -103,8 +100,7 @@ impl Runs {
         let in_place = |run: &Run| self.get(run.run).is_some_and(|found| found.run == run.run);
         #[expect(clippy::disallowed_methods, reason = "all of them, in whatever order")]
         let mut current = self.current.values().flat_map(ById::values);
-        self.by_run_id.len() == self.count
-            && self.iter().count() == self.count
+        self.by_run_id.len() == self.iter().count()
             && self.iter().all(|run| is_found(run) && in_place(run))
             && current.all(|run| self.get(*run).is_some())
     }
