@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;
+use super::store::ByName;
 use crate::clock::Timestamp;
 
 /// How long after each failed attempt the next one is due; the last one is repeated. Source:
@@ -118,9 +119,10 @@ pub(crate) enum Verdict {
 pub(crate) struct Outbox {
     #[serde(skip)]
     profile: Profile,
-    rows: BTreeMap<u64, Delivery>,
+    /// By sequence, so that the newest, which are asked for most, lie together.
+    rows: BTreeMap<u64, Box<Delivery>>,
     #[serde(skip)]
-    by_id: BTreeMap<String, u64>,
+    by_id: ByName,
     /// The pending rows by the time at which they are due, batches aside.
     #[serde(skip)]
     due: BTreeSet<(Timestamp, u64)>,
@@ -142,7 +144,7 @@ pub(crate) struct Outbox {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rows {
-    rows: BTreeMap<u64, Delivery>,
+    rows: BTreeMap<u64, Box<Delivery>>,
 }
 
 impl TryFrom<Rows> for Outbox {
@@ -171,7 +173,7 @@ impl Outbox {
         Self {
             profile,
             rows: BTreeMap::new(),
-            by_id: BTreeMap::new(),
+            by_id: ByName::default(),
             due: BTreeSet::new(),
             batch: VecDeque::new(),
             under_way: BTreeMap::new(),
@@ -186,7 +188,7 @@ impl Outbox {
         let sequence = self.rows.last_key_value().map_or(0, |(last, _)| last + 1);
         self.due.insert((delivery.next_attempt_at, sequence));
         self.by_id.insert(delivery.id.clone(), sequence);
-        self.rows.insert(sequence, delivery);
+        self.rows.insert(sequence, Box::new(delivery));
     }
 
     /// When the scheduler has something to take; `None` while as many are under way as may be, or for ever.
@@ -238,7 +240,7 @@ impl Outbox {
         let attempt = AttemptId(self.next_attempt);
         self.next_attempt += 1;
         self.under_way.insert(attempt, sequence);
-        self.rows.get(&sequence).map(|row| (attempt, row))
+        self.rows.get(&sequence).map(|row| (attempt, &**row))
     }
 
     /// Records how an attempt ended; `None` if it isn't under way.
@@ -349,7 +351,7 @@ impl Outbox {
 
     /// All callbacks, oldest first.
     pub(crate) fn oldest_first(&self) -> impl DoubleEndedIterator<Item = &Delivery> {
-        self.rows.values()
+        self.rows.values().map(Box::as_ref)
     }
 }
 
