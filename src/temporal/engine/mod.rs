@@ -566,7 +566,9 @@ impl Engine {
     fn await_rate_limits(&mut self) {
         match self.matching.next_release() {
             Some(moment) => self.timers.set_if_other(Timer::RateLimit, moment),
-            None => self.timers.stop(Timer::RateLimit),
+            None if self.matching.has_limits() => self.timers.stop(Timer::RateLimit),
+            // Nobody has ever asked for one.
+            None => {}
         }
     }
 }

@@ -61,7 +61,7 @@ impl Engine {
             max_tasks_per_second: worker.max_tasks_per_second,
         };
         self.park(call, ParkedAt::Queue);
-        self.matching.park(key, poller);
+        self.matching.park(key, Box::new(poller));
         Ok(())
     }
 

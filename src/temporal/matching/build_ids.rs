@@ -44,7 +44,7 @@ impl Matching {
                 self.polls.insert(ticket, (key.clone(), group));
             }
             for lane in sorted.changed {
-                self.note(self.now, (key.clone(), lane));
+                self.note(self.now, &(key.clone(), lane));
             }
             self.sort(&key);
         }

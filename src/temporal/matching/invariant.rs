@@ -43,18 +43,19 @@ impl Matching {
             format!("{} polls are known and {polls} wait", self.polls.len())
         });
         // A lane that is held back says until when.
-        let noted: BTreeSet<&LaneKey> = self.ready.iter().chain(self.throttled.keys()).collect();
+        let noted: BTreeSet<&LaneKey> = self.lists.ready.iter().chain(self.lists.throttled.keys()).collect();
         violations.unless(noted.iter().copied().eq(matches.keys()), || {
             format!("matches are {:?}, not {noted:?}", matches.keys())
         });
         violations.unless(
-            self.throttled
+            self.lists
+                .throttled
                 .iter()
                 .all(|(key, ready)| matches.get(key) == Some(ready)),
-            || format!("held back are {matches:?}, not {:?}", self.throttled),
+            || format!("held back are {matches:?}, not {:?}", self.lists.throttled),
         );
-        violations.unless(starved == self.starved, || {
-            format!("starved are {starved:?}, not {:?}", self.starved)
+        violations.unless(starved == self.lists.starved, || {
+            format!("starved are {starved:?}, not {:?}", self.lists.starved)
         });
     }
 }

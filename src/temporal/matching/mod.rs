@@ -21,13 +21,13 @@ use temporalio_protos::temporal::api::enums::v1::TaskQueueType;
 
 use describe::StatsKept;
 pub(crate) use describe::{Workers, total};
-use limiter::{Limiter, Ready};
+use limiter::Limiter;
 pub(crate) use queue::Poller;
 use queue::{Queue, Queued};
 pub(crate) use queue_config::{ConfigUpdate, QueueConfig, RateLimit};
 use shut_down::ShutDown;
 pub(crate) use throttle::ConfigKey;
-use throttle::Settings;
+use throttle::{Lists, Settings};
 
 use super::priority;
 use super::run::RunRef;
@@ -192,12 +192,7 @@ pub(crate) struct Matching {
     configs: BTreeMap<ConfigKey, QueueConfig>,
     /// Of the queues for which somebody has ever asked for a limit.
     limiters: BTreeMap<QueueKey, Limiter>,
-    /// The lanes that have both a task that may go out and a poll.
-    ready: BTreeSet<LaneKey>,
-    /// The lanes that have both, but must wait for their queue's rate limit until then.
-    throttled: BTreeMap<LaneKey, Ready>,
-    /// The lanes that have a task but no poll.
-    starved: BTreeSet<LaneKey>,
+    lists: Lists,
     shut_down: ShutDown,
     settings: Settings,
     stats_kept: StatsKept,
@@ -210,7 +205,8 @@ pub(crate) struct Matching {
 pub(crate) struct Match {
     pub(crate) task: Task,
     pub(crate) dispatch: Dispatch,
-    pub(crate) poller: Poller,
+    /// Boxed, since it goes from the queue to here and may go back.
+    pub(crate) poller: Box<Poller>,
     /// Where they met.
     pub(crate) key: QueueKey,
     /// Whether the task came by the worker's own queue: then the worker has the run in its cache.
@@ -255,10 +251,14 @@ impl Matching {
         };
         // A worker's own queue has no turns.
         let is_fair = self.settings.is_fair && key.name == queued.task.normal_queue();
+        self.now = self.now.max(now);
         let limiter = self.limiters.get(&key);
-        let queue = self.queues.entry(key.clone()).or_default();
-        queue.add(now, lane.clone(), queued, is_fair, limiter);
-        self.note_now(now, (key, lane));
+        let queue = match self.queues.get_mut(&key) {
+            Some(queue) => queue,
+            None => self.queues.entry(key.clone()).or_default(),
+        };
+        let content = queue.add(now, &lane, queued, is_fair, limiter);
+        self.lists.note(now, &(key, lane), content, limiter);
         assigned
     }
 
@@ -280,26 +280,34 @@ impl Matching {
     }
 
     /// A worker waits for a task.
-    pub(crate) fn park(&mut self, key: QueueKey, poller: Poller) {
+    pub(crate) fn park(&mut self, key: QueueKey, poller: Box<Poller>) {
         let lane = (key, poller.lane());
         let now = poller.last_access;
-        self.served.entry(lane.clone()).or_default().insert(poller.connection);
+        match self.served.get_mut(&lane) {
+            Some(connections) => drop(connections.insert(poller.connection)),
+            None => drop(self.served.insert(lane.clone(), [poller.connection].into())),
+        }
         self.polls.insert(poller.ticket, lane.clone());
         self.hear_worker(now, &lane.0, poller.max_tasks_per_second);
         if poller.is_sticky && !self.queues.contains_key(&lane.0) {
             self.queues
                 .retain(|_, queue| !queue.is_idle_sticky(now, STICKY_UNAVAILABLE_AFTER));
         }
-        self.queues.entry(lane.0.clone()).or_default().park(poller);
-        self.note_now(now, lane);
+        self.now = self.now.max(now);
+        let queue = match self.queues.get_mut(&lane.0) {
+            Some(queue) => queue,
+            None => self.queues.entry(lane.0.clone()).or_default(),
+        };
+        let content = queue.park(poller);
+        self.lists.note(now, &lane, content, self.limiters.get(&lane.0));
     }
 
     /// A poll got a task that was stale: it goes back to where it was.
-    pub(crate) fn park_first(&mut self, key: QueueKey, poller: Poller) {
+    pub(crate) fn park_first(&mut self, key: QueueKey, poller: Box<Poller>) {
         let lane = (key, poller.lane());
         self.polls.insert(poller.ticket, lane.clone());
         self.queues.entry(lane.0.clone()).or_default().park_first(poller);
-        self.note(self.now, lane);
+        self.note(self.now, &lane);
     }
 
     /// A poll is over without a task. `false` if it wasn't parked.
@@ -313,7 +321,7 @@ impl Matching {
                 self.queues.remove(&lane.0);
             }
         }
-        self.note_now(now, lane);
+        self.note_now(now, &lane);
         true
     }
 
@@ -356,13 +364,13 @@ impl Matching {
 
     /// Whether a task waits for a poll that is sure to come, since its worker lives and `may_poll`.
     pub(crate) fn expects_poll(&self, may_poll: impl Fn(u64) -> bool) -> bool {
-        let workers = self.starved.iter().filter_map(|lane| self.served.get(lane));
+        let workers = self.lists.starved.iter().filter_map(|lane| self.served.get(lane));
         workers.flatten().any(|connection| may_poll(*connection))
     }
 
     /// Whether some queue has both a task and a poller that will do for it.
     pub(crate) fn has_match(&self) -> bool {
-        !self.ready.is_empty()
+        !self.lists.ready.is_empty()
     }
 
     /// Takes one task and one poll: a seeded choice among the lanes that have both, then the most urgent task, then first
@@ -373,18 +381,21 @@ impl Matching {
         entropy: &mut Entropy,
         reorders: impl Fn(&QueueKey) -> bool,
     ) -> Option<Match> {
-        let chosen = match self.ready.len() {
+        let chosen = match self.lists.ready.len() {
             0 | 1 => 0,
             count => entropy.below(count as u64) as usize,
         };
-        let lane = self.ready.iter().nth(chosen)?.clone();
+        let lane = self.lists.ready.iter().nth(chosen)?.clone();
         let limiter = self.limiters.get(&lane.0);
         let queue = self.queues.get_mut(&lane.0)?;
         let reordered = queue.has_several(&lane.1) && reorders(&lane.0);
         let (queued, poller) = queue.take_match(now, &lane.1, limiter, reordered)?;
         self.polls.remove(&poller.ticket);
-        let key = lane.0.clone();
-        self.note_now(now, lane);
+        self.now = self.now.max(now);
+        if let Some(content) = queue.lane_mut(&lane.1) {
+            self.lists.note(now, &lane, content, limiter);
+        }
+        let (key, _) = lane;
         self.consume(now, &key, &queued.dispatch);
         let sticky = key.name != queued.task.normal_queue();
         let route = match sticky {
@@ -440,7 +451,7 @@ impl Matching {
         };
         let changed = self.queues.get_mut(&key).map(|queue| queue.withdraw(is_meant));
         for lane in changed.into_iter().flatten() {
-            self.note(self.now, (key.clone(), lane));
+            self.note(self.now, &(key.clone(), lane));
         }
     }
 
@@ -483,7 +494,7 @@ impl Matching {
             .any(|lane| lane.is_in_use(now))
     }
 
-    fn note_now(&mut self, now: Timestamp, lane: LaneKey) {
+    fn note_now(&mut self, now: Timestamp, lane: &LaneKey) {
         self.now = self.now.max(now);
         self.note(now, lane);
     }
@@ -497,7 +508,7 @@ impl Matching {
         };
         let changed = queue.sort(|queued| route(routing, build_ids, key.kind, queued).lane);
         for lane in changed {
-            self.note(self.now, (key.clone(), lane));
+            self.note(self.now, &(key.clone(), lane));
         }
     }
 

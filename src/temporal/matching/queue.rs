@@ -10,6 +10,7 @@ use super::describe::Polled;
 use super::fairness::{Backlog, Level};
 use super::limiter::{Limiter, weight};
 use super::rate::Rate;
+use super::throttle::List;
 use super::{Dispatch, Task};
 use crate::clock::Timestamp;
 use crate::temporal::priority;
@@ -99,7 +100,7 @@ type BacklogKey = (Option<Version>, i32);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lane {
     tasks: BTreeMap<Place, Queued>,
-    pollers: VecDeque<Poller>,
+    pollers: VecDeque<Box<Poller>>,
     /// What each worker said when it polled last, by identity.
     pub(super) polled: BTreeMap<String, Polled>,
     last_added: Option<Timestamp>,
@@ -107,6 +108,8 @@ pub(super) struct Lane {
     pub(super) rates: BTreeMap<i32, Rates>,
     /// How often a task had to wait for the queue's rate limit.
     pub(super) held_back: Option<Rate>,
+    /// Where it was put when somebody looked last.
+    pub(super) list: List,
 }
 
 /// The tasks of one priority that came and went.
@@ -130,7 +133,7 @@ impl Lane {
     }
 
     pub(super) fn pollers(&self) -> impl Iterator<Item = &Poller> {
-        self.pollers.iter()
+        self.pollers.iter().map(Box::as_ref)
     }
 
     /// Whether a worker polls here, or did a short while ago.
@@ -242,18 +245,18 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// A task comes. If the queue is fair, its fairness key takes its turn.
+    /// A task comes. If the queue is fair, its fairness key takes its turn. Gives its lane.
     pub(super) fn add(
         &mut self,
         now: Timestamp,
-        lane: WorkerGroup,
+        lane: &WorkerGroup,
         mut queued: Queued,
         is_fair: bool,
         limiter: Option<&Limiter>,
-    ) {
+    ) -> &mut Lane {
         let number = self.next_place;
         self.next_place += 1;
-        let lane = self.lanes.entry(lane).or_default();
+        let lane = self.lanes.entry(lane.clone()).or_default();
         let dispatch = &queued.dispatch;
         let priority = dispatch.priority;
         if queued.is_stored() && !lane.takes_at_once(now, limiter, &dispatch.fairness_key) {
@@ -279,6 +282,7 @@ impl Queue {
         lane.last_added = Some(now);
         lane.rates(priority, now).added.count(now);
         lane.tasks.insert((priority, pass, number), queued);
+        lane
     }
 
     /// Sorts the tasks into lanes anew. Gives the lanes that have changed.
@@ -307,7 +311,7 @@ impl Queue {
     /// if its workers get nothing any more.
     pub(super) fn sort_pollers(&mut self, group: impl Fn(&str) -> Option<WorkerGroup>) -> SortedPolls {
         let mut sorted = SortedPolls::default();
-        let mut moved: Vec<Poller> = Vec::new();
+        let mut moved: Vec<Box<Poller>> = Vec::new();
         for (name, lane) in &mut self.lanes {
             let mut staying = VecDeque::new();
             for mut poller in std::mem::take(&mut lane.pollers) {
@@ -359,14 +363,16 @@ impl Queue {
         self.abandoned = true;
     }
 
-    pub(super) fn park(&mut self, poller: Poller) {
+    /// A worker waits. Gives its lane.
+    pub(super) fn park(&mut self, poller: Box<Poller>) -> &mut Lane {
         self.is_sticky = poller.is_sticky;
         let lane = self.lanes.entry(poller.lane()).or_default();
         lane.remember(&poller, poller.last_access);
         lane.pollers.push_back(poller);
+        lane
     }
 
-    pub(super) fn park_first(&mut self, poller: Poller) {
+    pub(super) fn park_first(&mut self, poller: Box<Poller>) {
         let lane = self.lanes.entry(poller.lane()).or_default();
         lane.pollers.push_front(poller);
     }
@@ -392,7 +398,7 @@ impl Queue {
         lane: &WorkerGroup,
         limiter: Option<&Limiter>,
         newest: bool,
-    ) -> Option<(Queued, Poller)> {
+    ) -> Option<(Queued, Box<Poller>)> {
         let lane = self.lanes.get_mut(lane).filter(|lane| lane.has_match())?;
         let place = match newest {
             true => lane.tasks.last_key_value().map(|(place, _)| *place)?,

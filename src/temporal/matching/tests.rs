@@ -17,8 +17,8 @@ fn task(queue: &str, event: i64) -> Task {
     }
 }
 
-fn poller(ticket: Ticket) -> Poller {
-    Poller {
+fn poller(ticket: Ticket) -> Box<Poller> {
+    Box::new(Poller {
         ticket,
         connection: 1,
         identity: "w".to_owned(),
@@ -32,7 +32,7 @@ fn poller(ticket: Ticket) -> Poller {
         options: None,
         capabilities: None,
         max_tasks_per_second: None,
-    }
+    })
 }
 
 #[test]
@@ -105,9 +105,9 @@ fn a_task_that_waits_goes_to_the_version_that_becomes_current() {
     let versioned = Poller {
         group: WorkerGroup::Version(version.clone()),
         version: Some(version.clone()),
-        ..poller(7)
+        ..*poller(7)
     };
-    matching.park(key("q"), versioned);
+    matching.park(key("q"), Box::new(versioned));
     assert!(!matching.has_match(), "no version is current");
 
     let routing = Routing {

@@ -1,5 +1,7 @@
 //! Which lanes have a match now, which must wait for their queue's rate limit, and which lack a worker.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use temporalio_protos::temporal::api::enums::v1::RateLimitSource;
 
 use super::limiter::{Limiter, Ready};
@@ -109,53 +111,104 @@ impl Matching {
         }
     }
 
+    /// Whether anybody has ever asked for a limit.
+    pub(crate) fn has_limits(&self) -> bool {
+        !self.limiters.is_empty()
+    }
+
     /// When the first of the lanes that are held back may go on; nothing if none ever may.
     pub(crate) fn next_release(&self) -> Option<Timestamp> {
-        self.throttled.values().filter_map(|ready| ready.moment()).min()
+        self.lists.throttled.values().filter_map(|ready| ready.moment()).min()
     }
 
     /// Time has passed: lanes that were held back may go on.
     pub(crate) fn release(&mut self, now: Timestamp) {
-        let due = self.throttled.iter().filter(|(_, ready)| ready.is_by(now));
+        let due = self.lists.throttled.iter().filter(|(_, ready)| ready.is_by(now));
         let due: Vec<LaneKey> = due.map(|(lane, _)| lane.clone()).collect();
-        due.into_iter().for_each(|lane| self.note(now, lane));
+        due.iter().for_each(|lane| self.note(now, lane));
     }
 
     /// The queues whose tasks wait for their rate limit although workers poll.
     pub(crate) fn held_back(&self) -> impl Iterator<Item = (&QueueKey, Option<Timestamp>)> {
-        self.throttled.iter().map(|((key, _), ready)| (key, ready.moment()))
+        let throttled = self.lists.throttled.iter();
+        throttled.map(|((key, _), ready)| (key, ready.moment()))
     }
 
     fn note_all(&mut self, now: Timestamp, key: &QueueKey) {
         let groups = self.queues.get(key).into_iter().flat_map(|queue| queue.groups());
         let lanes: Vec<LaneKey> = groups.map(|group| (key.clone(), group.clone())).collect();
-        lanes.into_iter().for_each(|lane| self.note(now, lane));
+        lanes.iter().for_each(|lane| self.note(now, lane));
     }
 
-    /// Keeps the lists of lanes by what they have.
-    pub(super) fn note(&mut self, now: Timestamp, lane: LaneKey) {
+    /// A lane has changed. One that is gone had nothing, and is in no list.
+    pub(super) fn note(&mut self, now: Timestamp, lane: &LaneKey) {
         let limiter = self.limiters.get(&lane.0);
         let content = self.queues.get_mut(&lane.0).and_then(|queue| queue.lane_mut(&lane.1));
-        let is_starved = content.as_ref().is_some_and(|content| content.lacks_poller());
-        let ready = content.and_then(|content| {
-            let ready = content.ready(limiter)?;
-            if !ready.is_by(now) {
-                content.note_held_back(now);
-            }
-            Some(ready)
-        });
-        let is_ready = ready.is_some_and(|ready| ready.is_by(now));
-        match ready.filter(|_| !is_ready) {
-            Some(ready) => self.throttled.insert(lane.clone(), ready),
-            None => self.throttled.remove(&lane),
-        };
-        for (set, belongs) in [(&mut self.ready, is_ready), (&mut self.starved, is_starved)] {
-            match belongs {
-                true => set.insert(lane.clone()),
-                false => set.remove(&lane),
-            };
+        if let Some(content) = content {
+            self.lists.note(now, lane, content, limiter);
         }
     }
+}
+
+/// The lanes by what they have.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lists {
+    /// Those that have both a task that may go out and a poll.
+    pub(super) ready: BTreeSet<LaneKey>,
+    /// Those that have both, but must wait for their queue's rate limit until then.
+    pub(super) throttled: BTreeMap<LaneKey, Ready>,
+    /// Those that have a task but no poll.
+    pub(super) starved: BTreeSet<LaneKey>,
+}
+
+impl Lists {
+    /// Puts a lane where it belongs now. Most changes of a lane don't change that.
+    pub(super) fn note(
+        &mut self,
+        now: Timestamp,
+        lane: &LaneKey,
+        content: &mut queue::Lane,
+        limiter: Option<&Limiter>,
+    ) {
+        let list = match content.ready(limiter) {
+            Some(ready) if ready.is_by(now) => List::Ready,
+            Some(ready) => {
+                content.note_held_back(now);
+                List::Throttled(ready)
+            }
+            None if content.lacks_poller() => List::Starved,
+            None => List::None,
+        };
+        let before = std::mem::replace(&mut content.list, list);
+        if before == list {
+            return;
+        }
+        match before {
+            List::Ready => drop(self.ready.remove(lane)),
+            List::Throttled(_) => drop(self.throttled.remove(lane)),
+            List::Starved => drop(self.starved.remove(lane)),
+            List::None => {}
+        }
+        match list {
+            List::Ready => drop(self.ready.insert(lane.clone())),
+            List::Throttled(ready) => drop(self.throttled.insert(lane.clone(), ready)),
+            List::Starved => drop(self.starved.insert(lane.clone())),
+            List::None => {}
+        }
+    }
+}
+
+/// The list that a lane is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum List {
+    #[default]
+    None,
+    /// It has a task that may go out, and a poll.
+    Ready,
+    /// It has both, and must wait for its queue's rate limit until then.
+    Throttled(Ready),
+    /// It has a task and no poll.
+    Starved,
 }
 
 /// Names a configuration: a queue, with its type as a request has it.
