@@ -226,26 +226,22 @@ impl Log {
     /// Adds an event; its type, id and time are derived here and nowhere else.
     ///
     /// Gives the event's id, or [`BUFFERED_EVENT_ID`] if it is held back.
-    pub(crate) fn emit(&mut self, now: Timestamp, event: NewEvent) -> i64 {
-        let event_type = event_type(&event.attributes);
-        let fresh = self.tell(event_type, &event.attributes);
+    pub(crate) fn emit(&mut self, now: Timestamp, mut event: NewEvent) -> i64 {
+        // Events are large, so it is completed where it is.
+        let NewEvent { event, at } = &mut event;
+        let event_type = event.attributes.as_ref().map(event_type).unwrap_or_default();
+        let fresh = self.tell(event_type, event.attributes.as_ref());
         self.fresh.push(fresh);
-        let mut event = HistoryEvent {
-            event_id: BUFFERED_EVENT_ID,
-            event_time: Some(timestamp(event.at.unwrap_or(now))),
-            event_type: event_type as i32,
-            attributes: Some(event.attributes),
-            user_metadata: event.user_metadata,
-            links: event.links,
-            worker_may_ignore: worker_may_ignore(event_type),
-            ..Default::default()
-        };
+        event.event_time = Some(timestamp(at.unwrap_or(now)));
+        event.event_type = event_type as i32;
+        event.worker_may_ignore = worker_may_ignore(event_type);
         if is_buffered_during_workflow_task(event_type) {
-            self.held_back.push(event);
+            event.event_id = BUFFERED_EVENT_ID;
+            self.held_back.push(std::mem::take(event));
             return BUFFERED_EVENT_ID;
         }
         event.event_id = self.next_event_id();
-        self.append(&mut event)
+        self.append(event)
     }
 
     /// What was emitted since the last call.
@@ -253,9 +249,17 @@ impl Log {
         self.fresh.drain(..)
     }
 
-    fn tell(&self, event_type: EventType, attributes: &Attributes) -> Fresh {
+    fn tell(&self, event_type: EventType, attributes: Option<&Attributes>) -> Fresh {
         use Attributes as A;
         use MomentKind as M;
+        let untold = Fresh {
+            event_type,
+            moment: None,
+            name: String::new(),
+        };
+        let Some(attributes) = attributes else {
+            return untold;
+        };
         let (moment, name) = match attributes {
             A::WorkflowExecutionSignaledEventAttributes(signaled) => (M::SignalRecorded, signaled.signal_name.clone()),
             A::WorkflowTaskCompletedEventAttributes(_) => (M::WorkflowTaskCompleted, String::new()),
@@ -269,13 +273,7 @@ impl Log {
             A::WorkflowExecutionTerminatedEventAttributes(_) => (M::WorkflowClosed, "terminated".to_owned()),
             A::WorkflowExecutionTimedOutEventAttributes(_) => (M::WorkflowClosed, "timed_out".to_owned()),
             A::WorkflowExecutionContinuedAsNewEventAttributes(_) => (M::WorkflowClosed, "continued_as_new".to_owned()),
-            _ => {
-                return Fresh {
-                    event_type,
-                    moment: None,
-                    name: String::new(),
-                };
-            }
+            _ => return untold,
         };
         Fresh {
             event_type,
@@ -410,15 +408,13 @@ impl Flushed {
 /// An event before it has an id and a time.
 #[derive(Clone, Debug)]
 pub(crate) struct NewEvent {
-    attributes: Attributes,
-    user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
-    links: Vec<temporalio_protos::temporal::api::common::v1::Link>,
+    event: HistoryEvent,
     at: Option<Timestamp>,
 }
 
 impl NewEvent {
-    pub(crate) fn attributes(&self) -> &Attributes {
-        &self.attributes
+    pub(crate) fn attributes(&self) -> Option<&Attributes> {
+        self.event.attributes.as_ref()
     }
 
     /// With the summary and details that the caller attached.
@@ -426,13 +422,13 @@ impl NewEvent {
         mut self,
         user_metadata: Option<temporalio_protos::temporal::api::sdk::v1::UserMetadata>,
     ) -> Self {
-        self.user_metadata = user_metadata;
+        self.event.user_metadata = user_metadata;
         self
     }
 
     /// With links to other executions.
     pub(crate) fn with_links(mut self, links: Vec<temporalio_protos::temporal::api::common::v1::Link>) -> Self {
-        self.links = links;
+        self.event.links = links;
         self
     }
 
@@ -446,9 +442,10 @@ impl NewEvent {
 impl<A: Into<Attributes>> From<A> for NewEvent {
     fn from(attributes: A) -> Self {
         Self {
-            attributes: attributes.into(),
-            user_metadata: None,
-            links: Vec::new(),
+            event: HistoryEvent {
+                attributes: Some(attributes.into()),
+                ..Default::default()
+            },
             at: None,
         }
     }

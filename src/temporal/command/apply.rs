@@ -161,7 +161,7 @@ impl Run {
             activity.hold_back(&mut txn);
         }
         machines.activity_ids.insert(activity_id, scheduled_event_id);
-        machines.activities.insert(scheduled_event_id, activity);
+        machines.activities.insert(scheduled_event_id, Box::new(activity));
         if eager {
             machines.eager_activities.push(scheduled_event_id);
         }

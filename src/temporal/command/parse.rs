@@ -40,7 +40,7 @@ const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Parses a batch in the order in which it takes effect: the commands, then messages that no command names.
 pub(crate) fn parse(
-    commands: Vec<wire::Command>,
+    mut commands: Vec<wire::Command>,
     messages: Vec<Message>,
     limits: &Limits<'_>,
     endpoints: &Endpoints,
@@ -52,8 +52,8 @@ pub(crate) fn parse(
         .map(|message| (message.id.clone(), message))
         .collect();
     let mut parsed = Vec::with_capacity(commands.len());
-    for mut command in commands {
-        let annotation = annotation(&mut command);
+    for command in &mut commands {
+        let annotation = annotation(command);
         let command = parse_one(command, &mut messages, limits, endpoints)?;
         parsed.push(Annotated { command, annotation });
     }
@@ -97,13 +97,13 @@ fn annotation(command: &mut wire::Command) -> Annotation {
 }
 
 fn parse_one(
-    command: wire::Command,
+    command: &mut wire::Command,
     messages: &mut BTreeMap<String, Message>,
     limits: &Limits<'_>,
     endpoints: &Endpoints,
 ) -> Result<Command, BadCommand> {
-    let type_name = command.command_type().as_str_name();
-    let Some(attributes) = command.attributes else {
+    let Some(attributes) = command.attributes.take() else {
+        let type_name = command.command_type().as_str_name();
         return Err(BadCommand::new(
             Cause::Unspecified,
             format!("attributes are not set on {type_name}"),

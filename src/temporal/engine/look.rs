@@ -3,7 +3,6 @@
 use temporalio_protos::temporal::api::history::v1::{History, HistoryEvent};
 
 use super::Engine;
-use crate::temporal::machine::activity::Activity;
 use crate::temporal::matching::Task;
 use crate::temporal::run::{Run, RunRef};
 use crate::temporal::schedule::Schedule;
@@ -57,7 +56,7 @@ impl Engine {
             run.is_running()
                 && !run.machines.workflow_task.is_pending()
                 && run.machines.workflow_task.last_completed_started_event_id() > 0
-                && run.machines.activities.values().all(Activity::is_paused)
+                && run.machines.activities.values().all(|it| it.is_paused())
         })
     }
 

@@ -38,9 +38,10 @@ struct ActivityScheduledAttributes {
 impl Stored {
     pub(super) fn new(event: &HistoryEvent) -> Self {
         let bytes = event.encode_to_vec();
-        // As many causes at most: the byte stands for other things, too.
-        let causes = count_of(CAUSE, &bytes);
-        match causes < SHALLOW_CAUSES || HistoryEvent::decode(bytes.as_slice()).is_ok() {
+        // As many causes at most: the byte stands for other things, too, and each cause has a length as well.
+        let has_room = bytes.len() >= 2 * SHALLOW_CAUSES;
+        let is_shallow = !has_room || count_of(CAUSE, &bytes) < SHALLOW_CAUSES;
+        match is_shallow || HistoryEvent::decode(bytes.as_slice()).is_ok() {
             true => Self::Encoded(bytes.into()),
             false => Self::Deep(Box::new(event.clone())),
         }

@@ -156,7 +156,7 @@ impl Run {
                 .activities
                 .get(scheduled_event_id)
                 .filter(|activity| activity.attempt() == *attempt)
-                .map(|activity| (*scheduled_event_id, activity)),
+                .map(|activity| (*scheduled_event_id, activity.as_ref())),
             ActivityName::Id(activity_id) => Some(self.activity_by_id(activity_id)?),
         };
         match found {
@@ -171,7 +171,7 @@ impl Run {
         }
         let scheduled_event_id = self.machines.activity_ids.get(activity_id);
         scheduled_event_id
-            .and_then(|id| Some((*id, self.machines.activities.get(id)?)))
+            .and_then(|id| Some((*id, self.machines.activities.get(id)?.as_ref())))
             .ok_or_else(|| {
                 Reject::NotFound(format!(
                     "cannot find pending activity with ActivityID {activity_id}, check workflow execution history for \

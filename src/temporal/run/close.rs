@@ -367,7 +367,7 @@ impl Run {
     fn close(&mut self, context: &mut Context<'_>, status: Status, event: NewEvent, outcome: Option<ChildOutcome>) {
         let left_open = self.pending(context.now);
         self.left_open = (left_open != Pending::default()).then(|| Box::new(left_open));
-        let detail = close_detail(event.attributes());
+        let detail = event.attributes().map(close_detail).unwrap_or_default();
         let (machines, mut txn) = self.open(context);
         machines.workflow_task.drop_task(&mut txn);
         txn.emit(event);

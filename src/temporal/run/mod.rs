@@ -203,8 +203,8 @@ pub(crate) struct Run {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Machines {
     pub(crate) workflow_task: WorkflowTask,
-    /// By scheduled event id.
-    pub(crate) activities: BTreeMap<i64, Activity>,
+    /// By scheduled event id. Boxed, since a map has room for eleven, and most runs have one at a time.
+    pub(crate) activities: BTreeMap<i64, Box<Activity>>,
     /// From the ids that the workflow gave its activities to their scheduled events.
     pub(crate) activity_ids: BTreeMap<String, i64>,
     /// Activities of the workflow task just completed, which its worker wants at once.

@@ -142,7 +142,7 @@ impl Run {
                 if activity.stays_with_workflow() && has_build {
                     activity.bind_to_workflow();
                 }
-                machines.activities.insert(id, activity);
+                machines.activities.insert(id, Box::new(activity));
             }
             A::ActivityTaskCancelRequestedEventAttributes(requested) => {
                 if let Some(activity) = machines.activities.get_mut(&requested.scheduled_event_id) {

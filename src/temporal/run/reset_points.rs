@@ -61,6 +61,8 @@ impl Run {
         if self.reset_points.len() >= MAX_POINTS {
             self.reset_points.remove(0);
         }
+        // Most runs have one.
+        self.reset_points.reserve_exact(1);
         self.reset_points.push(ResetPointInfo {
             build_id: build.build_id,
             binary_checksum: build.checksum,

@@ -285,14 +285,12 @@ impl Run {
         &mut self,
         request: &mut RespondWorkflowTaskCompletedRequest,
     ) -> Result<Vec<wire::Command>, Reject> {
-        let mut commands = match request.page_number > 0 {
-            true => {
-                let task = &mut self.machines.workflow_task;
-                let (scheduled_event_id, attempt) = (task.scheduled_event_id(), task.attempt());
-                task.pages().take(request, scheduled_event_id, attempt)?
-            }
-            false => Vec::new(),
-        };
+        if request.page_number <= 0 {
+            return Ok(std::mem::take(&mut request.commands));
+        }
+        let task = &mut self.machines.workflow_task;
+        let (scheduled_event_id, attempt) = (task.scheduled_event_id(), task.attempt());
+        let mut commands = task.pages().take(request, scheduled_event_id, attempt)?;
         commands.append(&mut request.commands);
         Ok(commands)
     }
