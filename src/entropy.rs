@@ -74,7 +74,7 @@ impl Entropy {
 
     /// A random UUID (version 4) as 32 hexadecimal digits: awaithumans' ids of tasks and deliveries.
     pub fn uuid_hex(&mut self) -> String {
-        hex(&with_version(self.bytes16(), 4))
+        text_of(&digits(with_version(self.bytes16(), 4)))
     }
 
     /// How many numbers have been drawn: two runs that differ here have diverged.
@@ -90,27 +90,26 @@ fn with_version(mut bytes: [u8; 16], version: u8) -> [u8; 16] {
 }
 
 fn uuid_text(bytes: [u8; 16], version: u8) -> String {
-    let bytes = with_version(bytes, version);
-    let mut text = String::with_capacity(36);
-    for (place, byte) in bytes.into_iter().enumerate() {
-        if matches!(place, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        push_hex(&mut text, byte);
+    let digits = digits(with_version(bytes, version));
+    let mut text = [b'-'; 36];
+    for (group, begin) in [(0..8, 0), (8..12, 9), (12..16, 14), (16..20, 19), (20..32, 24)] {
+        text[begin..begin + group.len()].copy_from_slice(&digits[group]);
     }
-    text
+    text_of(&text)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    bytes.iter().for_each(|byte| push_hex(&mut text, *byte));
-    text
+fn text_of(ascii: &[u8]) -> String {
+    std::str::from_utf8(ascii).unwrap_or_default().to_owned()
 }
 
-fn push_hex(text: &mut String, byte: u8) {
+fn digits(bytes: [u8; 16]) -> [u8; 32] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-    text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut digits = [0; 32];
+    for (two, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        two[0] = DIGITS[usize::from(byte >> 4)];
+        two[1] = DIGITS[usize::from(byte & 15)];
+    }
+    digits
 }
 
 #[cfg(test)]

@@ -46,7 +46,13 @@ pub enum JsonError {
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Json, JsonError> {
     let text = decode(bytes)?;
-    Parser { text: &text, at: 0 }.document()
+    let utf8 = std::str::from_utf8(&text).ok();
+    Parser {
+        text: &text,
+        utf8,
+        at: 0,
+    }
+    .document()
 }
 
 /// The document as UTF-8 that may also encode surrogates (WTF-8, but not joined into pairs).
@@ -118,6 +124,8 @@ fn push_code_point(out: &mut Vec<u8>, code_point: u32) {
 
 struct Parser<'a> {
     text: &'a [u8],
+    /// The same, unless it encodes surrogates: what has been looked at once isn't looked at again for each string.
+    utf8: Option<&'a str>,
     at: usize,
 }
 
@@ -172,6 +180,10 @@ impl Parser<'_> {
                         complete = Json::Array(values);
                     }
                     Some(Open::Object(mut entries, key)) => {
+                        // Many objects have one entry or two, for which a vector takes room for four.
+                        if entries.len() < 2 {
+                            entries.reserve_exact(1);
+                        }
                         entries.push((key, complete));
                         if self.another(b'}')? {
                             let key = self.key()?;
@@ -307,7 +319,8 @@ impl Parser<'_> {
             self.at += text.len();
             match self.peek() {
                 Some(b'"') => {
-                    if let (true, Ok(text)) = (plain, std::str::from_utf8(text)) {
+                    let utf8 = self.utf8.and_then(|utf8| utf8.get(begin + 1..self.at));
+                    if let (true, Some(text)) = (plain, utf8.or_else(|| std::str::from_utf8(text).ok())) {
                         self.at += 1;
                         return Ok(text.into());
                     }

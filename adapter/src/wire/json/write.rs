@@ -154,7 +154,9 @@ impl Writer<'_> {
     fn unicode(&mut self, text: &str) {
         self.out.push('"');
         let mut rest = text;
-        while let Some(place) = rest.bytes().position(|byte| self.is_escaped(byte)) {
+        // Most texts need none, and to see that without leaving off early looks at many bytes at once.
+        let needs_some = text.bytes().fold(false, |some, byte| some | self.is_escaped(byte));
+        while needs_some && let Some(place) = rest.bytes().position(|byte| self.is_escaped(byte)) {
             let (plain, from_here) = rest.split_at(place);
             self.out.push_str(plain);
             let mut characters = from_here.chars();
