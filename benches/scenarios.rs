@@ -57,6 +57,13 @@ impl<S: Send> Stages<S> {
     }
 }
 
+/// So many scenarios, a hundred in each world.
+fn in_hundreds(scenarios: u64, at_once: u64) {
+    for begun in (0..scenarios).step_by(100) {
+        model::Model::new().play((scenarios - begun).min(100), at_once);
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is about real time")]
 fn now() -> Instant {
     Instant::now()
@@ -70,9 +77,16 @@ fn scenarios(criterion: &mut Criterion) {
         .throughput(Throughput::Elements(threads.count() as u64))
         .sampling_mode(SamplingMode::Flat)
         .sample_size(20);
-    group.bench_function("model only", |bench| {
+    // A world that is kept for ever grows, and what the system then asks for fresh pages depends on the machine.
+    for (at_once, how) in [(1, "one at a time"), (10, "ten at once")] {
+        group.bench_function(format!("model only, a world for each hundred, {how}"), |bench| {
+            let mut none = Stages::new(threads, || ());
+            bench.iter_custom(|each| none.play(each, |(), each| in_hundreds(each, at_once)));
+        });
+    }
+    group.bench_function("model only, one world", |bench| {
         let mut models = Stages::new(threads, model::Model::new);
-        bench.iter_custom(|each| models.play(each, model::Model::play));
+        bench.iter_custom(|each| models.play(each, |model, each| model.play(each, 1)));
     });
     for (threads, held) in [(threads, ""), (pinned, ", pinned")] {
         group.bench_function(format!("real worker{held}, one testkit"), |bench| {

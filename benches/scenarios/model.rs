@@ -40,8 +40,8 @@ pub(crate) struct Model {
     /// Polls that the worker has out, by their tickets: workflow tasks, those of its own queue, activities.
     polls: [u64; 3],
     answers: VecDeque<(u64, Vec<u8>)>,
-    /// The task that nobody has answered yet.
-    asked: Option<String>,
+    /// The tasks that nobody has answered yet.
+    asked: Vec<String>,
 }
 
 /// What each scenario's requests have in common, encoded once: what a client spends on its requests isn't the harness's cost. Messages of one
@@ -54,6 +54,37 @@ struct Said {
     start_timer: Vec<u8>,
     end: Vec<u8>,
     activity_task_completed: Vec<u8>,
+}
+
+/// What each start says for itself: fields of `StartWorkflowExecutionRequest`. Those of a whole request, all empty, are the client's cost.
+#[derive(prost::Message)]
+struct Start {
+    #[prost(string, tag = "2")]
+    workflow_id: String,
+    #[prost(string, tag = "10")]
+    request_id: String,
+}
+
+/// The same of `SignalWorkflowExecutionRequest`.
+#[derive(prost::Message)]
+struct Signal {
+    #[prost(message, optional, tag = "2")]
+    workflow_execution: Option<WorkflowExecution>,
+    #[prost(string, tag = "3")]
+    signal_name: String,
+    #[prost(message, optional, tag = "4")]
+    input: Option<Payloads>,
+    #[prost(string, tag = "6")]
+    request_id: String,
+}
+
+/// The same of a worker's answers, to tasks of workflows and of activities.
+#[derive(prost::Message)]
+struct Completed {
+    #[prost(bytes = "vec", tag = "1")]
+    task_token: Vec<u8>,
+    #[prost(message, repeated, tag = "2")]
+    commands: Vec<command::Command>,
 }
 
 /// What is looked at of `PollWorkflowTaskQueueResponse`: to read all of it is the worker's cost.
@@ -93,7 +124,7 @@ impl Model {
             completed: 0,
             polls: [0; 3],
             answers: VecDeque::new(),
-            asked: None,
+            asked: Vec::new(),
         };
         for kind in [WORKFLOW, STICKY, ACTIVITY] {
             model.poll(kind);
@@ -101,18 +132,21 @@ impl Model {
         model
     }
 
-    /// A workflow is started, asks, waits an hour, and goes on; so often.
-    pub(crate) fn play(&mut self, scenarios: u64) {
-        for _ in 0..scenarios {
-            self.started += 1;
-            self.start();
+    /// A workflow is started, asks, waits an hour, and goes on; so often, and so many at once.
+    pub(crate) fn play(&mut self, scenarios: u64, at_once: u64) {
+        let until = self.started + scenarios;
+        while self.started < until {
+            for _ in 0..at_once.min(until - self.started) {
+                self.started += 1;
+                self.start();
+            }
             while self.completed < self.started {
                 self.carry_out();
                 if self.take_answer() || self.world.hand_out_next() {
                     continue;
                 }
-                if let Some(task_id) = self.asked.take() {
-                    self.answer(&task_id);
+                if !self.asked.is_empty() {
+                    self.answer();
                     continue;
                 }
                 let due = self
@@ -125,23 +159,24 @@ impl Model {
     }
 
     /// The person, an hour after they were asked.
-    fn answer(&mut self, task_id: &str) {
+    fn answer(&mut self) {
         let when = self.world.now() + Duration::from_secs(3_600);
         while self.world.handle_timeout(when) {}
         self.world.set_time(when);
         let (human, now, journal) = self.world.human_mut();
-        let answer = serde_json::json!({"approved": true});
-        let answered = human.complete(now, journal, task_id, answer.into(), "dana@example.com");
-        answered.expect("the task is open");
+        for task_id in self.asked.drain(..) {
+            let answer = serde_json::json!({"approved": true});
+            let answered = human.complete(now, journal, &task_id, answer.into(), "dana@example.com");
+            answered.expect("the task is open");
+        }
     }
 
     fn start(&mut self) {
         let number = self.started;
         self.request.extend_from_slice(&self.said.start);
-        let rest = wire::StartWorkflowExecutionRequest {
+        let rest = Start {
             workflow_id: format!("approval-{number}"),
             request_id: format!("request-{number}"),
-            ..Default::default()
         };
         self.call(CLIENT, "StartWorkflowExecution", &rest);
     }
@@ -155,7 +190,7 @@ impl Model {
                 }
                 Output::Http { response, .. } => {
                     assert_eq!(response.status(), 201);
-                    self.asked = Some(id(response.body()));
+                    self.asked.push(id(response.body()));
                 }
                 Output::Deliver { attempt, request, .. } => {
                     self.receive(&request);
@@ -195,9 +230,9 @@ impl Model {
     /// The workflow's code: create the task, wait with a timer as a safety net, and end with the answer.
     fn work(&mut self, task: WorkflowTask) {
         self.request.extend_from_slice(&self.said.workflow_task_completed);
-        let mut rest = wire::RespondWorkflowTaskCompletedRequest {
+        let mut rest = Completed {
             task_token: task.task_token,
-            ..Default::default()
+            commands: Vec::new(),
         };
         match task.started_event_id {
             3 => {
@@ -226,9 +261,9 @@ impl Model {
         self.world.handle(Input::Http { ticket, request });
         self.carry_out();
         self.request.extend_from_slice(&self.said.activity_task_completed);
-        let rest = wire::RespondActivityTaskCompletedRequest {
+        let rest = Completed {
             task_token: task.task_token,
-            ..Default::default()
+            commands: Vec::new(),
         };
         self.call(WORKER, "RespondActivityTaskCompleted", &rest);
     }
@@ -241,7 +276,7 @@ impl Model {
         let workflow_id = request.uri().query().and_then(|query| query.strip_prefix("wf="));
         let workflow_id = workflow_id.expect("whose webhook it is");
         self.request.extend_from_slice(&self.said.signal);
-        let rest = wire::SignalWorkflowExecutionRequest {
+        let rest = Signal {
             workflow_execution: Some(WorkflowExecution {
                 workflow_id: workflow_id.to_owned(),
                 run_id: String::new(),
@@ -249,7 +284,6 @@ impl Model {
             signal_name: format!("awaithumans:temporal:{workflow_id}"),
             input: json(request.body().to_vec()),
             request_id: format!("signal-{workflow_id}"),
-            ..Default::default()
         };
         self.call(CLIENT, "SignalWorkflowExecution", &rest);
     }

@@ -578,7 +578,7 @@ fn describe(task: &Task, action: &str) -> String {
 
 /// Enough of an id to tell tasks apart in a timeline.
 fn short(id: &str) -> String {
-    format!("{}…", id.get(..8).unwrap_or(id))
+    [id.get(..8).unwrap_or(id), "…"].concat()
 }
 
 /// A duration in its largest whole unit, such as `7 d` or `90 s`.

@@ -116,10 +116,11 @@ impl Human {
             return;
         };
         let task_id = delivery.task_id.clone();
-        let status = self.store.get(&task_id).map_or("deleted", |task| task.status.as_str());
+        let task = self.store.get(&task_id);
+        let status = task.map_or("deleted", |task| task.status.as_str());
         let line = describe(verdict, delivery, outcome, status, self.config.profile.name());
         journal.headline(now, Party::Awaithumans, line);
-        let key = self.store.get(&task_id).map(|task| task.idempotency_key.clone());
+        let key = task.map(|task| task.idempotency_key.clone());
         let how = match outcome {
             DeliveryOutcome::Answered(status) => status.to_string(),
             DeliveryOutcome::Failed(error) => error.clone(),
