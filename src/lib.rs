@@ -115,6 +115,7 @@ pub mod fixture;
 pub mod human;
 mod io;
 mod journal;
+mod lookup;
 mod moment;
 pub mod scenario;
 mod temporal;

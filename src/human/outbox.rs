@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;
-use super::store::ByName;
 use crate::clock::Timestamp;
+use crate::lookup::Lookup;
 
 /// How long after each failed attempt the next one is due; the last one is repeated. Source:
 /// `WEBHOOK_RETRY_BACKOFF_SECONDS` of awaithumans 0.1.12, whose schedule was also measured.
@@ -122,7 +122,7 @@ pub(crate) struct Outbox {
     /// By sequence, so that the newest, which are asked for most, lie together.
     rows: BTreeMap<u64, Box<Delivery>>,
     #[serde(skip)]
-    by_id: ByName,
+    by_id: Lookup<String, u64>,
     /// The pending rows by the time at which they are due, batches aside.
     #[serde(skip)]
     due: BTreeSet<(Timestamp, u64)>,
@@ -173,7 +173,7 @@ impl Outbox {
         Self {
             profile,
             rows: BTreeMap::new(),
-            by_id: ByName::default(),
+            by_id: Lookup::default(),
             due: BTreeSet::new(),
             batch: VecDeque::new(),
             under_way: BTreeMap::new(),

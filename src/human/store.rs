@@ -1,15 +1,12 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use awaithumans_temporal::wire::json::Json;
-use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::register::{Assignment, Register};
 use super::task::{Audit, Status, Task};
 use crate::clock::Timestamp;
-
-/// Sequences by what a client may name. Never gone through, only looked into.
-pub(super) type ByName = HashMap<String, u64, FixedState>;
+use crate::lookup::Lookup;
 
 /// The tasks and their audit trail: what survives a restart of the server.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -17,8 +14,9 @@ pub(super) type ByName = HashMap<String, u64, FixedState>;
 pub(crate) struct Store {
     /// By sequence, so that the newest, which are asked for most, lie together.
     rows: BTreeMap<u64, Box<Row>>,
-    by_id: ByName,
-    by_key: ByName,
+    /// The sequences of tasks by their ids, and by their keys.
+    by_id: Lookup<String, u64>,
+    by_key: Lookup<String, u64>,
     register: Register,
     /// The audit trails of tasks that are gone.
     left: BTreeMap<String, Vec<AuditEntry>>,

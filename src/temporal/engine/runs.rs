@@ -1,15 +1,15 @@
 //! All runs, and the ways to find one.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
-use foldhash::fast::FixedState;
 use temporalio_protos::temporal::api::common::v1::WorkflowExecution;
 
+use crate::lookup::Lookup;
 use crate::temporal::reject::Reject;
 use crate::temporal::run::{Run, RunRef};
 
-/// Runs by an id that a client may name. Never gone through, only looked into.
-type ById = HashMap<String, RunRef, FixedState>;
+/// Runs by an id that a client may name.
+type ById = Lookup<String, RunRef>;
 
 /// The runs of all namespaces.
 #[derive(Debug, Default)]

@@ -251,7 +251,7 @@ impl Matching {
         };
         // A worker's own queue has no turns.
         let is_fair = self.settings.is_fair && key.name == queued.task.normal_queue();
-        self.now = self.now.max(now);
+        self.hear_time(now);
         let limiter = self.limiters.get(&key);
         let queue = match self.queues.get_mut(&key) {
             Some(queue) => queue,
@@ -293,7 +293,7 @@ impl Matching {
             self.queues
                 .retain(|_, queue| !queue.is_idle_sticky(now, STICKY_UNAVAILABLE_AFTER));
         }
-        self.now = self.now.max(now);
+        self.hear_time(now);
         let queue = match self.queues.get_mut(&lane.0) {
             Some(queue) => queue,
             None => self.queues.entry(lane.0.clone()).or_default(),
@@ -321,7 +321,8 @@ impl Matching {
                 self.queues.remove(&lane.0);
             }
         }
-        self.note_now(now, &lane);
+        self.hear_time(now);
+        self.note(now, &lane);
         true
     }
 
@@ -391,10 +392,10 @@ impl Matching {
         let reordered = queue.has_several(&lane.1) && reorders(&lane.0);
         let (queued, poller) = queue.take_match(now, &lane.1, limiter, reordered)?;
         self.polls.remove(&poller.ticket);
-        self.now = self.now.max(now);
         if let Some(content) = queue.lane_mut(&lane.1) {
             self.lists.note(now, &lane, content, limiter);
         }
+        self.hear_time(now);
         let (key, _) = lane;
         self.consume(now, &key, &queued.dispatch);
         let sticky = key.name != queued.task.normal_queue();
@@ -494,9 +495,8 @@ impl Matching {
             .any(|lane| lane.is_in_use(now))
     }
 
-    fn note_now(&mut self, now: Timestamp, lane: &LaneKey) {
+    fn hear_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        self.note(now, lane);
     }
 
     /// Puts the tasks of a queue into the lanes where they belong now.
